@@ -1,0 +1,48 @@
+/** A Llama-family decoder, as a Hugging Face config.json describes it. */
+export interface CausalLmConfig {
+  readonly vocabSize: number
+  readonly hiddenSize: number
+  readonly layers: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly intermediateSize: number
+  readonly rmsNormEps: number
+  readonly ropeTheta: number
+  readonly maxPositions: number
+  readonly tieEmbeddings: boolean
+  readonly bosTokenId: number | undefined
+  readonly eosTokenIds: readonly number[]
+}
+
+/** A parameter in row-major order, as safetensors store it: linear weights are [out, in]. */
+export interface Parameter {
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+/** Parameters under their Hugging Face names, for example "model.layers.0.self_attn.q_proj.weight". */
+export type Parameters = ReadonlyMap<string, Parameter>
+
+/** Names and shapes of every parameter of this configuration, in a fixed order. */
+export function parameterShapes(config: CausalLmConfig): Map<string, readonly number[]> {
+  const { hiddenSize: h, intermediateSize: f, vocabSize: v } = config
+  const q = config.heads * config.headDim
+  const kv = config.kvHeads * config.headDim
+  const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [v, h]]])
+  for (let layer = 0; layer < config.layers; layer++) {
+    const prefix = `model.layers.${layer}.`
+    shapes.set(`${prefix}input_layernorm.weight`, [h])
+    shapes.set(`${prefix}self_attn.q_proj.weight`, [q, h])
+    shapes.set(`${prefix}self_attn.k_proj.weight`, [kv, h])
+    shapes.set(`${prefix}self_attn.v_proj.weight`, [kv, h])
+    shapes.set(`${prefix}self_attn.o_proj.weight`, [h, q])
+    shapes.set(`${prefix}post_attention_layernorm.weight`, [h])
+    shapes.set(`${prefix}mlp.gate_proj.weight`, [f, h])
+    shapes.set(`${prefix}mlp.up_proj.weight`, [f, h])
+    shapes.set(`${prefix}mlp.down_proj.weight`, [h, f])
+  }
+  shapes.set('model.norm.weight', [h])
+  if (!config.tieEmbeddings) shapes.set('lm_head.weight', [v, h])
+  return shapes
+}

@@ -1,0 +1,1 @@
+export { parameterShapes, type CausalLmConfig, type Parameter, type Parameters } from './config.js'

@@ -1,0 +1,8 @@
+export * from './gen/plateau/stream/v1/window.js'
+export * from './gen/plateau/stream/v1/draft.js'
+export * as target from './gen/plateau/target/v1/target.js'
+export * as serving from './gen/plateau/serving/v1/serving.js'
+export { allTopics, deadLetterTopic, topics, type Codec, type TopicSpec } from './topics.js'
+export { decodeHeaders, encodeHeaders, type EventHeaders, type Headers } from './headers.js'
+export { messageOf, PlateauError, type ErrorFacts } from './errors.js'
+export { floatToHalf, halfToFloat, packFloats, packTopK, unpackFloats, unpackTopK } from './tensors.js'

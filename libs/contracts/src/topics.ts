@@ -1,0 +1,136 @@
+import { DraftCheckpoint, Acceptance, Rollout, SelectionPolicy } from './gen/plateau/stream/v1/draft.js'
+import { ScoredWindow, TokenWindow, TrainingWindow } from './gen/plateau/stream/v1/window.js'
+
+/** Encodes and decodes one topic's value. Satisfied by every generated message. */
+export interface Codec<T> {
+  encode(message: T): { finish(): Uint8Array }
+  decode(bytes: Uint8Array): T
+}
+
+/**
+ * A topic as it is declared, once, for every adapter. `retentionMs` and `retentionBytes` (per partition) bound the log;
+ * `maxRecordBytes` bounds one record's key and value together.
+ */
+export interface TopicSpec<T = unknown> {
+  readonly name: string
+  readonly partitions: number
+  readonly cleanup: 'delete' | 'compact' | 'compact,delete'
+  readonly retentionMs: number
+  readonly retentionBytes: number
+  readonly maxRecordBytes: number
+  readonly owner: string
+  /** What the record key is: records of one key keep their order. */
+  readonly key: string
+  /** Full name of the Protobuf message in the value; also the CloudEvents type. */
+  readonly messageType: string
+  readonly codec: Codec<T>
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const MIB = 1024 * 1024
+
+const topic = <T>(spec: TopicSpec<T>): TopicSpec<T> => Object.freeze(spec)
+
+/** Every topic of Plateau. The README's table is checked against this list. */
+export const topics = {
+  tokenDistributions: topic<TokenWindow>({
+    name: 'internal.plateau.token-distributions.v1',
+    partitions: 4,
+    cleanup: 'delete',
+    retentionMs: 6 * HOUR_MS,
+    retentionBytes: 256 * MIB,
+    maxRecordBytes: MIB,
+    owner: 'target-model',
+    key: 'sample id',
+    messageType: 'plateau.stream.v1.TokenWindow',
+    codec: TokenWindow,
+  }),
+  scoredTokens: topic<ScoredWindow>({
+    name: 'public.plateau.scored-tokens.v1',
+    partitions: 4,
+    cleanup: 'delete',
+    retentionMs: 3 * DAY_MS,
+    retentionBytes: 256 * MIB,
+    maxRecordBytes: MIB,
+    owner: 'flatness-scorer',
+    key: 'sample id',
+    messageType: 'plateau.stream.v1.ScoredWindow',
+    codec: ScoredWindow,
+  }),
+  trainingWindows: topic<TrainingWindow>({
+    name: 'internal.plateau.training-windows.v1',
+    partitions: 4,
+    cleanup: 'delete',
+    retentionMs: 6 * HOUR_MS,
+    retentionBytes: 256 * MIB,
+    maxRecordBytes: MIB,
+    owner: 'flatness-scorer',
+    key: 'sample id',
+    messageType: 'plateau.stream.v1.TrainingWindow',
+    codec: TrainingWindow,
+  }),
+  selectionPolicy: topic<SelectionPolicy>({
+    name: 'internal.plateau.selection-policy.v1',
+    partitions: 1,
+    cleanup: 'compact',
+    retentionMs: -1,
+    retentionBytes: 16 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'trainer',
+    key: 'lineage',
+    messageType: 'plateau.stream.v1.SelectionPolicy',
+    codec: SelectionPolicy,
+  }),
+  draftCheckpoints: topic<DraftCheckpoint>({
+    name: 'public.plateau.draft-checkpoints.v1',
+    partitions: 1,
+    cleanup: 'compact',
+    retentionMs: -1,
+    retentionBytes: 16 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'trainer',
+    key: 'lineage',
+    messageType: 'plateau.stream.v1.DraftCheckpoint',
+    codec: DraftCheckpoint,
+  }),
+  rollouts: topic<Rollout>({
+    name: 'public.plateau.rollouts.v1',
+    partitions: 1,
+    cleanup: 'compact,delete',
+    retentionMs: 30 * DAY_MS,
+    retentionBytes: 16 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'serving',
+    key: 'lineage',
+    messageType: 'plateau.stream.v1.Rollout',
+    codec: Rollout,
+  }),
+  acceptance: topic<Acceptance>({
+    name: 'public.plateau.acceptance.v1',
+    partitions: 1,
+    cleanup: 'delete',
+    retentionMs: 7 * DAY_MS,
+    retentionBytes: 64 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'serving',
+    key: 'draft version',
+    messageType: 'plateau.stream.v1.Acceptance',
+    codec: Acceptance,
+  }),
+} as const
+
+export const allTopics: readonly TopicSpec[] = Object.values(topics) as unknown as TopicSpec[]
+
+/** Where records of `topic` go that `group` could not use: 14 days, untouched, with the reason in their headers. */
+export function deadLetterTopic(source: TopicSpec, group: string): TopicSpec {
+  return {
+    ...source,
+    name: `${source.name}.${group}.dlq`,
+    cleanup: 'delete',
+    retentionMs: 14 * DAY_MS,
+    retentionBytes: 64 * MIB,
+    // Room for the record's own headers besides its untouched key and value.
+    maxRecordBytes: source.maxRecordBytes + 64 * 1024,
+  }
+}

@@ -1,0 +1,138 @@
+import type { Headers, TopicSpec } from '@plateau/contracts'
+
+/**
+ * The event log: ordered, partitioned, durable topics that several processes share. Adapters: event-log-embedded (files
+ * of one machine), event-log-kafka. What every adapter promises is written as tests in contract-suite.ts.
+ *
+ * Delivery is at least once. Order holds per partition, and so per key. A record's offset is an integer that grows by
+ * at least one; compaction and retention leave gaps.
+ */
+export interface EventLog {
+  /** Creates what is missing; throws TOPIC_MISMATCH when a topic exists with other partitions or cleanup. Idempotent. */
+  ensureTopics(specs: readonly TopicSpec[]): Promise<void>
+  producer(options?: ProducerOptions): Producer
+  /** A member of a consumer group: the group's members share the partitions. */
+  consumer(options: ConsumerOptions): Consumer
+  /** Reads whole topics from explicit offsets, outside any group: tables, and consumers that keep offsets themselves. */
+  reader(options: ReaderOptions): Reader
+  /** For every partition: the first offset still held and the offset after the last record. */
+  offsets(topic: string): Promise<PartitionRange[]>
+  /** Offsets the group would continue from; -1 where it never committed. */
+  committed(group: string, topic: string): Promise<PartitionOffset[]>
+  /** Records where a consumer that keeps its own offsets stands, so that its lag can be seen. */
+  commit(group: string, topic: string, offsets: readonly PartitionOffset[]): Promise<void>
+  /** Closes everything that was opened through this object. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface NewRecord {
+  /** Chooses the partition (Kafka's murmur2 partitioner) and, on compacted topics, what it replaces. */
+  readonly key: string
+  /** Null on a compacted topic removes the key. */
+  readonly value: Uint8Array | null
+  readonly headers: Headers
+  readonly timestampMs?: number
+}
+
+export interface LogRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly key: string
+  readonly value: Uint8Array | null
+  readonly headers: Headers
+  readonly timestampMs: number
+}
+
+export interface PartitionOffset {
+  readonly partition: number
+  /** The next offset to read. */
+  readonly offset: number
+}
+
+export interface PartitionRange {
+  readonly partition: number
+  readonly earliest: number
+  /** One past the last record. */
+  readonly next: number
+}
+
+export interface ProducerOptions {
+  /** Bytes accepted but not yet durable, above which `send` waits. Default 8 MiB. */
+  readonly maxBytesInFlight?: number
+}
+
+export interface Producer {
+  /**
+   * Resolves when all records are durable, with the partition and offset of each, in order. Records of one partition
+   * keep the order of the calls. Throws RECORD_TOO_LARGE, UNKNOWN_TOPIC; LOG_UNAVAILABLE when trying again may help.
+   */
+  send(topic: string, records: readonly NewRecord[]): Promise<AppendedRecord[]>
+  /** Bytes accepted and not yet durable. A caller that must never wait sheds by this. */
+  readonly bytesInFlight: number
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface AppendedRecord {
+  readonly partition: number
+  readonly offset: number
+}
+
+export interface ConsumerOptions {
+  readonly group: string
+  readonly topics: readonly string[]
+  /** Where a group that never committed starts. Default earliest. */
+  readonly from?: 'earliest' | 'latest'
+  /** Records handed over at once. Default 256. */
+  readonly maxBatchRecords?: number
+  /** A member that has not been heard of for this long loses its partitions. Default 10 000. */
+  readonly sessionTimeoutMs?: number
+}
+
+export interface Batch {
+  readonly topic: string
+  readonly partition: number
+  /** At least one, in offset order. */
+  readonly records: readonly LogRecord[]
+  /** Offset after the partition's last record when the batch was read: lag = highWatermark - next offset. */
+  readonly highWatermark: number
+}
+
+export interface BatchControl {
+  /** Aborted when the partition is taken away: stop, and do not commit. */
+  readonly signal: AbortSignal
+  /**
+   * Says that everything before `nextOffset` has had its durable effect. Throws PARTITION_LOST when another member owns
+   * the partition by now.
+   */
+  commit(nextOffset: number): Promise<void>
+}
+
+export interface Consumer {
+  /**
+   * Hands batches over, one at a time per partition, until `close`. Nothing is committed on its own. Resolves after
+   * close; rejects with what the handler threw (the batch is then redelivered to whoever owns the partition next).
+   */
+  run(handler: (batch: Batch, control: BatchControl) => Promise<void>): Promise<void>
+  /** Backpressure: no new batches until `resume`. Membership is kept. */
+  pause(): void
+  resume(): void
+  readonly assigned: readonly { readonly topic: string; readonly partition: number }[]
+  /** Finishes the batch in hand, leaves the group. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface ReaderOptions {
+  readonly topic: string
+  /** Per partition; partitions not named start at 'earliest'. An offset below what is still held starts at the earliest. */
+  readonly from: 'earliest' | 'latest' | readonly PartitionOffset[]
+  readonly maxBatchRecords?: number
+}
+
+export interface Reader extends AsyncIterable<Batch> {
+  /** Resolves when everything that was in the topic at the time of the call to `reader` has been handed over. */
+  readonly caughtUp: Promise<void>
+  /** Ends the iteration after the batch in hand. Idempotent. */
+  close(): Promise<void>
+}

@@ -1,0 +1,27 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { defineConfig } from 'vitest/config'
+
+const roots = [
+  ...['libs', 'services', 'tools'].flatMap((kind) => readdirSync(kind).map((name) => `${kind}/${name}`)),
+  'tests',
+].filter((root) => existsSync(`${root}/src`))
+
+export default defineConfig({
+  // Workspace packages resolve to their sources, so unit tests need no build.
+  ssr: { resolve: { conditions: ['@plateau/source', 'module', 'node', 'development|production'] } },
+  test: {
+    maxWorkers: 2,
+    projects: roots.map((root) => ({
+      extends: true as const,
+      test: {
+        name: root,
+        root,
+        include: ['src/**/*.test.ts'],
+        // Set before onnxruntime-node loads: it writes to the home folder otherwise.
+        env: { ORT_DISABLE_TELEMETRY: '1' },
+        testTimeout: root === 'tests' ? 180_000 : 30_000,
+        hookTimeout: root === 'tests' ? 180_000 : 30_000,
+      },
+    })),
+  },
+})
