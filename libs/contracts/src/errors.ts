@@ -10,7 +10,11 @@ export class PlateauError extends Error {
   readonly facts: ErrorFacts
   readonly retryable: boolean
 
-  constructor(code: string, message: string, options: { facts?: ErrorFacts; retryable?: boolean; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { facts?: ErrorFacts; retryable?: boolean; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.name = 'PlateauError'
     this.code = code

@@ -28,8 +28,19 @@ export function packFloats(values: ArrayLike<number>, format: FloatFormat): Buff
 }
 
 /** Rows of `k` tokens, most probable first. Shapes: ids and probabilities are [positions, k], row-major. */
-export function packTopK(ids: ArrayLike<number>, probabilities: ArrayLike<number>, k: number, format: FloatFormat): TopK {
-  return { positions: ids.length / k, k, ids: Array.from(ids), probabilities: packFloats(probabilities, format), format }
+export function packTopK(
+  ids: ArrayLike<number>,
+  probabilities: ArrayLike<number>,
+  k: number,
+  format: FloatFormat,
+): TopK {
+  return {
+    positions: ids.length / k,
+    k,
+    ids: Array.from(ids),
+    probabilities: packFloats(probabilities, format),
+    format,
+  }
 }
 
 /** Checks the shape and returns the probabilities, [positions, k] row-major. Throws RangeError on a misfit. */
