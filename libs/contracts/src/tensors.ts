@@ -7,8 +7,8 @@ export function unpackFloats(bytes: Uint8Array, format: FloatFormat, count: numb
   if (bytes.length !== count * width) {
     throw new RangeError(`expected ${count} numbers of ${width} bytes, got ${bytes.length} bytes`)
   }
-  // A copy: the source may be a view at an odd offset into a network buffer.
-  const aligned = bytes.slice().buffer
+  // A copy: the source may be a view at an odd offset into a network buffer (and Buffer.slice would not copy).
+  const aligned = new Uint8Array(bytes).buffer
   if (width === 4) return new Float32Array(aligned, 0, count)
   const half = new Uint16Array(aligned, 0, count)
   const out = new Float32Array(count)
