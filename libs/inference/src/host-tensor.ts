@@ -1,0 +1,36 @@
+/** Arrays by element type, as they cross into and out of the engine. */
+interface ElementArrays {
+  float32: Float32Array
+  int32: Int32Array
+  int64: BigInt64Array
+  uint8: Uint8Array
+  bool: Uint8Array
+}
+
+export type ElementType = keyof ElementArrays
+
+/** A tensor in ordinary memory, row-major; `dims` multiply to `data.length`, [] is a scalar. */
+export type HostTensor = {
+  [T in ElementType]: { readonly type: T; readonly dims: readonly number[]; readonly data: ElementArrays[T] }
+}[ElementType]
+
+export type FloatTensor = Extract<HostTensor, { type: 'float32' }>
+
+export function float32(data: Float32Array, dims: readonly number[] = [data.length]): FloatTensor {
+  return { type: 'float32', dims, data }
+}
+
+export function int32(data: ArrayLike<number>, dims: readonly number[] = [data.length]): HostTensor {
+  return { type: 'int32', dims, data: data instanceof Int32Array ? data : Int32Array.from(data) }
+}
+
+/** Values above 2^53 do not fit a number: pass a BigInt64Array for those. */
+export function int64(data: ArrayLike<number> | BigInt64Array, dims: readonly number[] = [data.length]): HostTensor {
+  return { type: 'int64', dims, data: data instanceof BigInt64Array ? data : bigints(data) }
+}
+
+function bigints(data: ArrayLike<number>): BigInt64Array {
+  const out = new BigInt64Array(data.length)
+  for (let i = 0; i < data.length; i++) out[i] = BigInt(data[i]!)
+  return out
+}

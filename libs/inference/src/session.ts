@@ -1,0 +1,148 @@
+/**
+ * The only door to onnxruntime-node.
+ *
+ * What callers may rely on, as onnxruntime-node 1.30 behaves (session.test.ts holds it to this):
+ * - Inputs are read in place, never copied: change a typed array between runs and the next run sees it. Do not change
+ *   one during a run. Arrays on a SharedArrayBuffer are refused by the engine.
+ * - Every output is a fresh array that belongs to the caller.
+ * - `run` waits for one turn of the event loop and then blocks it until the engine is done: keep one run short.
+ * - Ending the process, or a worker, while another thread is inside a run aborts the process: await `release()` first.
+ */
+import { messageOf, PlateauError } from '@plateau/contracts'
+import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import type { ElementType, HostTensor } from './host-tensor.js'
+
+type Engine = typeof import('onnxruntime-node')
+
+export interface SessionOptions {
+  /** Threads one run may use. They sleep between runs: spinning ones would take the cores from other sessions. */
+  readonly threads: number
+  /** What the model is, for error messages. */
+  readonly name: string
+}
+
+/** Checks and optimises the model. The bytes are not needed afterwards. */
+export async function loadSession(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
+  const { threads, name } = options
+  if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`threads must be at least 1, not ${threads}`)
+  const engine = await loadEngine()
+  try {
+    const session = await engine.InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      // Its errors arrive as exceptions; on stderr they would be said twice.
+      logSeverityLevel: 4,
+      extra: { session: { force_spinning_stop: '1', intra_op: { allow_spinning: '0' } } },
+    })
+    return new InferenceSession(engine, session, name)
+  } catch (cause) {
+    throw new PlateauError('MODEL_NOT_LOADABLE', `The engine refused the model "${name}": ${messageOf(cause)}`, {
+      facts: { model: name, bytes: model.byteLength },
+      cause,
+    })
+  }
+}
+
+/** One loaded model. Runs of one session happen one after the other, in the order they were asked for. */
+export class InferenceSession {
+  readonly name: string
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  readonly #engine: Engine
+  readonly #session: OrtSession
+  /** A tensor object that is fed again (a weight, a cache) is converted once. */
+  readonly #converted = new WeakMap<HostTensor, OrtTensor>()
+  #tail: Promise<unknown> = Promise.resolve()
+  #released: Promise<void> | undefined
+
+  /** Use `loadSession`. */
+  constructor(engine: Engine, session: OrtSession, name: string) {
+    this.#engine = engine
+    this.#session = session
+    this.name = name
+    this.inputNames = session.inputNames
+    this.outputNames = session.outputNames
+  }
+
+  /** All outputs, or those in `fetches`: what is not fetched is not copied out (it may still be computed). */
+  async run(
+    feeds: Readonly<Record<string, HostTensor>>,
+    fetches?: readonly string[],
+  ): Promise<Record<string, HostTensor>> {
+    if (this.#released) {
+      throw new PlateauError('SESSION_RELEASED', `The model "${this.name}" was asked to run after its release.`, {
+        facts: { model: this.name },
+      })
+    }
+    const result = this.#tail.then(() => this.#runNow(feeds, fetches ?? this.outputNames))
+    this.#tail = result.catch(() => undefined)
+    return result
+  }
+
+  /** Waits for the runs already asked for, then frees the native memory. Safe to call twice. */
+  release(): Promise<void> {
+    this.#released ??= this.#tail.then(() => this.#session.release())
+    return this.#released
+  }
+
+  async #runNow(
+    feeds: Readonly<Record<string, HostTensor>>,
+    fetches: readonly string[],
+  ): Promise<Record<string, HostTensor>> {
+    try {
+      const inputs: Record<string, OrtTensor> = {}
+      for (const name in feeds) inputs[name] = this.#toEngine(feeds[name]!)
+      return fromEngine(await this.#session.run(inputs, fetches), fetches)
+    } catch (cause) {
+      throw new PlateauError('INFERENCE_FAILED', `Running the model "${this.name}" failed: ${messageOf(cause)}`, {
+        facts: { model: this.name, feeds: describe(feeds) },
+        cause,
+      })
+    }
+  }
+
+  #toEngine(tensor: HostTensor): OrtTensor {
+    let converted = this.#converted.get(tensor)
+    if (!converted) {
+      converted = new this.#engine.Tensor(tensor.type, tensor.data, tensor.dims)
+      this.#converted.set(tensor, converted)
+    }
+    return converted
+  }
+}
+
+function fromEngine(outputs: OrtSession.ReturnType, fetches: readonly string[]): Record<string, HostTensor> {
+  const result: Record<string, HostTensor> = {}
+  for (const name of fetches) {
+    const { type, dims, data } = outputs[name] as OrtTensor
+    if (!elementTypes.has(type))
+      throw new TypeError(`output "${name}" has element type ${type}, which is not supported`)
+    result[name] = { type, dims, data } as HostTensor
+  }
+  return result
+}
+
+const elementTypes: ReadonlySet<string> = new Set<ElementType>(['float32', 'int32', 'int64', 'uint8', 'bool'])
+
+function describe(feeds: Readonly<Record<string, HostTensor>>): string {
+  return Object.entries(feeds)
+    .slice(0, 8)
+    .map(([name, { type, dims }]) => `${name}: ${type}[${dims.join(', ')}]`)
+    .join('; ')
+}
+
+let engine: Promise<Engine> | undefined
+
+/**
+ * Loads the native library on first use. It writes a device id into the home folder unless ORT_DISABLE_TELEMETRY is in
+ * the process environment by then. Setting it here is enough in the main thread; a worker's process.env is a copy that
+ * native code does not see, so a process whose first session is opened in a worker must be started with it.
+ */
+function loadEngine(): Promise<Engine> {
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
+  engine ??= import('onnxruntime-node')
+  return engine
+}
