@@ -1,1 +1,30 @@
-export {}
+export {
+  ConfigError,
+  defineConfig,
+  mergeConfigs,
+  type Config,
+  type Environment,
+  type Fields,
+  type Refusal,
+  type Values,
+} from './config.js'
+export { optional, type Field, type FieldOptions } from './field.js'
+export {
+  address,
+  bytes,
+  choice,
+  decimal,
+  directory,
+  eventLogUrl,
+  existingDirectory,
+  existingFile,
+  flag,
+  integer,
+  port,
+  seconds,
+  secret,
+  share,
+  text,
+  type EventLogUrl,
+} from './kinds.js'
+export { Secret } from './secret.js'
