@@ -1,1 +1,13 @@
-export {}
+export {
+  createLogger,
+  logLevels,
+  silentLogger,
+  type Logger,
+  type LogFields,
+  type LoggerOptions,
+  type LogLevel,
+} from './logger.js'
+export { MetricRegistry, type Counter, type Gauge, type Histogram, type Metrics, type MetricSpec } from './metrics.js'
+export { metricsEndpoint, type MetricsEndpoint } from './prometheus.js'
+export { type Labels } from './series.js'
+export { currentTraceparent, startTracing, withRemoteParent, withSpan, type Tracing } from './tracing.js'

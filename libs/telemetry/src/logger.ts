@@ -1,0 +1,74 @@
+import { trace } from '@opentelemetry/api'
+import { pino, type DestinationStream, type Logger as Pino } from 'pino'
+import { errorFields } from './error-fields.js'
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** Facts of one log line. `error` may hold anything that was thrown. Never prompt text, user data or keys. */
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** A message is a lower-case fragment ("draft swapped"); the facts are fields. Error means someone must act. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+  fatal(message: string, fields?: LogFields): void
+  /** A logger whose lines all carry `fields`. */
+  child(fields: LogFields): Logger
+}
+
+/** Field names that never reach a log line, at the top or one level down. */
+const REDACTED = ['prompt', 'text', 'messages', 'authorization', 'password', 'secret', 'token', 'apiKey', 'privateKey']
+
+export interface LoggerOptions {
+  readonly service: string
+  readonly level?: LogLevel
+  /** Default: standard output, written at once so that the last line before an exit is not lost. */
+  readonly destination?: DestinationStream
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const destination = options.destination ?? pino.destination({ dest: 1, sync: true })
+  const root = pino(
+    {
+      level: options.level ?? 'info',
+      base: { service: options.service },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+      redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+      messageKey: 'message',
+      mixin: traceIds,
+      serializers: { error: errorFields },
+    },
+    destination,
+  )
+  return wrap(root)
+}
+
+/** Says nothing: for tests and library defaults. */
+export const silentLogger: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  fatal: () => {},
+  child: () => silentLogger,
+}
+
+function wrap(logger: Pino): Logger {
+  return {
+    debug: (message, fields = {}) => logger.debug(fields, message),
+    info: (message, fields = {}) => logger.info(fields, message),
+    warn: (message, fields = {}) => logger.warn(fields, message),
+    error: (message, fields = {}) => logger.error(fields, message),
+    fatal: (message, fields = {}) => logger.fatal(fields, message),
+    child: (fields) => wrap(logger.child(fields)),
+  }
+}
+
+function traceIds(): object {
+  const span = trace.getActiveSpan()?.spanContext()
+  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }
+}
