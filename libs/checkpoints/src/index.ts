@@ -1,1 +1,21 @@
-export {}
+export { retainNewest, versionPath, type CheckpointStore, type StoredFile } from './checkpoint-store.js'
+export { fileStore } from './file-store.js'
+export {
+  MANIFEST_FILE,
+  sha256Hex,
+  SIGNATURE_FILE,
+  type CheckpointEvaluation,
+  type CheckpointFile,
+  type CheckpointManifest,
+  type TrainedThrough,
+} from './manifest.js'
+export { openCheckpoint, type CheckpointExpectations, type OpenedCheckpoint } from './open-checkpoint.js'
+export { writeCheckpoint, type CheckpointReference } from './publish.js'
+export {
+  generateSigningKey,
+  readSigningKey,
+  readVerifyingKey,
+  writeSigningKey,
+  type SigningKey,
+  type VerifyingKey,
+} from './signing-keys.js'
