@@ -1,3 +1,13 @@
 export type { Draft, DraftSession, DraftStart, Proposal, SparseDistribution } from './draft.js'
+export { goodnessOfFit, type GoodnessOfFit } from './goodness-of-fit.js'
+export { denseOverlap, overlap } from './overlap.js'
 export { seededRandom, type Random } from './random.js'
-export type { Sampling } from './sampling.js'
+export { argmax, keptCount, sampleIndex, transformLogits, type Sampling } from './sampling.js'
+export {
+  SpeculationController,
+  type SpeculationOptions,
+  type SpeculationRound,
+  type SpeculationSnapshot,
+} from './speculation-controller.js'
+export { denseTargetRow, topKTargetRow, type RowView, type TargetRow, type TopKSource } from './target-row.js'
+export { checkProposal, drawToken, verifyProposal, type Verification, type VerifyInput } from './verify-proposal.js'

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { seededRandom } from './random.js'
+import { SpeculationController } from './speculation-controller.js'
+
+/** A machine: acceptance per position, draft step and target step in microseconds. */
+interface World {
+  acceptance: number
+  draftUs: number
+  targetUs: (positions: number) => number
+}
+
+const verification = (positions: number) => 1000 * (1 + 0.14 * (positions - 1))
+
+/** Runs rounds; returns tokens per plain step time, and how many rounds proposed something. */
+function run(controller: SpeculationController, world: World, rounds: number, seed: number) {
+  const random = seededRandom(seed)
+  let tokens = 0
+  let us = 0
+  let drafted = 0
+  for (let round = 0; round < rounds; round++) {
+    const proposed = controller.next()
+    let accepted = 0
+    while (accepted < proposed && random() < world.acceptance) accepted++
+    const noise = 0.9 + 0.2 * random()
+    const draftUs = proposed * world.draftUs * noise
+    const targetUs = world.targetUs(proposed + 1) * noise
+    controller.observe({ proposed, accepted, draftUs, targetUs })
+    tokens += accepted + 1
+    us += draftUs + targetUs
+    if (proposed > 0) drafted++
+  }
+  return { speed: (tokens / us) * world.targetUs(1), drafted: drafted / rounds }
+}
+
+/** Tokens per plain step time with the best fixed number of proposals. */
+function best(world: World, maxProposal: number) {
+  let found = { proposal: 0, speed: 1 }
+  for (let proposal = 1; proposal <= maxProposal; proposal++) {
+    let tokens = 1
+    for (let i = 1; i <= proposal; i++) tokens += world.acceptance ** i
+    const speed = (tokens / (proposal * world.draftUs + world.targetUs(proposal + 1))) * world.targetUs(1)
+    if (speed > found.speed) found = { proposal, speed }
+  }
+  return found
+}
+
+const good: World = { acceptance: 0.7, draftUs: 60, targetUs: verification }
+const bad: World = { acceptance: 0.1, draftUs: 250, targetUs: verification }
+
+describe('the speculation controller', () => {
+  it.each([0.3, 0.5, 0.7, 0.9])('comes within 5 % of the best fixed proposal length at acceptance %d', (acceptance) => {
+    const world = { ...good, acceptance }
+    const controller = new SpeculationController({ maxProposal: 8 })
+    run(controller, world, 300, 1)
+    expect(run(controller, world, 3000, 2).speed).toBeGreaterThan(0.95 * best(world, 8).speed)
+  })
+
+  it('turns off below break-even, and what it then spends on probes stays under 3 %', () => {
+    const controller = new SpeculationController({ maxProposal: 6 })
+    run(controller, bad, 100, 3)
+    expect(controller.snapshot().proposal).toBe(0)
+    const { speed, drafted } = run(controller, bad, 5000, 4)
+    expect(speed).toBeGreaterThan(0.97)
+    expect(drafted).toBeGreaterThan(0)
+  })
+
+  it('keeps probing cheaply when a draft step costs as much as the target', () => {
+    const controller = new SpeculationController({ maxProposal: 4 })
+    const world = { ...bad, draftUs: 1500 }
+    run(controller, world, 100, 5)
+    expect(run(controller, world, 5000, 6).speed).toBeGreaterThan(0.97)
+  })
+
+  it('turns on again when the draft has become good', () => {
+    const controller = new SpeculationController({ maxProposal: 6 })
+    run(controller, bad, 2000, 7)
+    expect(controller.snapshot().proposal).toBe(0)
+    run(controller, { ...good, draftUs: bad.draftUs }, 1200, 8)
+    expect(controller.snapshot().proposal).toBeGreaterThan(0)
+    expect(controller.snapshot().speedup).toBeGreaterThan(1)
+  })
+
+  it('turns off when a good draft meets traffic that it does not know', () => {
+    const controller = new SpeculationController({ maxProposal: 6 })
+    run(controller, good, 1000, 9)
+    expect(controller.snapshot().proposal).toBeGreaterThan(1)
+    run(controller, { ...bad, acceptance: 0.02 }, 300, 10)
+    expect(controller.snapshot().proposal).toBe(0)
+  })
+
+  it('states the acceptance at which one proposed token breaks even', () => {
+    const controller = new SpeculationController({ maxProposal: 1 })
+    expect(controller.snapshot().breakEvenAcceptance).toBeUndefined()
+    for (let i = 0; i < 200; i++) {
+      controller.observe({ proposed: 0, accepted: 0, draftUs: 0, targetUs: 1000 })
+      controller.observe({ proposed: 1, accepted: 1, draftUs: 200, targetUs: 1100 })
+    }
+    // (200 + 1100) / 1000 - 1
+    expect(controller.snapshot().breakEvenAcceptance).toBeCloseTo(0.3, 2)
+  })
+
+  it('is not misled by a single stalled step', () => {
+    const controller = new SpeculationController({ maxProposal: 6 })
+    run(controller, good, 1000, 11)
+    const before = controller.snapshot().proposal
+    controller.observe({ proposed: before, accepted: before, draftUs: 1e6, targetUs: 1e7 })
+    expect(controller.snapshot().proposal).toBeGreaterThan(0)
+  })
+
+  it('never proposes with a draft that may not', () => {
+    const controller = new SpeculationController({ maxProposal: 0 })
+    controller.observe({ proposed: 0, accepted: 0, draftUs: 0, targetUs: 1000 })
+    expect(controller.next()).toBe(0)
+    expect(() => controller.observe({ proposed: 1, accepted: 0, draftUs: 1, targetUs: 1 })).toThrow(RangeError)
+  })
+})
