@@ -53,7 +53,7 @@ function sumsOf(...parts: Rows[]): RidgeSums {
 /** Gauss-Jordan with pivoting on the normal equations, straight from the definition. */
 function plainRidge({ x, y, weights }: Rows, lambda: number): Float64Array {
   const a = Array.from({ length: D }, (_, i) => {
-    const line = new Array<number>(D + O).fill(0)
+    const line = Array.from({ length: D + O }, () => 0)
     for (let r = 0; r < weights.length; r++) {
       for (let j = 0; j < D; j++) line[j]! += weights[r]! * x[r * D + i]! * x[r * D + j]!
       for (let o = 0; o < O; o++) line[D + o]! += weights[r]! * x[r * D + i]! * y[r * O + o]!
