@@ -1,1 +1,19 @@
-export {}
+export { armOf, lotOf, type Arm, type ArmShares } from './arm.js'
+export { closedFormWeights, WEIGHT_CAP, weightsOf, type ClosedFormWeight } from './closed-form-weights.js'
+export { flatnessFromProbabilities, flatnessFromSumSquares } from './flatness.js'
+export {
+  flatnessInterval,
+  rounding,
+  TAIL_ERROR,
+  type Interval,
+  type ListedDistribution,
+  type Rounding,
+} from './flatness-interval.js'
+export { hashToUnit } from './hash.js'
+export { float32AtLeast, float32AtMost } from './outward.js'
+export { policyName, selectionPolicy, type SelectionPolicy } from './selection-policy.js'
+export { SlidingQuantile, type RankedScore } from './sliding-quantile.js'
+export { strategyNamed, strategyNames } from './strategies/registry.js'
+export type { Strategy, WindowStatistics } from './strategies/strategy.js'
+export { energyFromLogSumExp, entropyFromProbabilities, marginOf, perplexityOf } from './token-statistics.js'
+export { WindowSelector, type SelectorOptions, type Verdict } from './window-selector.js'
