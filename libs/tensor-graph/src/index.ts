@@ -1,3 +1,6 @@
 export { encodeModel } from './onnx.js'
 export type { AttributeValue, DataType, Dimension, ModelDef, NodeDef, TensorDef, ValueInfo } from './onnx.js'
 export { GraphBuilder, type OpOptions } from './graph-builder.js'
+export { Tape, type Backward, type RotaryTable } from './autodiff.js'
+export { klLoss, totalVariationLoss, type SparseTargets } from './losses.js'
+export { StaticOps, type Attributes, type Tensor } from './static-ops.js'
