@@ -1,1 +1,26 @@
-export {}
+export { type ChatMessage, renderChat } from './chat-template.js'
+export { type IncrementalDecoder } from './incremental-decoder.js'
+export {
+  describeModelDirectory,
+  type Model,
+  type ModelDescription,
+  readModelConfig,
+  readModelDirectory,
+  readParameters,
+  writeModelDirectory,
+  type WriteOptions,
+} from './model-directory.js'
+export { decodeSafetensors, encodeSafetensors, type Safetensors } from './safetensors.js'
+export { readTensors, TensorFile, writeTensors } from './tensor-file.js'
+export {
+  doubleTensor,
+  type Dtype,
+  type FloatDtype,
+  floatTensor,
+  integerTensor,
+  type Tensor,
+  toDoubles,
+  toFloats,
+  toIntegers,
+} from './tensor.js'
+export { loadTokenizer, type Tokenizer } from './tokenizer.js'

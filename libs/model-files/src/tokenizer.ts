@@ -1,0 +1,87 @@
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
+import { messageOf, PlateauError } from '@plateau/contracts'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { IncrementalDecoder } from './incremental-decoder.js'
+import { isJsonObject, type JsonObject, parseJsonObject } from './json-object.js'
+import { type DecodingRules, tokenBytes } from './token-bytes.js'
+
+/** A model's tokenizer. Immutable; safe to share between requests. */
+export interface Tokenizer {
+  /** Special tokens written out in the text are taken as such. Adds a first token where the model's own does. */
+  encode(text: string): number[]
+  /** Leaves special tokens out. Throws RangeError for an id outside the vocabulary. */
+  decode(ids: Iterable<number>): string
+  /** One for each stream of tokens. */
+  decoder(): IncrementalDecoder
+  /** Ids are below this. A model's own vocabulary may be padded and so be larger. */
+  readonly vocabSize: number
+  /** From tokenizer_config.json's eos_token. The model's config.json may name more. */
+  readonly eosTokenIds: readonly number[]
+}
+
+/** Reads tokenizer.json and, where there is one, tokenizer_config.json. */
+export async function loadTokenizer(directory: string): Promise<Tokenizer> {
+  const path = join(directory, 'tokenizer.json')
+  const file = await readJson(path)
+  const config = await readJson(join(directory, 'tokenizer_config.json'), {})
+  try {
+    return createTokenizer(file, config, path)
+  } catch (cause) {
+    if (cause instanceof PlateauError) throw cause
+    throw invalid(path, messageOf(cause), cause)
+  }
+}
+
+function createTokenizer(file: JsonObject, config: JsonObject, path: string): Tokenizer {
+  const tokenizer = new HuggingFaceTokenizer(file, config)
+  const tokens = tokenBytes(decodingRules(file, path), path)
+  const decode = (ids: Iterable<number>): string => {
+    const decoder = new IncrementalDecoder(tokens)
+    let text = ''
+    for (const id of ids) text += decoder.push(id)
+    return text + decoder.flush()
+  }
+  return {
+    encode: (text) => tokenizer.encode(text).ids,
+    decode,
+    decoder: () => new IncrementalDecoder(tokens),
+    vocabSize: tokens.bytes.length,
+    eosTokenIds: eosTokenIds(config, (token) => tokenizer.token_to_id(token)),
+  }
+}
+
+function decodingRules(file: JsonObject, path: string): DecodingRules {
+  const { model, added_tokens: added, decoder } = file
+  const vocab = isJsonObject(model) ? model['vocab'] : undefined
+  if (!isJsonObject(vocab)) throw invalid(path, 'its model has no vocabulary by token')
+  return {
+    vocab: new Map(Object.entries(vocab as Readonly<Record<string, number>>)),
+    added: (added ?? []) as DecodingRules['added'],
+    decoder,
+  }
+}
+
+/** eos_token is text, or an object that holds it as content. */
+function eosTokenIds(config: JsonObject, idOf: (token: string) => number | undefined): readonly number[] {
+  const eos = config['eos_token']
+  const content = isJsonObject(eos) ? eos['content'] : eos
+  const id = typeof content === 'string' ? idOf(content) : undefined
+  return id === undefined ? [] : [id]
+}
+
+async function readJson(path: string, otherwise?: JsonObject): Promise<JsonObject> {
+  let json: string
+  try {
+    json = await readFile(path, 'utf8')
+  } catch (cause) {
+    if (otherwise !== undefined) return otherwise
+    const facts = { file: path }
+    throw new PlateauError('MODEL_FILE_MISSING', `cannot open the model file ${path}`, { facts, cause })
+  }
+  return parseJsonObject(json, path, 'TOKENIZER_INVALID')
+}
+
+function invalid(file: string, problem: string, cause?: unknown): PlateauError {
+  return new PlateauError('TOKENIZER_INVALID', `cannot use ${file}: ${problem}`, { facts: { file }, cause })
+}
