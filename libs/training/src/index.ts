@@ -10,3 +10,16 @@ export {
   subtractSums,
   type RidgeSums,
 } from './ridge-sums.js'
+export { AdamW, type OptimizerState, type OptimizerStep } from './adamw.js'
+export { defaultAdamWOptions, type AdamWOptions } from './adamw-reference.js'
+export { nextTokenBatch, shuffledRuns, type LanguageModelBatch } from './language-model-batch.js'
+export { stackLayers } from './language-model-stacking.js'
+export {
+  evaluateLanguageModel,
+  trainLanguageModel,
+  type ComputeEngine,
+  type EngineTensor,
+  type LanguageModelTraining,
+  type StepReport,
+} from './language-model-training.js'
+export { cosineDecay, linearWarmUp } from './schedule.js'
