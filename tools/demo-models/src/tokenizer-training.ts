@@ -80,7 +80,8 @@ class PairCounts {
 
   merge(left: number, right: number, merged: number): void {
     const changed = new Set<number>()
-    for (const index of [...(this.wordsOfPair.get(pairKey(left, right)) ?? [])]) {
+    // Each word leaves this set while it is visited, which a Set allows, and never comes back: the pair is merged away.
+    for (const index of this.wordsOfPair.get(pairKey(left, right)) ?? []) {
       for (const key of this.addWord(index, -1)) changed.add(key)
       this.words[index] = mergeIn(this.words[index]!, left, right, merged)
       for (const key of this.addWord(index, 1)) changed.add(key)
