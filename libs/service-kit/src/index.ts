@@ -1,1 +1,5 @@
-export {}
+export { commonConfig, type CommonConfig } from './common-config.js'
+export { HealthBoard, type Health, type Progress } from './health.js'
+export { runService, type ProcessHost } from './run-service.js'
+export { type RunningService, type ServiceContext, type ServiceSpec } from './service.js'
+export { startService, type StartedService, type StartOptions } from './start-service.js'
