@@ -1,0 +1,159 @@
+/** Clients as promises and async iterables. Every error they throw is a PlateauError with the server's code and facts. */
+import { once } from 'node:events'
+import {
+  credentials,
+  Metadata,
+  waitForClientReady,
+  type CallOptions,
+  type ChannelCredentials,
+  type Client,
+  type ClientDuplexStream,
+  type ClientOptions,
+  type ClientReadableStream,
+  type ServiceError,
+} from '@grpc/grpc-js'
+import { PlateauError } from '@plateau/contracts'
+import { fromServiceError } from './rpc-error.js'
+import { channelOptions, type RpcLimits } from './server.js'
+
+export type ClientConstructor<T extends Client> = new (
+  address: string,
+  credentials: ChannelCredentials,
+  options?: Partial<ClientOptions>,
+) => T
+
+/** A channel to "host:port" or "unix:/path". It connects when first used and again, within 2 s, after a restart. */
+export function createClient<T extends Client>(make: ClientConstructor<T>, address: string, limits?: RpcLimits): T {
+  return new make(address, credentials.createInsecure(), {
+    ...channelOptions(limits),
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 2000,
+    // Plateau's services talk inside one machine or cluster, whatever proxy the environment names.
+    'grpc.enable_http_proxy': 0,
+  })
+}
+
+/** Resolves when the channel is connected; throws UNAVAILABLE after `timeoutMs`. */
+export function ready(client: Client, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    waitForClientReady(client, Date.now() + timeoutMs, (error) => {
+      if (!error) return resolve()
+      const address = client.getChannel().getTarget()
+      const message = `${address} did not answer within ${timeoutMs} ms`
+      reject(new PlateauError('UNAVAILABLE', message, { facts: { address, timeoutMs }, retryable: true, cause: error }))
+    })
+  })
+}
+
+export interface CallSettings {
+  /** From now. A call without one may wait for ever. */
+  readonly deadlineMs?: number
+  /** Aborting cancels the call at both ends. */
+  readonly signal?: AbortSignal
+  /** Wait for a server that is starting or restarting instead of failing at once; bounded by the deadline. */
+  readonly waitForReady?: boolean
+}
+
+type Unary<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => { cancel(): void }
+
+/** `callUnary((...call) => client.describe(...call), request)` */
+export function callUnary<Request, Response>(
+  method: Unary<Request, Response>,
+  request: Request,
+  settings: CallSettings = {},
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const call = method(request, metadataOf(settings), optionsOf(settings), (error, response) => {
+      forget()
+      if (error) reject(fromServiceError(error))
+      else resolve(response)
+    })
+    const forget = cancelOn(settings.signal, call)
+  })
+}
+
+/** Messages of a server stream. Leaving the loop early cancels the call. */
+export async function* callServerStream<Request, Response>(
+  method: (request: Request, metadata: Metadata, options: Partial<CallOptions>) => ClientReadableStream<Response>,
+  request: Request,
+  settings: CallSettings = {},
+): AsyncGenerator<Response, void, undefined> {
+  const call = method(request, metadataOf(settings), optionsOf(settings))
+  yield* messagesOf<Response>(call, settings.signal)
+}
+
+export interface BidiCall<Request, Response> {
+  /** Resolves when the transport takes more: backpressure. */
+  send(request: Request): Promise<void>
+  /** The next response; undefined when the server has ended the call. */
+  receive(): Promise<Response | undefined>
+  /** No more requests; the server may still answer. */
+  end(): void
+  /** Ends both directions at once. */
+  cancel(): void
+}
+
+export function callBidi<Request, Response>(
+  method: (metadata: Metadata, options: Partial<CallOptions>) => ClientDuplexStream<Request, Response>,
+  settings: CallSettings = {},
+): BidiCall<Request, Response> {
+  const call = method(metadataOf(settings), optionsOf(settings))
+  const messages = messagesOf<Response>(call, settings.signal)
+  return {
+    send: async (request) => {
+      // A call that has ended says why where its responses are read.
+      if (call.writableEnded || call.destroyed) return
+      if (!call.write(request)) await Promise.race([once(call, 'drain'), once(call, 'close')]).catch(() => {})
+    },
+    receive: async () => {
+      const next = await messages.next()
+      return next.done ? undefined : next.value
+    },
+    end: () => call.end(),
+    cancel: () => call.cancel(),
+  }
+}
+
+interface CancellableStream extends AsyncIterable<unknown> {
+  cancel(): void
+  on(event: 'error', listener: () => void): unknown
+}
+
+function messagesOf<Response>(
+  call: CancellableStream,
+  signal?: AbortSignal,
+): AsyncGenerator<Response, void, undefined> {
+  // The error reaches whoever reads; without a listener one that nobody reads would end the process.
+  call.on('error', () => {})
+  const forget = cancelOn(signal, call)
+  return (async function* () {
+    try {
+      for await (const message of call) yield message as Response
+    } catch (error) {
+      throw fromServiceError(error)
+    } finally {
+      forget()
+      call.cancel()
+    }
+  })()
+}
+
+function metadataOf({ waitForReady = false }: CallSettings): Metadata {
+  return new Metadata({ waitForReady })
+}
+
+function optionsOf({ deadlineMs }: CallSettings): Partial<CallOptions> {
+  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs }
+}
+
+function cancelOn(signal: AbortSignal | undefined, call: { cancel(): void }): () => void {
+  const cancel = (): void => call.cancel()
+  if (signal?.aborted) cancel()
+  signal?.addEventListener('abort', cancel, { once: true })
+  return () => signal?.removeEventListener('abort', cancel)
+}

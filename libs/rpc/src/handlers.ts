@@ -1,0 +1,106 @@
+/** gRPC handlers as async functions and generators: errors become statuses, cancellation becomes an AbortSignal. */
+import { once } from 'node:events'
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+  StatusObject,
+} from '@grpc/grpc-js'
+import { PlateauError } from '@plateau/contracts'
+import { toStatus } from './rpc-error.js'
+
+export interface CallContext {
+  /** Aborted when the client cancelled, went away, or its deadline passed. */
+  readonly signal: AbortSignal
+  /** W3C trace context of the caller. */
+  readonly traceparent: string | undefined
+}
+
+/** Hears about every error that is not a PlateauError: a defect of ours, which the client is told nothing about. */
+export type ReportError = (error: unknown, path: string) => void
+
+export function unary<Request, Response>(
+  handle: (request: Request, context: CallContext) => Promise<Response>,
+  report: ReportError,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const context = observe(call)
+    handle(call.request, context).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(failure(error, call, report)),
+    )
+  }
+}
+
+export function serverStream<Request, Response>(
+  handle: (request: Request, context: CallContext) => AsyncIterable<Response>,
+  report: ReportError,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => void respond(call, (context) => handle(call.request, context), report)
+}
+
+/** The requests end when the client half-closes or is gone. */
+export function bidiStream<Request, Response>(
+  handle: (requests: AsyncIterable<Request>, context: CallContext) => AsyncIterable<Response>,
+  report: ReportError,
+): handleBidiStreamingCall<Request, Response> {
+  return (call) => void respond(call, (context) => handle(requestsOf<Request>(call), context), report)
+}
+
+interface ObservedCall {
+  readonly metadata: Metadata
+  on(event: 'cancelled', listener: () => void): unknown
+  getPath(): string
+}
+
+interface WritableCall<Response> extends ObservedCall {
+  write(message: Response): boolean
+  end(): unknown
+  emit(event: 'error', status: StatusObject): boolean
+  on(event: string, listener: () => void): unknown
+}
+
+async function respond<Response>(
+  call: WritableCall<Response> & NodeJS.EventEmitter,
+  handle: (context: CallContext) => AsyncIterable<Response>,
+  report: ReportError,
+): Promise<void> {
+  const context = observe(call)
+  // Writing to a call that the client has just left is not a fault of either side.
+  call.on('error', () => {})
+  try {
+    for await (const response of handle(context)) {
+      if (context.signal.aborted) return
+      if (!call.write(response)) await once(call, 'drain', { signal: context.signal })
+    }
+    call.end()
+  } catch (error) {
+    if (!context.signal.aborted) call.emit('error', failure(error, call, report))
+  }
+}
+
+/** A client that is gone ends its requests; the signal says so, a little later or earlier. */
+async function* requestsOf<Request>(call: AsyncIterable<unknown>): AsyncIterable<Request> {
+  try {
+    for await (const request of call) yield request as Request
+  } catch {
+    // The call was torn down between two requests.
+  }
+}
+
+function cancelled(): PlateauError {
+  return new PlateauError('CANCELLED', 'the client has cancelled the call')
+}
+
+function observe(call: ObservedCall): CallContext {
+  const abort = new AbortController()
+  call.on('cancelled', () => abort.abort(cancelled()))
+  return { signal: abort.signal, traceparent: call.metadata.get('traceparent')[0]?.toString() }
+}
+
+function failure(error: unknown, call: ObservedCall, report: ReportError): StatusObject & Error {
+  if (!(error instanceof PlateauError)) report(error, call.getPath())
+  const status = toStatus(error)
+  return Object.assign(new Error(status.details), status)
+}

@@ -1,0 +1,114 @@
+import { rm, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { messageOf, PlateauError } from '@plateau/contracts'
+import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js'
+import { healthDefinition, HealthService } from './health.js'
+
+export interface RpcServerOptions {
+  /** "host:port" (port 0 = any free one) or "unix:/path". Plaintext: bind to loopback, a pod or a socket file. */
+  readonly address: string
+  readonly services: readonly RpcService[]
+  readonly limits?: RpcLimits
+}
+
+export interface RpcService {
+  readonly definition: ServiceDefinition
+  readonly implementation: UntypedServiceImplementation
+}
+
+export interface RpcLimits {
+  /** Largest message in either direction. Default 16 MiB. */
+  readonly maxMessageBytes?: number
+  /** Calls at once on one connection; further ones wait at the client. Default 1024. */
+  readonly maxConcurrentStreams?: number
+  /** A silent peer is asked for a sign of life after this long, and dropped 10 s later. Default 30 000. */
+  readonly keepaliveMs?: number
+}
+
+export interface RpcServer {
+  /** As a client dials it, with the real port. */
+  readonly address: string
+  readonly health: HealthService
+  /** Refuses new calls, lets the present ones finish for at most this long, then cuts them off. Idempotent. */
+  drain(graceMs: number): Promise<void>
+}
+
+/** Listens and serves; the standard health service is always there. Throws ADDRESS_UNAVAILABLE. */
+export async function startServer({ address, services, limits }: RpcServerOptions): Promise<RpcServer> {
+  const server = new Server(channelOptions(limits))
+  const health = new HealthService()
+  for (const { definition, implementation } of services) server.addService(definition, implementation)
+  server.addService(healthDefinition, health.implementation)
+  await removeStaleSocket(address)
+  const port = await bind(server, address)
+  let draining: Promise<void> | undefined
+  return {
+    address: address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`),
+    health,
+    drain: (graceMs) => (draining ??= drain(server, health, graceMs)),
+  }
+}
+
+/** Options that both ends share. */
+export function channelOptions(limits: RpcLimits = {}): Record<string, number> {
+  const { maxMessageBytes = 16 * 1024 * 1024, maxConcurrentStreams = 1024, keepaliveMs = 30_000 } = limits
+  return {
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxMessageBytes,
+    'grpc.max_concurrent_streams': maxConcurrentStreams,
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': 10_000,
+  }
+}
+
+function bind(server: Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (error) reject(unavailable(address, error))
+      else resolve(port)
+    })
+  })
+}
+
+async function drain(server: Server, health: HealthService, graceMs: number): Promise<void> {
+  health.shutDown()
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => {
+      server.forceShutdown()
+      resolve()
+    }, graceMs)
+    server.tryShutdown(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+/** A killed server leaves its socket file behind, and the next bind would fail on it. A live one is left alone. */
+async function removeStaleSocket(address: string): Promise<void> {
+  if (!address.startsWith('unix:')) return
+  const path = address.slice('unix:'.length)
+  const found = await stat(path).catch(() => undefined)
+  if (!found) return
+  if (!found.isSocket()) throw unavailable(address, new Error(`${path} exists and is not a socket`))
+  if (await answers(path)) throw unavailable(address, new Error('another process is listening there'))
+  await rm(path)
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const finish = (alive: boolean) => () => {
+      socket.destroy()
+      resolve(alive)
+    }
+    socket.once('connect', finish(true)).once('error', finish(false))
+  })
+}
+
+function unavailable(address: string, cause: unknown): PlateauError {
+  return new PlateauError('ADDRESS_UNAVAILABLE', `cannot listen on ${address}: ${messageOf(cause)}`, {
+    facts: { address },
+    cause,
+  })
+}
