@@ -1,1 +1,1 @@
-export {}
+export { openEmbeddedEventLog, type EmbeddedEventLogOptions } from './embedded-event-log.js'

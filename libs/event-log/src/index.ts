@@ -14,4 +14,5 @@ export type {
   Reader,
   ReaderOptions,
 } from './event-log.js'
+export { deadLetterRecord } from './dead-letter.js'
 export { partitionOf } from './partitioner.js'

@@ -1,0 +1,170 @@
+import type { TopicSpec } from '@plateau/contracts'
+import type {
+  Consumer,
+  ConsumerOptions,
+  EventLog,
+  PartitionOffset,
+  PartitionRange,
+  Producer,
+  ProducerOptions,
+  Reader,
+  ReaderOptions,
+} from '@plateau/event-log'
+import { AppendQueue } from './append-queue.js'
+import { EmbeddedConsumer } from './consumer.js'
+import { CONTROL_SCHEMA } from './control-schema.js'
+import { Database, type DatabaseOptions } from './database.js'
+import { type LogDirectory, prepareDirectory } from './directory.js'
+import { GroupStore } from './group-store.js'
+import { closedError } from './log-errors.js'
+import { EmbeddedProducer } from './producer.js'
+import { EmbeddedReader, failedReader } from './reader.js'
+import { type StoredTopic, TopicRegistry } from './topic-registry.js'
+import { TopicStore } from './topic-store.js'
+import { WakeBoard } from './wake-board.js'
+
+export interface EmbeddedEventLogOptions {
+  /** 'normal' (default): acknowledged records survive the death of any process. 'full': also a power cut. */
+  readonly synchronous?: 'normal' | 'full'
+  /** A topic's file does not grow beyond this: sends then fail with LOG_FULL. Default: as far as the disk goes. */
+  readonly maxTopicBytes?: number
+  readonly nowMs?: () => number
+}
+
+/**
+ * Opens the event log in `directory`, which several processes of one machine may do at once (a local disk: SQLite's
+ * locks do not hold on network file systems). Creates it when it is missing or empty; throws LOG_UNAVAILABLE when the
+ * directory belongs to something else, cannot be written or is damaged.
+ */
+export function openEmbeddedEventLog(directory: string, options: EmbeddedEventLogOptions = {}): EventLog {
+  return new EmbeddedEventLog(prepareDirectory(directory), options)
+}
+
+class EmbeddedEventLog implements EventLog {
+  readonly #directory: LogDirectory
+  readonly #databaseOptions: DatabaseOptions
+  readonly #nowMs: () => number
+  readonly #control: Database
+  readonly #registry: TopicRegistry
+  readonly #groups: GroupStore
+  readonly #wake: WakeBoard
+  readonly #stores = new Map<string, TopicStore>()
+  readonly #queues = new Map<string, AppendQueue>()
+  readonly #producers = new Set<Producer>()
+  readonly #consumers = new Set<Consumer>()
+  readonly #readers = new Set<Reader>()
+  #closing: Promise<void> | undefined
+
+  constructor(directory: LogDirectory, options: EmbeddedEventLogOptions) {
+    this.#directory = directory
+    const synchronous = options.synchronous ?? 'normal'
+    this.#databaseOptions = { synchronous, maxBytes: options.maxTopicBytes }
+    this.#nowMs = options.nowMs ?? Date.now
+    this.#control = new Database(directory.controlFile, CONTROL_SCHEMA, { synchronous })
+    this.#registry = new TopicRegistry(this.#control)
+    this.#groups = new GroupStore(this.#control, this.#nowMs)
+    this.#wake = new WakeBoard(directory.wakeDirectory)
+  }
+
+  async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
+    this.#checkOpen()
+    await this.#registry.ensure(specs)
+  }
+
+  producer(options: ProducerOptions = {}): Producer {
+    this.#checkOpen()
+    const producer = new EmbeddedProducer({
+      topicOf: (name) => this.#registry.get(name),
+      queueOf: (topic) => this.#queueOf(topic),
+      nowMs: this.#nowMs,
+      maxBytesInFlight: options.maxBytesInFlight,
+    })
+    this.#producers.add(producer)
+    return producer
+  }
+
+  consumer(options: ConsumerOptions): Consumer {
+    this.#checkOpen()
+    const consumer = new EmbeddedConsumer(options, {
+      control: this.#control,
+      groups: this.#groups,
+      wake: this.#wake,
+      storeOf: (topic) => this.#storeOf(topic),
+    })
+    this.#consumers.add(consumer)
+    return consumer
+  }
+
+  reader(options: ReaderOptions): Reader {
+    this.#checkOpen()
+    try {
+      const onClosed = () => this.#readers.delete(reader)
+      const reader: Reader = new EmbeddedReader(options, this.#storeOf(options.topic), this.#wake, onClosed)
+      this.#readers.add(reader)
+      return reader
+    } catch (thrown) {
+      return failedReader(thrown)
+    }
+  }
+
+  async offsets(topic: string): Promise<PartitionRange[]> {
+    this.#checkOpen()
+    const store = this.#storeOf(topic)
+    return store.database.whenFree(() => store.ranges())
+  }
+
+  async committed(group: string, topic: string): Promise<PartitionOffset[]> {
+    this.#checkOpen()
+    const { partitions } = this.#registry.get(topic)
+    const committed = await this.#control.whenFree(() => this.#groups.committed(group, topic))
+    return Array.from({ length: partitions }, (_, partition) => ({
+      partition,
+      offset: committed.get(partition) ?? -1,
+    }))
+  }
+
+  async commit(group: string, topic: string, offsets: readonly PartitionOffset[]): Promise<void> {
+    this.#checkOpen()
+    this.#registry.get(topic)
+    await this.#control.whenFree(() => this.#groups.commitDirectly(group, topic, offsets))
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** First what takes in, then what writes, then the files. */
+  async #close(): Promise<void> {
+    const intake = [...this.#consumers, ...this.#readers]
+    await Promise.all(intake.map((open) => open.close()))
+    await Promise.all([...this.#producers].map((producer) => producer.close()))
+    await Promise.all([...this.#queues.values()].map((queue) => queue.drain()))
+    this.#wake.close()
+    for (const store of this.#stores.values()) store.database.close()
+    this.#control.close()
+  }
+
+  #storeOf(name: string): TopicStore {
+    let store = this.#stores.get(name)
+    if (store === undefined) {
+      const topic = this.#registry.get(name)
+      store = new TopicStore(topic, this.#directory.topicFile(name), this.#databaseOptions)
+      this.#stores.set(name, store)
+    }
+    return store
+  }
+
+  #queueOf(topic: StoredTopic): AppendQueue {
+    let queue = this.#queues.get(topic.name)
+    if (queue === undefined) {
+      queue = new AppendQueue(this.#storeOf(topic.name), () => this.#wake.announce(topic.name))
+      this.#queues.set(topic.name, queue)
+    }
+    return queue
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError()
+  }
+}
