@@ -1,4 +1,4 @@
-import { choice, defineConfig, eventLogUrl, optional, port, seconds, text, type Values } from '@plateau/config'
+import { bytes, choice, defineConfig, eventLogUrl, optional, port, seconds, text, type Values } from '@plateau/config'
 import { logLevels } from '@plateau/telemetry'
 
 /** What every service reads. `opsPort` is the service's own default, so that all of them run on one machine. */
@@ -9,6 +9,18 @@ export function commonConfig(opsPort: number) {
       default: 'embedded:.plateau/event-log',
       help: 'The event log that all services share.',
     }),
+    eventLogSync: choice({
+      env: 'PLATEAU_EVENT_LOG_SYNC',
+      of: ['normal', 'full'],
+      default: 'normal',
+      help: 'Embedded log: what an acknowledged record survives. normal: the death of any process; full: a power cut.',
+    }),
+    eventLogMaxTopicBytes: optional(
+      bytes({
+        env: 'PLATEAU_EVENT_LOG_MAX_TOPIC_BYTES',
+        help: 'Embedded log: no topic file grows beyond this. Not set: as far as the disk goes.',
+      }),
+    ),
     opsPort: port({ env: 'PLATEAU_OPS_PORT', default: opsPort, help: 'Port of /healthz, /readyz and /metrics.' }),
     opsHost: text({ env: 'PLATEAU_OPS_HOST', default: '127.0.0.1', help: 'Address that the ops port listens on.' }),
     logLevel: choice({ env: 'PLATEAU_LOG_LEVEL', of: logLevels, default: 'info', help: 'Least level that is logged.' }),

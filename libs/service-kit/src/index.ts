@@ -1,5 +1,6 @@
 export { commonConfig, type CommonConfig } from './common-config.js'
 export { HealthBoard, type Health, type Progress } from './health.js'
+export { type OpsHandler } from './ops-server.js'
 export { runService, type ProcessHost } from './run-service.js'
 export { type RunningService, type ServiceContext, type ServiceSpec } from './service.js'
 export { startService, type StartedService, type StartOptions } from './start-service.js'

@@ -1,5 +1,5 @@
 import type { MetricsEndpoint } from '@plateau/telemetry'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HealthAnswer, HealthBoard } from './health.js'
 
@@ -8,19 +8,29 @@ export interface OpsServer {
   close(): Promise<void>
 }
 
-/** GET /healthz, /readyz and /metrics, for whoever operates the service. Never on the port that clients use. */
+/** Answers a request for /healthz, /readyz or /metrics; false when it is for something else. */
+export type OpsHandler = (request: IncomingMessage, response: ServerResponse) => boolean
+
+export function opsHandler(health: HealthBoard, metrics: MetricsEndpoint): OpsHandler {
+  return (request, response) => {
+    const path = request.url?.split('?')[0]
+    if (path === '/healthz') answerHealth(response, health.liveness())
+    else if (path === '/readyz') answerHealth(response, health.readiness())
+    else if (path === '/metrics') metrics.handle(request, response)
+    else return false
+    return true
+  }
+}
+
+/** The port for whoever operates the service; clients have another. */
 export async function startOpsServer(options: {
   readonly host: string
   readonly port: number
-  readonly health: HealthBoard
-  readonly metrics: MetricsEndpoint
+  readonly answer: OpsHandler
 }): Promise<OpsServer> {
   const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0]
-    if (path === '/healthz') answerHealth(response, options.health.liveness())
-    else if (path === '/readyz') answerHealth(response, options.health.readiness())
-    else if (path === '/metrics') options.metrics.handle(request, response)
-    else response.writeHead(404).end('not found: try /healthz, /readyz or /metrics\n')
+    if (options.answer(request, response)) return
+    response.writeHead(404).end('not found: try /healthz, /readyz or /metrics\n')
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

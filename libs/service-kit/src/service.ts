@@ -3,6 +3,7 @@ import type { EventLog } from '@plateau/event-log'
 import type { Logger, Metrics } from '@plateau/telemetry'
 import type { CommonConfig } from './common-config.js'
 import type { Health } from './health.js'
+import type { OpsHandler } from './ops-server.js'
 
 /** One service: its settings and how it starts. Everything else about a process is the same for all of them. */
 export interface ServiceSpec<F extends Fields> {
@@ -24,6 +25,8 @@ export interface ServiceContext<C> {
   readonly health: Health
   /** Open, with every topic present. Closed after `stop`. */
   readonly eventLog: EventLog
+  /** Answers /healthz, /readyz and /metrics; false for any other path. For a service with an HTTP port of its own. */
+  readonly answerOps: OpsHandler
   /** Aborted when the service should stop taking new work, just before `stop` is called. */
   readonly signal: AbortSignal
   /** Milliseconds since 1970. */

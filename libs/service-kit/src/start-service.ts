@@ -5,7 +5,7 @@ import type { CommonConfig } from './common-config.js'
 import { HealthBoard } from './health.js'
 import { Lifecycle } from './lifecycle.js'
 import { openEventLog } from './open-event-log.js'
-import { startOpsServer } from './ops-server.js'
+import { opsHandler, startOpsServer } from './ops-server.js'
 import { declareProcessMetrics } from './process-metrics.js'
 import { startModule } from './service-module.js'
 import type { ServiceSpec } from './service.js'
@@ -57,11 +57,12 @@ export async function startService<F extends Fields>(
 
     const health = new HealthBoard(clock)
     health.ready('service', () => lifecycle.whyNotReady())
-    const ops = await startOpsServer({ host: config.opsHost, port: config.opsPort, health, metrics })
+    const answerOps = opsHandler(health, metrics)
+    const ops = await startOpsServer({ host: config.opsHost, port: config.opsPort, answer: answerOps })
     opened.push({ what: 'ops server', close: () => ops.close() })
     logger.info('ops port open', { url: ops.url })
 
-    const eventLog = options.eventLog ?? (await openEventLog(config.eventLog))
+    const eventLog = options.eventLog ?? (await openEventLog(config))
     opened.push({ what: 'event log', close: () => eventLog.close() })
 
     // The context can fail or stop the service before `start` has returned; both wait for it here.
@@ -95,6 +96,7 @@ export async function startService<F extends Fields>(
       metrics: registry,
       health,
       eventLog,
+      answerOps,
       signal: stopping.signal,
       clock,
       fail: (error: unknown) => {
