@@ -10,3 +10,36 @@ export {
   type TrainGraphOptions,
   type TrainGraphShape,
 } from './train-graph.js'
+export { decoderGraph, type DecoderGraphOptions } from './decoder-graph.js'
+export { decoderInputs, decoderOutputs } from './decoder-names.js'
+export { headGraph, headWeightName } from './head-graph.js'
+export {
+  buildFeatureHeadScoreGraph,
+  buildFeatureHeadTrainGraph,
+  buildRidgeProductsGraph,
+  trainableFeatureHeadParameters,
+  type FeatureHeadBatchShape,
+} from './feature-head-batch.js'
+export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
+export { featureHeadRow, referenceFeatureHead, type FeatureHeadOutput } from './feature-head-reference.js'
+export {
+  checkFeatureHead,
+  checkFeatureHeadFits,
+  defaultLogitScale,
+  featureHeadConfigJson,
+  featureHeadInputs,
+  featureHeadKind,
+  featureHeadParameter,
+  featureHeadShapes,
+  initialFeatureHead,
+  normalizedRows,
+  parseFeatureHeadConfig,
+  withLayer,
+  withoutLayer,
+  withParameters,
+  type FeatureHead,
+  type FeatureHeadConfig,
+  type FeatureHeadLayer,
+  type FeatureHeadTarget,
+} from './feature-head.js'
+export { referenceForward, type ReferenceForward } from './reference-forward.js'

@@ -1,2 +1,4 @@
 export { float32, int32, int64, type ElementType, type FloatTensor, type HostTensor } from './host-tensor.js'
 export { InferenceSession, loadSession, type SessionOptions } from './session.js'
+export { CausalLmDecoder, type DecoderOptions, type Sequence, type StepOptions } from './causal-lm-decoder.js'
+export { type StepRows } from './step-rows.js'

@@ -14,11 +14,18 @@ import type { ElementType, HostTensor } from './host-tensor.js'
 
 type Engine = typeof import('onnxruntime-node')
 
+type Feeds = Readonly<Record<string, HostTensor>>
+
 export interface SessionOptions {
-  /** Threads one run may use. They sleep between runs: spinning ones would take the cores from other sessions. */
+  /** Threads one run may use. Between runs they always sleep: otherwise they would take the cores from other sessions. */
   readonly threads: number
   /** What the model is, for error messages. */
   readonly name: string
+  /**
+   * How the threads of one run wait for each other. Spinning (the default) is much faster for graphs of many small nodes
+   * but takes a whole core while it waits, so choose sleep for a process that runs beside others at low priority.
+   */
+  readonly wait?: 'spin' | 'sleep'
 }
 
 /** Checks and optimises the model. The bytes are not needed afterwards. */
@@ -35,7 +42,9 @@ export async function loadSession(model: Uint8Array, options: SessionOptions): P
       graphOptimizationLevel: 'all',
       // Its errors arrive as exceptions; on stderr they would be said twice.
       logSeverityLevel: 4,
-      extra: { session: { force_spinning_stop: '1', intra_op: { allow_spinning: '0' } } },
+      extra: {
+        session: { force_spinning_stop: '1', intra_op: { allow_spinning: options.wait === 'sleep' ? '0' : '1' } },
+      },
     })
     return new InferenceSession(engine, session, name)
   } catch (cause) {
@@ -68,10 +77,15 @@ export class InferenceSession {
   }
 
   /** All outputs, or those in `fetches`: what is not fetched is not copied out (it may still be computed). */
-  async run(
-    feeds: Readonly<Record<string, HostTensor>>,
+  async run(feeds: Feeds, fetches?: readonly string[]): Promise<Record<string, HostTensor>> {
+    return (await this.timedRun(feeds, fetches)).outputs
+  }
+
+  /** Also says how long the run took, without the wait for earlier ones. */
+  async timedRun(
+    feeds: Feeds,
     fetches?: readonly string[],
-  ): Promise<Record<string, HostTensor>> {
+  ): Promise<{ outputs: Record<string, HostTensor>; elapsedUs: number }> {
     if (this.#released) {
       throw new PlateauError('SESSION_RELEASED', `The model "${this.name}" was asked to run after its release.`, {
         facts: { model: this.name },
@@ -89,13 +103,15 @@ export class InferenceSession {
   }
 
   async #runNow(
-    feeds: Readonly<Record<string, HostTensor>>,
+    feeds: Feeds,
     fetches: readonly string[],
-  ): Promise<Record<string, HostTensor>> {
+  ): Promise<{ outputs: Record<string, HostTensor>; elapsedUs: number }> {
+    const startMs = performance.now()
     try {
       const inputs: Record<string, OrtTensor> = {}
       for (const name in feeds) inputs[name] = this.#toEngine(feeds[name]!)
-      return fromEngine(await this.#session.run(inputs, fetches), fetches)
+      const outputs = fromEngine(await this.#session.run(inputs, fetches), fetches)
+      return { outputs, elapsedUs: Math.round((performance.now() - startMs) * 1000) }
     } catch (cause) {
       throw new PlateauError('INFERENCE_FAILED', `Running the model "${this.name}" failed: ${messageOf(cause)}`, {
         facts: { model: this.name, feeds: describe(feeds) },
@@ -127,7 +143,7 @@ function fromEngine(outputs: OrtSession.ReturnType, fetches: readonly string[]):
 
 const elementTypes: ReadonlySet<string> = new Set<ElementType>(['float32', 'int32', 'int64', 'uint8', 'bool'])
 
-function describe(feeds: Readonly<Record<string, HostTensor>>): string {
+function describe(feeds: Feeds): string {
   return Object.entries(feeds)
     .slice(0, 8)
     .map(([name, { type, dims }]) => `${name}: ${type}[${dims.join(', ')}]`)

@@ -1,0 +1,22 @@
+import { GraphBuilder } from '@plateau/tensor-graph'
+import type { CausalLmConfig, Parameters } from './config.js'
+import { stackedLinear, weight } from './weights.js'
+
+/** Name of the parameter that turns hidden states into logits. */
+export function headWeightName(config: CausalLmConfig): string {
+  return config.tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+}
+
+/**
+ * hidden f32 [R, H] (after the last norm) -> logits f32 [R, V]. For the rare draw that falls beyond the top-k: the
+ * decoder itself never lets a whole row out. Needs only the head's parameter.
+ */
+export function headGraph(config: CausalLmConfig, parameters: Parameters): Uint8Array {
+  const { vocabSize, hiddenSize } = config
+  const graph = new GraphBuilder()
+  const hidden = graph.input('hidden', 'f32', ['R', hiddenSize])
+  const head = stackedLinear([weight(parameters, headWeightName(config), [vocabSize, hiddenSize])], hiddenSize)
+  const logits = graph.op('MatMul', [hidden, graph.constant(head.data, [hiddenSize, vocabSize])])
+  graph.output('logits', logits, 'f32', ['R', vocabSize])
+  return graph.encode()
+}

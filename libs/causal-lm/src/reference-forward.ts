@@ -1,0 +1,106 @@
+/**
+ * The plain version of the decoder: one whole sequence in double precision, no cache, no fused operators, nothing shared
+ * with the graphs. Tests compare the fast ones with it.
+ */
+import type { CausalLmConfig, Parameters } from './config.js'
+import { weight } from './weights.js'
+
+export interface ReferenceForward {
+  /** One row per position, each [vocabSize]. */
+  readonly logits: Float64Array[]
+  /** One row per position, each [hiddenSize]: after the last norm, before the head. */
+  readonly hidden: Float64Array[]
+}
+
+export function referenceForward(
+  config: CausalLmConfig,
+  parameters: Parameters,
+  tokenIds: readonly number[],
+): ReferenceForward {
+  const { vocabSize: v, hiddenSize: h, intermediateSize: f, heads, kvHeads, headDim } = config
+  const embeddings = weight(parameters, 'model.embed_tokens.weight', [v, h])
+  let x: Float64Array[] = tokenIds.map((id) => Float64Array.from(embeddings.subarray(id * h, (id + 1) * h)))
+  for (let layer = 0; layer < config.layers; layer++) {
+    const linear = (name: string, outputs: number, inputs: number) => {
+      const w = weight(parameters, `model.layers.${layer}.${name}.weight`, [outputs, inputs])
+      return (row: Float64Array) => multiply(w, row, outputs)
+    }
+    const norm = (name: string) => {
+      const gain = weight(parameters, `model.layers.${layer}.${name}.weight`, [h])
+      return (row: Float64Array) => rmsNorm(row, gain, config.rmsNormEps)
+    }
+    const normed = x.map(norm('input_layernorm'))
+    const rotated = (name: string, count: number) =>
+      normed.map(linear(name, count * headDim, h)).map((row, t) => rotate(row, t, config))
+    const queries = rotated('self_attn.q_proj', heads)
+    const keys = rotated('self_attn.k_proj', kvHeads)
+    const values = normed.map(linear('self_attn.v_proj', kvHeads * headDim, h))
+    const attended = queries.map((query, t) => attend(query, keys.slice(0, t + 1), values, config))
+    x = add(x, attended.map(linear('self_attn.o_proj', h, heads * headDim)))
+
+    const normedAgain = x.map(norm('post_attention_layernorm'))
+    const up = normedAgain.map(linear('mlp.up_proj', f, h))
+    const gated = normedAgain
+      .map(linear('mlp.gate_proj', f, h))
+      .map((gate, t) => gate.map((g, i) => (g / (1 + Math.exp(-g))) * up[t]![i]!))
+    x = add(x, gated.map(linear('mlp.down_proj', h, f)))
+  }
+  const gain = weight(parameters, 'model.norm.weight', [h])
+  const head = config.tieEmbeddings ? embeddings : weight(parameters, 'lm_head.weight', [v, h])
+  const hidden = x.map((row) => rmsNorm(row, gain, config.rmsNormEps))
+  return { hidden, logits: hidden.map((row) => multiply(head, row, v)) }
+}
+
+/** w [outputs, inputs] times row [inputs]. */
+function multiply(w: Float32Array, row: Float64Array, outputs: number): Float64Array {
+  return Float64Array.from({ length: outputs }, (_, o) => {
+    let sum = 0
+    for (let i = 0; i < row.length; i++) sum += w[o * row.length + i]! * row[i]!
+    return sum
+  })
+}
+
+function rmsNorm(row: Float64Array, gain: Float32Array, epsilon: number): Float64Array {
+  const meanSquare = row.reduce((sum, value) => sum + value * value, 0) / row.length
+  return row.map((value, i) => (value / Math.sqrt(meanSquare + epsilon)) * gain[i]!)
+}
+
+/** Turns dimensions i and i + headDim/2 of every head together by t * theta^(-2i / headDim). */
+function rotate(row: Float64Array, t: number, { headDim, ropeTheta }: CausalLmConfig): Float64Array {
+  const half = headDim / 2
+  return row.map((value, at) => {
+    const i = at % headDim
+    const angle = t * ropeTheta ** ((-2 * (i % half)) / headDim)
+    const partner = i < half ? -row[at + half]! : row[at - half]!
+    return value * Math.cos(angle) + partner * Math.sin(angle)
+  })
+}
+
+/** One position's query over the keys and values up to it; query head n uses key head floor(n kvHeads / heads). */
+function attend(
+  query: Float64Array,
+  keys: readonly Float64Array[],
+  values: readonly Float64Array[],
+  { heads, kvHeads, headDim }: CausalLmConfig,
+): Float64Array {
+  const out = new Float64Array(heads * headDim)
+  for (let n = 0; n < heads; n++) {
+    const at = Math.floor((n * kvHeads) / heads) * headDim
+    const scores = keys.map((key) => {
+      let dot = 0
+      for (let i = 0; i < headDim; i++) dot += query[n * headDim + i]! * key[at + i]!
+      return dot / Math.sqrt(headDim)
+    })
+    const largest = Math.max(...scores)
+    const exponentials = scores.map((score) => Math.exp(score - largest))
+    const total = exponentials.reduce((a, b) => a + b, 0)
+    exponentials.forEach((exponential, t) => {
+      for (let i = 0; i < headDim; i++) out[n * headDim + i]! += (exponential / total) * values[t]![at + i]!
+    })
+  }
+  return out
+}
+
+function add(x: readonly Float64Array[], y: readonly Float64Array[]): Float64Array[] {
+  return x.map((row, t) => row.map((value, i) => value + y[t]![i]!))
+}
