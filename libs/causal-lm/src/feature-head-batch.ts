@@ -1,0 +1,155 @@
+/**
+ * The feature-fed head over a batch of B sequences of T pairs, as ONNX graphs of static shape with the parameters as
+ * inputs (they are read in place, so training changes them between runs). N = B T rows, shorter sequences padded at
+ * their end.
+ *
+ * Inputs of both: `token` [N, H] normalised embeddings, `feature` [N, H], `target_ids` [N, k], `head` [V, H] (the
+ * target's), and every parameter under its name.
+ * Training: also `target_probs` [N, k], `row_weights` [N]; out `loss` [] and `gradient.<name>` of what is trained.
+ * Scoring: out `listed_logits` [N, k] of the target's listed tokens, `log_sum_exp` [N, 1], `greedy` [N] (the most
+ * probable token, as f32: exact below 2^24).
+ */
+import { klLoss, Tape, totalVariationLoss, type Tensor } from '@plateau/tensor-graph'
+import type { CausalLmConfig } from './config.js'
+import { featureHeadShapes, type FeatureHeadConfig, type FeatureHeadLayer } from './feature-head.js'
+import { decoderBlock, gradientPrefix } from './train-graph.js'
+
+export interface FeatureHeadBatchShape {
+  readonly sequences: number
+  readonly positions: number
+  /** k: target tokens listed per row. */
+  readonly listedTokens: number
+}
+
+/** Parameters that gradients change: all but the fixed random features. */
+export function trainableFeatureHeadParameters(config: FeatureHeadConfig): string[] {
+  return [...featureHeadShapes(config).keys()].filter((name) => !name.startsWith('bilinear.'))
+}
+
+export function buildFeatureHeadTrainGraph(
+  config: FeatureHeadConfig,
+  shape: FeatureHeadBatchShape,
+  lossKind: 'kl' | 'tv',
+): Uint8Array {
+  const { tape, parameters, logits, targetIds, rows } = batchGraph(config, shape)
+  const targets = {
+    ids: targetIds,
+    probs: tape.raw.input('target_probs', [rows, shape.listedTokens]),
+    weights: tape.raw.input('row_weights', [rows]),
+  }
+  const loss = (lossKind === 'kl' ? klLoss : totalVariationLoss)(tape, logits, targets)
+  tape.raw.output('loss', loss)
+  const names = trainableFeatureHeadParameters(config)
+  const gradients = tape.gradients(
+    loss,
+    names.map((name) => required(parameters, name)),
+  )
+  gradients.forEach((gradient, i) => tape.raw.output(`${gradientPrefix}${names[i]}`, gradient))
+  return tape.raw.graph.encode()
+}
+
+export function buildFeatureHeadScoreGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape): Uint8Array {
+  const { tape, logits, targetIds } = batchGraph(config, shape)
+  const { raw } = tape
+  const max = raw.reduce('ReduceMax', logits, [1])
+  const mass = raw.reduce('ReduceSum', raw.map('Exp', raw.sub(logits, max)), [1])
+  raw.output('listed_logits', raw.gatherColumns(logits, targetIds))
+  raw.output('log_sum_exp', raw.add(raw.map('Log', mass), max))
+  const rows = shape.sequences * shape.positions
+  const greedy = raw.graph.op('ArgMax', [logits.name], { attributes: { axis: 1, keepdims: 0 } })
+  raw.graph.output('greedy', raw.graph.op('Cast', [greedy], { attributes: { to: 1 } }), 'f32', [rows])
+  return raw.graph.encode()
+}
+
+function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {
+  const { hiddenSize: h, vocabSize: v, layer } = config
+  const rows = shape.sequences * shape.positions
+  const tape = new Tape()
+  const { raw } = tape
+  const token = raw.input('token', [rows, h])
+  const feature = raw.input('feature', [rows, h])
+  const targetIds = raw.input('target_ids', [rows, shape.listedTokens], 'i64')
+  const head = raw.input('head', [v, h])
+  const parameters = new Map([...featureHeadShapes(config)].map(([name, dims]) => [name, raw.input(name, dims)]))
+
+  let state = tape.linear(pairRows(tape, config, token, feature, parameters), required(parameters, 'fc.weight'))
+  if (layer !== undefined) {
+    const block = decoderBlock(tape, layerConfig(config, layer), shape)
+    state = block(state, (name) => required(parameters, `layers.0.${name}`))
+  }
+  const hidden = tape.rmsNorm(state, required(parameters, 'norm.weight'), config.rmsNormEps)
+  const logits = tape.linear(tape.mul(hidden, required(parameters, 'logit_scale')), head)
+  return { tape, parameters, logits, targetIds, rows }
+}
+
+/** [e, n(f), (Ra e) * (Rb n(f))], [N, 2H + m]. Nothing in it is trained, so no gradient is recorded. */
+export function pairRows(
+  tape: Tape,
+  config: FeatureHeadConfig,
+  e: Tensor,
+  feature: Tensor,
+  parameters: ReadonlyMap<string, Tensor>,
+): Tensor {
+  const { raw } = tape
+  const one = raw.constant(new Float32Array(config.hiddenSize).fill(1), [config.hiddenSize])
+  const f = raw.rmsNorm(feature, one, config.rmsNormEps).y
+  if (config.bilinearFeatures === 0) return raw.concat([e, f], 1)
+  const a = raw.gemm(e, required(parameters, 'bilinear.token.weight'), { transB: true })
+  const b = raw.gemm(f, required(parameters, 'bilinear.feature.weight'), { transB: true })
+  return raw.concat([e, f, raw.mul(a, b)], 1)
+}
+
+/** The layer as the general decoder knows it: the head's own shapes, no vocabulary. */
+function layerConfig(config: FeatureHeadConfig, layer: FeatureHeadLayer): CausalLmConfig {
+  return {
+    vocabSize: config.vocabSize,
+    hiddenSize: config.hiddenSize,
+    layers: 1,
+    heads: layer.heads,
+    kvHeads: layer.heads,
+    headDim: layer.headDim,
+    intermediateSize: layer.intermediateSize,
+    rmsNormEps: config.rmsNormEps,
+    ropeTheta: layer.ropeTheta,
+    maxPositions: layer.contextPositions,
+    tieEmbeddings: true,
+    bosTokenId: undefined,
+    eosTokenIds: [],
+  }
+}
+
+/**
+ * Products for the closed form over n rows: inputs `token` [n, H], `feature` [n, H], `next_feature` [n, H], `weights`
+ * [n, 1]; out `gram` [D, D] = X' diag(w) X and `moment` [D, H] = X' diag(w) Y with Y = next_feature / norm.
+ */
+export function buildRidgeProductsGraph(
+  config: FeatureHeadConfig,
+  rows: number,
+  fixed: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
+  norm: Float32Array,
+): Uint8Array {
+  const h = config.hiddenSize
+  const tape = new Tape()
+  const { raw } = tape
+  const token = raw.input('token', [rows, h])
+  const feature = raw.input('feature', [rows, h])
+  const next = raw.input('next_feature', [rows, h])
+  const weights = raw.input('weights', [rows, 1])
+  const parameters = new Map(
+    [...fixed]
+      .filter(([name]) => name.startsWith('bilinear.'))
+      .map(([name, { data, shape }]) => [name, raw.constant(data, shape)]),
+  )
+  const x = pairRows(tape, config, token, feature, parameters)
+  const weighted = raw.mul(x, weights)
+  const y = raw.div(next, raw.constant(norm, [h]))
+  raw.output('gram', raw.gemm(weighted, x, { transA: true }))
+  raw.output('moment', raw.gemm(weighted, y, { transA: true }))
+  return raw.graph.encode()
+}
+
+function required(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const found = parameters.get(name)
+  if (found === undefined) throw new RangeError(`the feature head has no parameter ${name}`)
+  return found
+}

@@ -1,0 +1,250 @@
+/**
+ * A feature-fed draft head (the shape of EAGLE): it predicts the target's next hidden state from the token just emitted
+ * and the hidden state it was drawn from, and reads that state with the target's own output head.
+ *
+ *     n(x) = x / rms(x)      e = n(E[token])      f = n(feature)
+ *     x    = [e, f, (Ra e) * (Rb f)]                             [2H + m]   fixed random bilinear features, m may be 0
+ *     y    = layer(fc x)                                          one decoder layer over the last positions, or none
+ *     h    = n(y) * norm                                          [H]       the predicted hidden state
+ *     q    = softmax(scale * head h)                              [V]
+ *
+ * E and head are the target's and stay with the target. To draft further, h takes the feature's place. `fc` has a closed
+ * form (libs/training); a head without a layer is that closed form and nothing else. A layer whose attention output and
+ * feed-forward output are zero is the identity, so gradients can start from the closed form.
+ */
+import type { Parameter, Parameters } from './config.js'
+
+export interface FeatureHeadConfig {
+  /** H, the target's hidden size. */
+  readonly hiddenSize: number
+  /** V. The draft proposes any token of the target's vocabulary. */
+  readonly vocabSize: number
+  /** m; 0 = linear in the pair. */
+  readonly bilinearFeatures: number
+  readonly rmsNormEps: number
+  /** Undefined: no decoder layer. */
+  readonly layer: FeatureHeadLayer | undefined
+}
+
+export interface FeatureHeadLayer {
+  readonly heads: number
+  readonly headDim: number
+  readonly intermediateSize: number
+  readonly ropeTheta: number
+  /** How many earlier positions the layer attends to when drafting. */
+  readonly contextPositions: number
+}
+
+/** What the head borrows from its target. */
+export interface FeatureHeadTarget {
+  /** E, [V, H]. */
+  readonly embeddings: Float32Array
+  /** [V, H]; the embeddings themselves where the target ties them. */
+  readonly head: Float32Array
+  /** The final norm's weight, [H]. */
+  readonly norm: Float32Array
+}
+
+export interface FeatureHead {
+  readonly config: FeatureHeadConfig
+  readonly parameters: Parameters
+}
+
+export const featureHeadKind = 'feature-fed-head'
+const modelType = 'plateau_feature_head'
+
+/** 2H + m: the width of x above. */
+export function featureHeadInputs(config: FeatureHeadConfig): number {
+  return 2 * config.hiddenSize + config.bilinearFeatures
+}
+
+/** Names and shapes of every parameter, in a fixed order. `bilinear.*` are fixed at birth and never trained. */
+export function featureHeadShapes(config: FeatureHeadConfig): Map<string, readonly number[]> {
+  const { hiddenSize: h, bilinearFeatures: m, layer } = config
+  const shapes = new Map<string, readonly number[]>([['fc.weight', [h, featureHeadInputs(config)]]])
+  if (m > 0) {
+    shapes.set('bilinear.token.weight', [m, h])
+    shapes.set('bilinear.feature.weight', [m, h])
+  }
+  if (layer !== undefined) for (const [name, shape] of layerShapes(h, layer)) shapes.set(`layers.0.${name}`, shape)
+  shapes.set('norm.weight', [h])
+  shapes.set('logit_scale', [1])
+  return shapes
+}
+
+function layerShapes(
+  h: number,
+  { heads, headDim, intermediateSize: f }: FeatureHeadLayer,
+): [string, readonly number[]][] {
+  const width = heads * headDim
+  return [
+    ['input_layernorm.weight', [h]],
+    ['self_attn.q_proj.weight', [width, h]],
+    ['self_attn.k_proj.weight', [width, h]],
+    ['self_attn.v_proj.weight', [width, h]],
+    ['self_attn.o_proj.weight', [h, width]],
+    ['post_attention_layernorm.weight', [h]],
+    ['mlp.gate_proj.weight', [f, h]],
+    ['mlp.up_proj.weight', [f, h]],
+    ['mlp.down_proj.weight', [h, f]],
+  ]
+}
+
+export const defaultLogitScale = 0.8
+
+/**
+ * A head that has learned nothing: it proposes, and is nearly always rejected.
+ *
+ * @param random uniform in [0, 1)
+ */
+export function initialFeatureHead(
+  config: FeatureHeadConfig,
+  target: Pick<FeatureHeadTarget, 'norm'>,
+  random: () => number,
+): FeatureHead {
+  const parameters = new Map<string, Parameter>()
+  for (const [name, shape] of featureHeadShapes(config)) {
+    const data = new Float32Array(shape.reduce((product, length) => product * length, 1))
+    if (name === 'norm.weight') data.set(target.norm)
+    else if (name === 'logit_scale') data.fill(defaultLogitScale)
+    else if (name.endsWith('layernorm.weight')) data.fill(1)
+    // Zero where the layer adds to the stream: it begins as the identity.
+    else if (!name.endsWith('o_proj.weight') && !name.endsWith('down_proj.weight')) {
+      fillNormal(data, 1 / Math.sqrt(config.hiddenSize), random)
+    }
+    parameters.set(name, { shape, data })
+  }
+  return { config, parameters }
+}
+
+/** The same head with other parameters in the named places. */
+export function withParameters(head: FeatureHead, changes: Readonly<Record<string, Float32Array>>): FeatureHead {
+  const parameters = new Map(head.parameters)
+  for (const [name, data] of Object.entries(changes)) {
+    const shape = featureHeadShapes(head.config).get(name)
+    if (shape === undefined) throw new RangeError(`a feature head of this configuration has no parameter ${name}`)
+    parameters.set(name, { shape, data })
+  }
+  return { config: head.config, parameters }
+}
+
+/** The same function with a decoder layer added (as the identity), so that gradients have something to train. */
+export function withLayer(head: FeatureHead, layer: FeatureHeadLayer, random: () => number): FeatureHead {
+  const config = { ...head.config, layer }
+  const norm = featureHeadParameter(head, 'norm.weight')
+  const fresh = initialFeatureHead(config, { norm }, random)
+  return { config, parameters: new Map([...fresh.parameters, ...head.parameters]) }
+}
+
+/** The same head without its decoder layer. */
+export function withoutLayer(head: FeatureHead): FeatureHead {
+  const config = { ...head.config, layer: undefined }
+  const names = featureHeadShapes(config)
+  return { config, parameters: new Map([...head.parameters].filter(([name]) => names.has(name))) }
+}
+
+export function featureHeadParameter({ parameters }: FeatureHead, name: string): Float32Array {
+  const found = parameters.get(name)
+  if (found === undefined) throw new RangeError(`the feature head has no parameter ${name}`)
+  return found.data
+}
+
+/** Throws RangeError naming what is missing, misshapen, unknown or not finite. */
+export function checkFeatureHead({ config, parameters }: FeatureHead): void {
+  const shapes = featureHeadShapes(config)
+  for (const [name, shape] of shapes) {
+    const found = parameters.get(name)
+    if (found === undefined) throw new RangeError(`the feature head lacks the parameter ${name}`)
+    if (found.shape.join() !== shape.join()) {
+      throw new RangeError(`${name} has shape [${found.shape.join()}], expected [${shape.join()}]`)
+    }
+    if (!found.data.every(Number.isFinite)) throw new RangeError(`${name} has numbers that are not finite`)
+  }
+  for (const name of parameters.keys()) {
+    if (!shapes.has(name)) throw new RangeError(`${name} is not a parameter of this feature head`)
+  }
+}
+
+/** config.json of a checkpoint, in Hugging Face's names where there is one. */
+export function featureHeadConfigJson(config: FeatureHeadConfig): Record<string, unknown> {
+  const { layer } = config
+  return {
+    architectures: ['PlateauFeatureHead'],
+    model_type: modelType,
+    hidden_size: config.hiddenSize,
+    vocab_size: config.vocabSize,
+    bilinear_features: config.bilinearFeatures,
+    rms_norm_eps: config.rmsNormEps,
+    num_hidden_layers: layer === undefined ? 0 : 1,
+    ...(layer === undefined
+      ? {}
+      : {
+          num_attention_heads: layer.heads,
+          head_dim: layer.headDim,
+          intermediate_size: layer.intermediateSize,
+          rope_theta: layer.ropeTheta,
+          context_positions: layer.contextPositions,
+        }),
+  }
+}
+
+/** Throws RangeError naming the field. Whether it fits a target is checked by `checkFeatureHeadFits`. */
+export function parseFeatureHeadConfig(json: unknown): FeatureHeadConfig {
+  if (typeof json !== 'object' || json === null) throw new RangeError('config.json of a draft is not an object')
+  const fields = json as Record<string, unknown>
+  if (fields['model_type'] !== modelType) {
+    throw new RangeError(`model_type is ${JSON.stringify(fields['model_type'])}, expected "${modelType}"`)
+  }
+  const number = (name: string, isValid: (value: number) => boolean): number => {
+    const value = fields[name]
+    if (typeof value === 'number' && Number.isFinite(value) && isValid(value)) return value
+    throw new RangeError(`${name} is ${JSON.stringify(value)} in config.json of a draft`)
+  }
+  const count = (name: string, min = 1): number =>
+    number(name, (value) => Number.isInteger(value) && value >= min && value < 2 ** 24)
+  const layers = number('num_hidden_layers', (value) => value === 0 || value === 1)
+  return {
+    hiddenSize: count('hidden_size'),
+    vocabSize: count('vocab_size', 2),
+    bilinearFeatures: count('bilinear_features', 0),
+    rmsNormEps: number('rms_norm_eps', (value) => value > 0 && value < 1),
+    layer:
+      layers === 0
+        ? undefined
+        : {
+            heads: count('num_attention_heads'),
+            headDim: number('head_dim', (value) => Number.isInteger(value) && value > 0 && value % 2 === 0),
+            intermediateSize: count('intermediate_size'),
+            ropeTheta: number('rope_theta', (value) => value > 0),
+            contextPositions: count('context_positions'),
+          },
+  }
+}
+
+/** Throws RangeError when the head was made for a target of other shapes. */
+export function checkFeatureHeadFits(config: FeatureHeadConfig, target: FeatureHeadTarget): void {
+  const { hiddenSize: h, vocabSize: v } = config
+  if (target.norm.length !== h) throw new RangeError(`the draft has hidden size ${h}, its target ${target.norm.length}`)
+  if (target.embeddings.length !== v * h || target.head.length !== v * h) {
+    throw new RangeError(`the draft has a vocabulary of ${v} tokens, its target ${target.embeddings.length / h}`)
+  }
+}
+
+/** n(E): every embedding divided by its root mean square, [V, H]. Made once per target, for all drafts of it. */
+export function normalizedRows(rows: Float32Array, width: number, epsilon: number): Float32Array {
+  const out = new Float32Array(rows.length)
+  for (let start = 0; start < rows.length; start += width) {
+    let squares = 0
+    for (let i = start; i < start + width; i++) squares += rows[i]! ** 2
+    const scale = 1 / Math.sqrt(squares / width + epsilon)
+    for (let i = start; i < start + width; i++) out[i] = rows[i]! * scale
+  }
+  return out
+}
+
+/** Box-Muller. 1 - random() is never 0. */
+function fillNormal(data: Float32Array, deviation: number, random: () => number): void {
+  for (let i = 0; i < data.length; i++) {
+    data[i] = deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+  }
+}
