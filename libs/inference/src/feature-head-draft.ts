@@ -1,0 +1,334 @@
+import {
+  buildFeatureHeadDecodeGraph,
+  checkFeatureHead,
+  type FeatureHead,
+  type FeatureHeadConfig,
+  type FeatureHeadLayer,
+} from '@plateau/causal-lm'
+import {
+  keptCount,
+  sampleIndex,
+  type Draft,
+  type DraftSession,
+  type DraftStart,
+  type Proposal,
+  type Random,
+  type Sampling,
+  type SparseDistribution,
+} from '@plateau/speculation'
+import { embedRows, type DraftTarget } from './feature-head-rows.js'
+import { float32, type FloatTensor, type HostTensor } from './host-tensor.js'
+import { loadSession, type InferenceSession } from './session.js'
+
+export interface FeatureHeadDraftOptions {
+  readonly version: string
+  /** Default 8. */
+  readonly maxProposal?: number
+  /** Of how many most probable tokens q consists. Default 64. */
+  readonly listedTokens?: number
+  /** Default 1: a step is so short that waking a second thread costs more than it brings. */
+  readonly threads?: number
+}
+
+/**
+ * A feature-fed head, loaded for serving. Drafts a chain: its own predicted state takes the place of the target's for
+ * every token after the first. Loading a new version beside an old one leaves the old one's sessions untouched.
+ */
+export class FeatureHeadDraft implements Draft {
+  readonly version: string
+  readonly maxProposal: number
+  readonly #session: InferenceSession
+  readonly #config: FeatureHeadConfig
+  readonly #target: DraftTarget
+
+  private constructor(
+    session: InferenceSession,
+    head: FeatureHead,
+    target: DraftTarget,
+    options: FeatureHeadDraftOptions,
+  ) {
+    this.#session = session
+    this.#config = head.config
+    this.#target = target
+    this.version = options.version
+    this.maxProposal = options.maxProposal ?? 8
+  }
+
+  /** Throws RangeError when the head does not fit its own configuration or its target. */
+  static async load(
+    head: FeatureHead,
+    target: DraftTarget,
+    options: FeatureHeadDraftOptions,
+  ): Promise<FeatureHeadDraft> {
+    checkFeatureHead(head)
+    const graph = buildFeatureHeadDecodeGraph(head, target, { listedTokens: options.listedTokens ?? 64 })
+    const session = await loadSession(graph, { threads: options.threads ?? 1, name: `draft ${options.version}` })
+    return new FeatureHeadDraft(session, head, target, options)
+  }
+
+  open(start: DraftStart): DraftSession {
+    const { layer } = this.#config
+    const step =
+      layer === undefined
+        ? new MemorylessStep(this.#session, this.#target)
+        : new LayerStep(this.#session, this.#target, layer)
+    return new FeatureHeadSession(step, this.#target.norm.length, this.maxProposal, start)
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}
+
+/** Pairs (token, feature row) of consecutive positions; features [tokens.length, H]. */
+interface Pairs {
+  readonly tokens: readonly number[]
+  readonly features: Float32Array
+}
+
+interface Prediction {
+  readonly hidden: Float32Array
+  readonly topIds: Int32Array
+  readonly topLogits: Float32Array
+  readonly logSumExp: number
+}
+
+/** Predicts the position after the last of some pairs. */
+interface Step {
+  /** The pairs came from the target and stay. */
+  confirm(pairs: Pairs): Promise<Prediction>
+  /** The pair is a guess: forgotten at the next `confirm`. */
+  guess(token: number, hidden: Float32Array): Promise<Prediction>
+}
+
+class FeatureHeadSession implements DraftSession {
+  readonly #step: Step
+  readonly #hidden: number
+  readonly #maxProposal: number
+  /** What the target emitted since the last proposal. */
+  #fresh: Pairs
+
+  constructor(step: Step, hidden: number, maxProposal: number, start: DraftStart) {
+    this.#step = step
+    this.#hidden = hidden
+    this.#maxProposal = maxProposal
+    const rows = start.features.length / hidden
+    if (!Number.isInteger(rows) || rows > start.tokens.length) {
+      throw new RangeError(
+        `${start.features.length} feature numbers do not fit ${start.tokens.length} tokens of ${hidden}`,
+      )
+    }
+    this.#fresh = { tokens: start.tokens.slice(start.tokens.length - rows), features: start.features }
+  }
+
+  async propose(count: number, sampling: Sampling, random: Random): Promise<Proposal> {
+    const tokens: number[] = []
+    const q: SparseDistribution[] = []
+    const rawQ: SparseDistribution[] = []
+    const wanted = Math.min(count, this.#maxProposal)
+    // Without a feature there is nothing to predict from.
+    if (wanted <= 0 || this.#fresh.tokens.length === 0) return { tokens, q, rawQ }
+    let prediction = await this.#step.confirm(this.#fresh)
+    this.#fresh = lastPair(this.#fresh, this.#hidden)
+    for (;;) {
+      const { token, distribution } = chooseToken(prediction, sampling, random)
+      tokens.push(token)
+      if (distribution !== undefined) q.push(distribution)
+      rawQ.push(rawDistribution(prediction))
+      if (tokens.length === wanted) return { tokens, q, rawQ }
+      prediction = await this.#step.guess(token, prediction.hidden)
+    }
+  }
+
+  adopt(tokens: readonly number[], features: Float32Array): void {
+    if (features.length !== tokens.length * this.#hidden) {
+      throw new RangeError(`${tokens.length} tokens came with ${features.length / this.#hidden} feature rows`)
+    }
+    if (tokens.length === 0) return
+    this.#fresh = joined(this.#fresh, { tokens, features })
+  }
+
+  close(): void {
+    this.#fresh = { tokens: [], features: new Float32Array(0) }
+  }
+}
+
+/** The last confirmed pair stays: a round without new tokens predicts from it again. */
+function lastPair(pairs: Pairs, hidden: number): Pairs {
+  return { tokens: pairs.tokens.slice(-1), features: pairs.features.slice(-hidden) }
+}
+
+function joined(a: Pairs, b: Pairs): Pairs {
+  const features = new Float32Array(a.features.length + b.features.length)
+  features.set(a.features)
+  features.set(b.features, a.features.length)
+  return { tokens: [...a.tokens, ...b.tokens], features }
+}
+
+/** At temperature 0 the most probable token; else a draw from q: the listed tokens after the request's sampling. */
+export function chooseToken(
+  { topIds, topLogits }: Pick<Prediction, 'topIds' | 'topLogits'>,
+  sampling: Sampling,
+  random: Random,
+): { readonly token: number; readonly distribution: SparseDistribution | undefined } {
+  if (sampling.temperature === 0) return { token: topIds[0]!, distribution: undefined }
+  const probs = normalized(topLogits, (logit) => Math.exp((logit - topLogits[0]!) / sampling.temperature))
+  const kept = keptCount(probs, probs.length, sampling) ?? probs.length
+  const distribution = { ids: topIds.subarray(0, kept), probs: normalized(probs.subarray(0, kept), (p) => p) }
+  return { token: topIds[sampleIndex(distribution.probs, random())]!, distribution }
+}
+
+/** Probabilities at temperature 1 under the whole vocabulary: the tail is missing, so they sum to less than 1. */
+function rawDistribution({ topIds, topLogits, logSumExp }: Prediction): SparseDistribution {
+  return { ids: topIds, probs: topLogits.map((logit) => Math.exp(logit - logSumExp)) }
+}
+
+/** Single precision, as it crosses the wire: the draw is from the very numbers that are sent. */
+function normalized(values: Float32Array, weigh: (value: number) => number): Float32Array {
+  const weights = Float64Array.from(values, weigh)
+  const mass = weights.reduce((sum, weight) => sum + weight, 0)
+  return Float32Array.from(weights, (weight) => weight / mass)
+}
+
+async function predict(session: InferenceSession, feeds: Record<string, HostTensor>) {
+  const outputs = await session.run(feeds)
+  const prediction: Prediction = {
+    hidden: (outputs['hidden'] as FloatTensor).data,
+    topIds: outputs['top_ids']!.data as Int32Array,
+    topLogits: (outputs['top_logits'] as FloatTensor).data,
+    logSumExp: (outputs['log_sum_exp'] as FloatTensor).data[0]!,
+  }
+  return { prediction, outputs }
+}
+
+/** Without a layer only the newest pair matters. */
+class MemorylessStep implements Step {
+  readonly #session: InferenceSession
+  readonly #target: DraftTarget
+
+  constructor(session: InferenceSession, target: DraftTarget) {
+    this.#session = session
+    this.#target = target
+  }
+
+  confirm({ tokens, features }: Pairs): Promise<Prediction> {
+    return this.guess(tokens.at(-1)!, features.slice(-this.#target.norm.length))
+  }
+
+  async guess(token: number, hidden: Float32Array): Promise<Prediction> {
+    const h = this.#target.norm.length
+    // A view: the engine reads the row of the table in place.
+    const row = this.#target.normalizedEmbeddings.subarray(token * h, (token + 1) * h)
+    const feeds = { token: float32(row, [1, h]), feature: float32(hidden, [1, h]) }
+    return (await predict(this.#session, feeds)).prediction
+  }
+}
+
+/**
+ * Keys and values of the last C positions in a ring: position t lies in slot t mod C, so that a guess is overwritten by
+ * what the target emits at its position. Which slots may be attended to follows from the position each one holds.
+ */
+class LayerStep implements Step {
+  readonly #session: InferenceSession
+  readonly #target: DraftTarget
+  readonly #layer: FeatureHeadLayer
+  readonly #pastKey: FloatTensor
+  readonly #pastValue: FloatTensor
+  /** Per slot the position it holds; -1 = nothing. */
+  readonly #held: Int32Array
+  /** Positions confirmed so far. */
+  #confirmed = 0
+  #guessed = 0
+  #started = false
+
+  constructor(session: InferenceSession, target: DraftTarget, layer: FeatureHeadLayer) {
+    const shape = [layer.heads, layer.contextPositions, layer.headDim]
+    const buffer = (): FloatTensor => float32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
+    this.#session = session
+    this.#target = target
+    this.#layer = layer
+    this.#pastKey = buffer()
+    this.#pastValue = buffer()
+    this.#held = new Int32Array(layer.contextPositions).fill(-1)
+  }
+
+  async confirm(pairs: Pairs): Promise<Prediction> {
+    // From the second round on, the first pair is the one that was confirmed last: same position, same content.
+    if (this.#started) this.#confirmed--
+    this.#started = true
+    const { contextPositions: c } = this.#layer
+    const h = this.#target.norm.length
+    // What lies further back than the context is never attended to.
+    const skipped = Math.max(0, pairs.tokens.length - c)
+    this.#confirmed += skipped
+    const tokens = pairs.tokens.slice(skipped)
+    const prediction = await this.#run(tokens, pairs.features.subarray(skipped * h), this.#confirmed)
+    this.#confirmed += tokens.length
+    this.#guessed = 0
+    return prediction
+  }
+
+  guess(token: number, hidden: Float32Array): Promise<Prediction> {
+    return this.#run([token], hidden, this.#confirmed + this.#guessed++)
+  }
+
+  async #run(tokens: readonly number[], features: Float32Array, position: number): Promise<Prediction> {
+    const h = this.#target.norm.length
+    const rows = tokens.length
+    const token = new Float32Array(rows * h)
+    embedRows(this.#target, tokens, token, 0)
+    const { prediction, outputs } = await predict(this.#session, {
+      token: float32(token, [rows, h]),
+      feature: float32(features, [rows, h]),
+      ...this.#rotation(rows, position),
+      past_key: this.#pastKey,
+      past_value: this.#pastValue,
+      mask: this.#mask(rows, position),
+    })
+    this.#store((outputs['key'] as FloatTensor).data, this.#pastKey.data, rows, position)
+    this.#store((outputs['value'] as FloatTensor).data, this.#pastValue.data, rows, position)
+    for (let row = 0; row < rows; row++) this.#held[(position + row) % this.#held.length] = position + row
+    return prediction
+  }
+
+  #rotation(rows: number, position: number): { cos: FloatTensor; sin: FloatTensor } {
+    const { headDim, ropeTheta } = this.#layer
+    const half = headDim / 2
+    const cos = new Float32Array(rows * half)
+    const sin = new Float32Array(rows * half)
+    for (let row = 0; row < rows; row++) {
+      for (let i = 0; i < half; i++) {
+        const angle = (position + row) / ropeTheta ** ((2 * i) / headDim)
+        cos[row * half + i] = Math.cos(angle)
+        sin[row * half + i] = Math.sin(angle)
+      }
+    }
+    return { cos: float32(cos, [rows, half]), sin: float32(sin, [rows, half]) }
+  }
+
+  /** 0 where a row may look, -1e9 elsewhere: at slots that hold an earlier position in reach, at new rows up to itself. */
+  #mask(rows: number, position: number): FloatTensor {
+    const c = this.#held.length
+    const mask = new Float32Array(rows * (c + rows)).fill(-1e9)
+    for (let row = 0; row < rows; row++) {
+      const start = row * (c + rows)
+      for (let slot = 0; slot < c; slot++) {
+        const held = this.#held[slot]!
+        if (held >= 0 && held < position && held > position + row - c) mask[start + slot] = 0
+      }
+      mask.fill(0, start + c, start + c + row + 1)
+    }
+    return float32(mask, [rows, c + rows])
+  }
+
+  /** New rows [heads, rows, D] to their slots of [heads, C, D]. */
+  #store(fresh: Float32Array, ring: Float32Array, rows: number, position: number): void {
+    const { heads, headDim: d, contextPositions: c } = this.#layer
+    for (let head = 0; head < heads; head++) {
+      for (let row = 0; row < rows; row++) {
+        const from = (head * rows + row) * d
+        ring.set(fresh.subarray(from, from + d), (head * c + ((position + row) % c)) * d)
+      }
+    }
+  }
+}
