@@ -10,6 +10,7 @@ export {
   writeModelDirectory,
   type WriteOptions,
 } from './model-directory.js'
+export { fingerprintModel, hashTokenizer } from './model-fingerprint.js'
 export { decodeSafetensors, encodeSafetensors, type Safetensors } from './safetensors.js'
 export { readTensors, TensorFile, writeTensors } from './tensor-file.js'
 export {

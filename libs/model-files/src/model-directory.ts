@@ -1,14 +1,13 @@
 import { type CausalLmConfig, type Parameter, type Parameters, parameterShapes } from '@plateau/causal-lm'
 import { PlateauError } from '@plateau/contracts'
-import { createHash, type Hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { configJson, parseConfig, parseGenerationEosTokenIds } from './config-json.js'
 import { readChatTemplate } from './chat-template.js'
-import { checkShape, missingTensor, writeTensors, writeWhole } from './tensor-file.js'
+import { fingerprintModel, hashTokenizer } from './model-fingerprint.js'
+import { checkShape, missingTensor, readRequired, writeTensors, writeWhole } from './tensor-file.js'
 import { type FloatDtype, floatTensor, toFloats } from './tensor.js'
-import { listWeightFiles, WeightFiles } from './weight-files.js'
+import { WeightFiles } from './weight-files.js'
 
 /** What a Hugging Face model directory says about the model, without its weights. */
 export interface ModelDescription {
@@ -16,12 +15,9 @@ export interface ModelDescription {
   readonly modelId: string
   readonly config: CausalLmConfig
   readonly tokenizerPath: string
-  /**
-   * SHA-256, hex, over config.json and then every weight file in the order of their names; each file contributes its
-   * name, a line feed, its length in decimal, a line feed, and its bytes. Any change to either is another model.
-   */
+  /** See fingerprintModel. */
   readonly fingerprint: string
-  /** SHA-256, hex, of tokenizer.json's bytes. Two models can share drafts only where these are equal. */
+  /** See hashTokenizer. */
   readonly tokenizerHash: string
   /** The model's own Jinja template, as text. It is not rendered: see renderChat. */
   readonly chatTemplate?: string
@@ -46,10 +42,8 @@ export async function describeModelDirectory(directory: string): Promise<ModelDe
     modelId: basename(resolve(directory)),
     config,
     tokenizerPath,
-    fingerprint: await fingerprintOf(directory),
-    tokenizerHash: createHash('sha256')
-      .update(await readRequired(tokenizerPath))
-      .digest('hex'),
+    fingerprint: await fingerprintModel(directory),
+    tokenizerHash: await hashTokenizer(directory),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   }
 }
@@ -150,24 +144,6 @@ async function readParameter(
   return { shape, data: toFloats(tensor) }
 }
 
-async function fingerprintOf(directory: string): Promise<string> {
-  const hash = createHash('sha256')
-  for (const name of ['config.json', ...(await listWeightFiles(directory))]) {
-    const path = join(directory, name)
-    await addFile(hash, name, path)
-  }
-  return hash.digest('hex')
-}
-
-async function addFile(hash: Hash, name: string, path: string): Promise<void> {
-  try {
-    hash.update(`${name}\n${(await stat(path)).size}\n`)
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer)
-  } catch (cause) {
-    throw missingFile(path, cause)
-  }
-}
-
 async function generationEosTokenIds(directory: string): Promise<readonly number[]> {
   const path = join(directory, 'generation_config.json')
   const json = await readFile(path, 'utf8').catch(() => undefined)
@@ -182,16 +158,4 @@ async function checkDirectory(directory: string): Promise<void> {
     `there is no model directory at ${directory}; it should hold config.json, model.safetensors and tokenizer.json`,
     { facts: { directory } },
   )
-}
-
-async function readRequired(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (cause) {
-    throw missingFile(path, cause)
-  }
-}
-
-function missingFile(file: string, cause: unknown): PlateauError {
-  return new PlateauError('MODEL_FILE_MISSING', `cannot open the model file ${file}`, { facts: { file }, cause })
 }

@@ -1,6 +1,6 @@
 import { PlateauError } from '@plateau/contracts'
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader } from './safetensors-header.js'
 import { decodeSafetensors, encodeSafetensors, readableDtype, type Safetensors } from './safetensors.js'
 import type { Tensor } from './tensor.js'
@@ -51,12 +51,7 @@ export class TensorFile {
 
 /** All tensors of a file, for files that are not a model directory's: optimiser state, say. */
 export async function readTensors(path: string): Promise<Safetensors> {
-  const handle = await openForReading(path)
-  try {
-    return decodeSafetensors(await handle.readFile(), path)
-  } finally {
-    await handle.close()
-  }
+  return decodeSafetensors(await readRequired(path), path)
 }
 
 /** Writes beside the file, flushes to the disk and renames: a reader sees the old file or the new one, whole. */
@@ -83,6 +78,19 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   await rename(partial, path)
 }
 
+/** A file's bytes. Throws MODEL_FILE_MISSING. */
+export async function readRequired(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    throw missingFile(path, cause)
+  }
+}
+
+export function missingFile(file: string, cause: unknown): PlateauError {
+  return new PlateauError('MODEL_FILE_MISSING', `cannot read the model file ${file}`, { facts: { file }, cause })
+}
+
 export function missingTensor(file: string, tensor: string): PlateauError {
   return new PlateauError('TENSOR_MISSING', `tensor "${tensor}" is missing from ${file}`, { facts: { file, tensor } })
 }
@@ -101,7 +109,7 @@ async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (cause) {
-    throw new PlateauError('MODEL_FILE_MISSING', `cannot open the model file ${path}`, { facts: { file: path }, cause })
+    throw missingFile(path, cause)
   }
 }
 

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { IncrementalDecoder } from './incremental-decoder.js'
 import { isJsonObject, type JsonObject, parseJsonObject } from './json-object.js'
+import { readRequired } from './tensor-file.js'
 import { type DecodingRules, tokenBytes } from './token-bytes.js'
 
 /** A model's tokenizer. Immutable; safe to share between requests. */
@@ -23,8 +24,10 @@ export interface Tokenizer {
 /** Reads tokenizer.json and, where there is one, tokenizer_config.json. */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const path = join(directory, 'tokenizer.json')
-  const file = await readJson(path)
-  const config = await readJson(join(directory, 'tokenizer_config.json'), {})
+  const file = parseJsonObject((await readRequired(path)).toString('utf8'), path, 'TOKENIZER_INVALID')
+  const configPath = join(directory, 'tokenizer_config.json')
+  const configText = await readFile(configPath, 'utf8').catch(() => '{}')
+  const config = parseJsonObject(configText, configPath, 'TOKENIZER_INVALID')
   try {
     return createTokenizer(file, config, path)
   } catch (cause) {
@@ -68,18 +71,6 @@ function eosTokenIds(config: JsonObject, idOf: (token: string) => number | undef
   const content = isJsonObject(eos) ? eos['content'] : eos
   const id = typeof content === 'string' ? idOf(content) : undefined
   return id === undefined ? [] : [id]
-}
-
-async function readJson(path: string, otherwise?: JsonObject): Promise<JsonObject> {
-  let json: string
-  try {
-    json = await readFile(path, 'utf8')
-  } catch (cause) {
-    if (otherwise !== undefined) return otherwise
-    const facts = { file: path }
-    throw new PlateauError('MODEL_FILE_MISSING', `cannot open the model file ${path}`, { facts, cause })
-  }
-  return parseJsonObject(json, path, 'TOKENIZER_INVALID')
 }
 
 function invalid(file: string, problem: string, cause?: unknown): PlateauError {
