@@ -1,1 +1,1 @@
-export {}
+export { flatnessScorer } from './service.js'

@@ -1,0 +1,73 @@
+import { choice, decimal, defineConfig, integer, share, text } from '@plateau/config'
+import { closedFormWeights, strategyNames } from '@plateau/flatness'
+
+/** The scorer's own settings; the ones that every service has come with the shell. */
+export const scorerConfig = defineConfig(
+  {
+    lineage: text({
+      env: 'PLATEAU_LINEAGE',
+      default: 'default',
+      help: 'Line of drafts whose selection policy is followed.',
+    }),
+    strategy: choice({
+      env: 'PLATEAU_STRATEGY',
+      of: strategyNames,
+      default: 'flatness',
+      help: 'How windows are ranked for the gradient stage, until the selection-policy topic says otherwise.',
+    }),
+    keep: decimal({
+      env: 'PLATEAU_KEEP',
+      min: 0,
+      max: 1,
+      default: 0.5,
+      help: 'Share of windows that gradients may use, above 0; the selection-policy topic overrides it.',
+    }),
+    closedFormWeight: choice({
+      env: 'PLATEAU_CLOSED_FORM_WEIGHT',
+      of: closedFormWeights,
+      default: 'inverse-flatness',
+      help: 'Weight of a position in the closed form; the selection-policy topic overrides it.',
+    }),
+    evaluationShare: share({
+      env: 'PLATEAU_EVALUATION_SHARE',
+      default: 0.05,
+      help: 'Share of samples held out for evaluation, never trained on. Lowering it releases samples to training.',
+    }),
+    controlShare: share({
+      env: 'PLATEAU_CONTROL_SHARE',
+      default: 0.05,
+      help: 'Share of samples kept at random whatever their score: shows what the policy is worth.',
+    }),
+    recentWindows: integer({
+      env: 'PLATEAU_RECENT_WINDOWS',
+      min: 8,
+      max: 100_000,
+      default: 512,
+      help: 'Windows of one partition that the threshold is a quantile of.',
+    }),
+    warmUpWindows: integer({
+      env: 'PLATEAU_WARM_UP_WINDOWS',
+      min: 1,
+      default: 32,
+      help: 'Windows of one partition that are kept before there is a threshold.',
+    }),
+    batchWindows: integer({
+      env: 'PLATEAU_BATCH_WINDOWS',
+      min: 1,
+      max: 4096,
+      default: 128,
+      help: 'Windows taken from the log at once, and at most held in memory per partition.',
+    }),
+  },
+  {
+    refuse: [
+      ({ keep }) => (keep > 0 ? undefined : 'PLATEAU_KEEP is 0: nothing would ever be kept; use a share above 0'),
+      ({ evaluationShare, controlShare }) =>
+        evaluationShare + controlShare < 1
+          ? undefined
+          : 'PLATEAU_EVALUATION_SHARE and PLATEAU_CONTROL_SHARE together leave no sample to select from',
+      ({ warmUpWindows, recentWindows }) =>
+        warmUpWindows <= recentWindows ? undefined : 'PLATEAU_WARM_UP_WINDOWS is above PLATEAU_RECENT_WINDOWS',
+    ],
+  },
+)

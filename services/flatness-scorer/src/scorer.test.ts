@@ -1,0 +1,316 @@
+import { Arm, Decision, deadLetterTopic, encodeHeaders, SelectionPolicy, topics } from '@plateau/contracts'
+import { partitionOf, type EventLog, type NewRecord } from '@plateau/event-log'
+import { armOf } from '@plateau/flatness'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SCORER_GROUP, scorerDeadLetters } from './scorer.js'
+import { recordOf, scoreAll, scorerOn, scorerOptions, TestLog, traffic, until, windowOf } from './testing.js'
+
+let test: TestLog
+beforeEach(async () => {
+  test = await new TestLog().prepare()
+})
+afterEach(() => test.close())
+
+const keyOf = (window: { sampleId: string; windowIndex: number }): string => `${window.sampleId}:${window.windowIndex}`
+
+/** Empty when each window has exactly one scored and one training record, and the two say the same. */
+async function violations(windows: readonly { sampleId: string; windowIndex: number }[]): Promise<string[]> {
+  const scored = await test.scored()
+  const training = await test.training()
+  return windows.flatMap((window) => {
+    const key = keyOf(window)
+    const decisions = scored.filter((s) => keyOf(s) === key)
+    const uses = training.filter((t) => keyOf(t.window!) === key)
+    if (decisions.length !== 1) return [`${key} has ${decisions.length} decisions`]
+    if (uses.length !== 1) return [`${key} has ${uses.length} training records`]
+    const said = [decisions[0]!, uses[0]!].map(({ arm, decision, score }) => `${arm}/${decision}/${score}`)
+    return said[0] === said[1] ? [] : [`${key} was decided ${said[0]} and used ${said[1]}`]
+  })
+}
+
+describe('from log to log', () => {
+  it('every window gets one decision, in the partition it came from', async () => {
+    const windows = traffic(400)
+    await test.publish(windows.map(recordOf))
+    const metrics = await scoreAll(test)
+    expect(await violations(windows)).toEqual([])
+    for (const record of await test.records(topics.trainingWindows.name)) {
+      expect(record.partition).toBe(partitionOf(record.key, 4))
+    }
+    expect(metrics.tokens.value({})).toBe(1200)
+  })
+
+  it('the kept share of the selected arm is the policy’s', async () => {
+    await test.publish(traffic(1500).map(recordOf))
+    await scoreAll(test, { policy: { ...scorerOptions.policy, keep: 0.3 } })
+    const selected = (await test.scored()).filter((s) => s.arm === Arm.ARM_SELECTED && !Number.isNaN(s.threshold))
+    const share = selected.filter((s) => s.decision === Decision.DECISION_KEEP).length / selected.length
+    expect(Math.abs(share - 0.3)).toBeLessThan(0.05)
+  })
+
+  it('the evaluation arm is drawn by the sample’s hash and never kept; the control arm is kept whatever its score', async () => {
+    await test.publish(traffic(800).map(recordOf))
+    await scoreAll(test)
+    const scored = await test.scored()
+    const held = scored.filter((s) => s.arm === Arm.ARM_EVALUATION)
+    expect(new Set(held.map((s) => s.sampleId))).toEqual(
+      new Set(scored.map((s) => s.sampleId).filter((id) => armOf(id, scorerOptions.shares) === 'evaluation')),
+    )
+    expect(held.length).toBeGreaterThan(40)
+    expect(held.every((s) => s.decision === Decision.DECISION_DROP)).toBe(true)
+    const training = (await test.training()).filter((t) => t.arm === Arm.ARM_EVALUATION)
+    expect(training.every((t) => t.decision === Decision.DECISION_DROP)).toBe(true)
+    const control = scored.filter((s) => s.arm === Arm.ARM_CONTROL)
+    const keptBelow = control.filter((s) => s.decision === Decision.DECISION_KEEP && s.score < s.threshold)
+    expect(keptBelow.length).toBeGreaterThan(0)
+  })
+
+  it('weights are about 1 on average and heavier where the target is sure', async () => {
+    await test.publish(traffic(600).map(recordOf))
+    await scoreAll(test)
+    const training = await test.training()
+    const weights = training.flatMap((t) => t.weights)
+    expect(weights).toHaveLength(1800)
+    expect(weights.reduce((a, b) => a + b) / weights.length).toBeCloseTo(1, 1)
+    const [flat, peaked] = [0, 1].map(
+      (end) => training.toSorted((a, b) => (end ? a.score - b.score : b.score - a.score))[0]!,
+    )
+    expect(peaked!.weights[0]!).toBeGreaterThan(1.2 * flat!.weights[0]!)
+  })
+})
+
+describe('arms and partitions', () => {
+  it('have nothing to do with each other: every partition holds every arm in its share', () => {
+    const ids = Array.from({ length: 40_000 }, (_, i) => `sample-${i}`)
+    for (let partition = 0; partition < 4; partition++) {
+      const mine = ids.filter((id) => partitionOf(id, 4) === partition)
+      const held = mine.filter((id) => armOf(id, { evaluation: 0.05, control: 0.05 }) === 'evaluation').length
+      expect(Math.abs(held / mine.length - 0.05)).toBeLessThan(0.011)
+    }
+  })
+})
+
+/** A log whose process dies at a chosen step: what was sent before is durable, the rest never happens. */
+function dyingLog(log: EventLog, dieAfter: 'dead-letters' | 'scored' | 'training', batches: number): EventLog {
+  const fatal = {
+    'dead-letters': scorerDeadLetters.name,
+    scored: topics.scoredTokens.name,
+    training: topics.trainingWindows.name,
+  }[dieAfter]
+  let left = batches
+  return new Proxy(log, {
+    get(target, name) {
+      if (name !== 'producer') return Reflect.get(target, name).bind(target)
+      return () => {
+        const producer = target.producer()
+        const send = async (topic: string, records: readonly NewRecord[]) => {
+          if (left < 0) throw new Error('already dead')
+          const appended = await producer.send(topic, records)
+          if (topic === fatal && left-- === 0) throw new Error('killed')
+          return appended
+        }
+        return { send, bytesInFlight: 0, flush: () => producer.flush(), close: () => producer.close() }
+      }
+    },
+  })
+}
+
+async function runUntilKilled(log: EventLog): Promise<void> {
+  const { scorer } = scorerOn(log)
+  await expect(scorer.run()).rejects.toThrow(/killed|already dead/)
+  await scorer.close()
+}
+
+describe('a crash', () => {
+  const poison = (i: number): NewRecord => ({ ...recordOf(windowOf(`bad${i}`)), value: Buffer.from('poison') })
+
+  for (const step of ['dead-letters', 'scored', 'training'] as const) {
+    for (const batches of [0, 5]) {
+      it(`after ${step} of batch ${batches + 1}, before the next step, loses nothing and decides nothing twice`, async () => {
+        const windows = traffic(600)
+        // Poison all along, so that every batch has a dead letter.
+        await test.publish(windows.flatMap((window, i) => [recordOf(window), ...(i % 4 === 0 ? [poison(i)] : [])]))
+        await runUntilKilled(dyingLog(test.log, step, batches))
+        const before = await test.scored()
+        await scoreAll(test)
+        expect(await violations(windows)).toEqual([])
+        const after = new Map((await test.scored()).map((s) => [keyOf(s), s]))
+        for (const scored of before) expect(after.get(keyOf(scored))).toEqual(scored)
+        const dead = new Set((await test.deadLetters()).map((record) => record.key))
+        expect(dead.size).toBe(150)
+      })
+    }
+  }
+
+  it('in a row, at every step, still leaves one decision each', async () => {
+    const windows = traffic(500)
+    await test.publish(windows.map(recordOf))
+    for (const step of ['scored', 'training', 'scored', 'scored', 'training'] as const) {
+      await runUntilKilled(dyingLog(test.log, step, 1))
+    }
+    await scoreAll(test)
+    expect(await violations(windows)).toEqual([])
+  })
+
+  it('does not move the threshold: what follows is decided as without it', async () => {
+    // One partition's order, one window a batch: the crash falls between known windows.
+    const windows = traffic(200).map((w) => ({ ...w, sampleId: 'one', windowIndex: Number(w.sampleId.slice(1)) }))
+    const unbroken = await new TestLog().prepare()
+    await unbroken.publish(windows.map(recordOf))
+    await scoreAll(unbroken)
+    await test.publish(windows.map(recordOf))
+    await runUntilKilled(dyingLog(test.log, 'scored', 3))
+    await runUntilKilled(dyingLog(test.log, 'training', 0))
+    await scoreAll(test)
+    const verdicts = async (log: TestLog) =>
+      (await log.scored()).map((s) => [s.windowIndex, s.score, s.threshold, s.decision])
+    expect(await verdicts(test)).toEqual(await verdicts(unbroken))
+    await unbroken.close()
+  })
+})
+
+describe('redelivery', () => {
+  it('of everything, by an operator who moved the group back, changes nothing', async () => {
+    const windows = traffic(700)
+    await test.publish(windows.map(recordOf))
+    await scoreAll(test)
+    const before = [await test.scored(), await test.training()]
+    const rewound = [0, 1, 2, 3].map((partition) => ({ partition, offset: 0 }))
+    await test.log.commit(SCORER_GROUP, topics.tokenDistributions.name, rewound)
+    const metrics = await scoreAll(test)
+    expect([await test.scored(), await test.training()]).toEqual(before)
+    expect(metrics.redelivered.value({})).toBe(700)
+  })
+
+  it('of a window that its producer sent twice changes nothing', async () => {
+    const windows = traffic(50)
+    await test.publish([...windows, ...windows.slice(0, 20)].map(recordOf))
+    await test.publish(windows.slice(10, 30).map(recordOf))
+    await scoreAll(test)
+    expect(await violations(windows)).toEqual([])
+  })
+})
+
+describe('several members', () => {
+  it('share the partitions and still decide every window once, also when one leaves', async () => {
+    const windows = traffic(600)
+    await test.publish(windows.slice(0, 300).map(recordOf))
+    const first = scorerOn(test.log)
+    const second = scorerOn(test.log)
+    const runs = [first.scorer.run(), second.scorer.run()]
+    await test.publish(windows.slice(300, 450).map(recordOf))
+    await until(async () => (await test.lag()) < 200)
+    await first.scorer.close()
+    await test.publish(windows.slice(450).map(recordOf))
+    await until(async () => (await test.lag()) === 0)
+    await second.scorer.close()
+    await Promise.all(runs)
+    expect(await violations(windows)).toEqual([])
+  })
+})
+
+describe('poison', () => {
+  it('goes to the dead-letter topic untouched, with the reason, and hurts no other record', async () => {
+    const windows = traffic(60)
+    const bad: NewRecord[] = [
+      { ...recordOf(windowOf('a')), value: Buffer.from('garbage') },
+      { ...recordOf(windowOf('b')), headers: {} },
+      recordOf({ ...windowOf('c'), tailMass: [0.1] }),
+      recordOf({ ...windowOf('d'), tokenIds: [1, 2, 64] }),
+    ]
+    await test.publish([...windows.slice(0, 30).map(recordOf), ...bad, ...windows.slice(30).map(recordOf)])
+    const metrics = await scoreAll(test)
+    expect(await violations(windows)).toEqual([])
+    const dead = (await test.deadLetters()).toSorted((x, y) => x.key.localeCompare(y.key))
+    expect(dead.map((r) => r.headers['x-dlq-error-class'])).toEqual([
+      'UNDECODABLE',
+      'HEADERS_MISSING',
+      'LENGTH_MISMATCH',
+      'TOKEN_OUT_OF_RANGE',
+    ])
+    for (const [i, record] of dead.entries()) {
+      expect(Buffer.from(record.value!)).toEqual(Buffer.from(bad[i]!.value!))
+      expect(record.headers).toMatchObject(bad[i]!.headers)
+      expect(record.headers['x-dlq-original-topic']).toBe(topics.tokenDistributions.name)
+      expect(record.headers['x-dlq-group']).toBe(SCORER_GROUP)
+    }
+    expect(metrics.deadLettered.value({ reason: 'UNDECODABLE' })).toBe(1)
+    expect(scorerDeadLetters).toEqual(deadLetterTopic(topics.tokenDistributions, SCORER_GROUP))
+  })
+})
+
+describe('the selection policy', () => {
+  function policyRecord(change: Partial<SelectionPolicy>, lineage = 'default'): NewRecord {
+    const policy = { schemaVersion: 1, lineage, strategy: 'none', keep: 0.5, closedFormWeight: 'uniform', ...change }
+    return {
+      key: lineage,
+      value: SelectionPolicy.encode(SelectionPolicy.fromPartial(policy)).finish(),
+      headers: encodeHeaders({ id: 'p', source: '/t', type: topics.selectionPolicy.messageType, timeMs: 0 }),
+    }
+  }
+  const publishPolicy = (...records: NewRecord[]): Promise<void> => test.publish(records, topics.selectionPolicy.name)
+
+  it('in the topic overrides the configured one from the first window on', async () => {
+    await publishPolicy(policyRecord({}), policyRecord({ strategy: 'random' }, 'another lineage'))
+    await test.publish(traffic(50).map(recordOf))
+    await scoreAll(test)
+    expect(new Set((await test.scored()).map((s) => s.policy))).toEqual(new Set(['none']))
+    expect((await test.training()).flatMap((t) => t.weights).every((w) => w === 1)).toBe(true)
+  })
+
+  it('changes while windows flow, and falls back to the configured one when it is removed', async () => {
+    const { scorer, metrics } = scorerOn(test.log)
+    const run = scorer.run()
+    const applied = (n: number): Promise<void> => until(() => metrics.policyUpdates.value({ result: 'applied' }) === n)
+    const score = async (prefix: string): Promise<string[]> => {
+      await test.publish(traffic(20, prefix).map(recordOf))
+      await until(async () => (await test.lag()) === 0)
+      const mine = (await test.scored()).filter((s) => s.sampleId.startsWith(prefix))
+      return [...new Set(mine.map((s) => s.policy))]
+    }
+    expect(await score('a')).toEqual(['flatness(keep=0.5)'])
+    await publishPolicy(policyRecord({ strategy: 'entropy', keep: 0.25 }))
+    await applied(1)
+    expect(await score('b')).toEqual(['entropy(keep=0.25)'])
+    await publishPolicy({ ...policyRecord({}), value: null })
+    await applied(2)
+    expect(await score('c')).toEqual(['flatness(keep=0.5)'])
+    await scorer.close()
+    await run
+  })
+
+  it('that is invalid is refused and counted; the one before it stays', async () => {
+    const { scorer, metrics } = scorerOn(test.log)
+    const run = scorer.run()
+    await publishPolicy(policyRecord({ strategy: 'top1' }))
+    await publishPolicy(policyRecord({ strategy: 'flattest' }))
+    await publishPolicy(policyRecord({ keep: 0 }))
+    await publishPolicy(policyRecord({ closedFormWeight: 'heavy' }))
+    await publishPolicy(policyRecord({ schemaVersion: 7 }))
+    await publishPolicy({ ...policyRecord({}), value: Buffer.from('garbage') })
+    await until(() => metrics.policyUpdates.value({ result: 'refused' }) === 5)
+    await test.publish(traffic(10).map(recordOf))
+    await until(async () => (await test.lag()) === 0)
+    expect(new Set((await test.scored()).map((s) => s.policy))).toEqual(new Set(['top1(keep=0.5)']))
+    await scorer.close()
+    await run
+  })
+})
+
+describe('shutdown', () => {
+  it('finishes the batch in hand: what was scored is committed, the rest is left for the next', async () => {
+    const windows = traffic(2000)
+    await test.publish(windows.map(recordOf))
+    const { scorer } = scorerOn(test.log)
+    const run = scorer.run()
+    await until(async () => (await test.lag()) < 1900)
+    await scorer.close()
+    await run
+    const scored = await test.scored()
+    expect(await test.lag()).toBe(2000 - scored.length)
+    expect(scored.length).toBeLessThan(2000)
+    expect((await test.training()).length).toBe(scored.length)
+    await scoreAll(test)
+    expect(await violations(windows)).toEqual([])
+  })
+})

@@ -1,0 +1,198 @@
+import { deadLetterTopic, PlateauError, topics } from '@plateau/contracts'
+import {
+  deadLetterRecord,
+  type Batch,
+  type BatchControl,
+  type Consumer,
+  type EventLog,
+  type NewRecord,
+  type Producer,
+} from '@plateau/event-log'
+import type { ArmShares, SelectionPolicy } from '@plateau/flatness'
+import type { Logger } from '@plateau/telemetry'
+import { acceptWindow, type AcceptedWindow } from './accept-window.js'
+import type { ScorerMetrics } from './metrics.js'
+import { readHistory } from './partition-history.js'
+import { PartitionScorer, type WindowOutcome } from './partition-scorer.js'
+import { PolicyWatch } from './policy-watch.js'
+import { sendPatiently } from './send-patiently.js'
+
+export const SCORER_GROUP = 'flatness-scorer.score.v1'
+
+const source = topics.tokenDistributions
+export const scorerDeadLetters = deadLetterTopic(source, SCORER_GROUP)
+
+export interface ScorerOptions {
+  readonly lineage: string
+  /** Until the selection-policy topic says otherwise. */
+  readonly policy: SelectionPolicy
+  readonly shares: ArmShares
+  readonly recentWindows: number
+  readonly warmUpWindows: number
+  readonly batchWindows: number
+}
+
+export interface ScorerParts {
+  readonly log: EventLog
+  readonly logger: Logger
+  readonly metrics: ScorerMetrics
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Told when a batch is taken and when it is done: a batch that never ends is a stall. */
+  readonly batchBegins?: (partition: number) => () => void
+}
+
+/**
+ * Scores every window once and decides once what gradients may do with it. States: new, running, closed.
+ *
+ * What protects "one decision per window", step by step of a batch:
+ *   1. scored-tokens is sent first: the decision is durable before anything acts on it. A batch that is delivered again
+ *      after a crash finds its decisions there (`readHistory`) and uses them.
+ *   2. training-windows is sent next. After a crash here, the window's training record is found in that topic and not
+ *      sent again.
+ *   3. The offset is committed last: what was not committed is delivered again, so nothing is lost.
+ * Two cases can still put a record there twice: a send that failed after it had reached some partitions, and a member
+ * that lost its partition while it was sending. Both repeat the same ce_id; the first record of a ce_id is the decision,
+ * and every consumer drops the second. Arms come from a hash, so no repetition can move a sample out of evaluation.
+ */
+export class Scorer {
+  readonly #options: ScorerOptions
+  readonly #parts: ScorerParts
+  readonly #producer: Producer
+  readonly #consumer: Consumer
+  readonly #policies: PolicyWatch
+  readonly #partitions = new Map<number, PartitionScorer>()
+  readonly #stopping = new AbortController()
+
+  constructor(options: ScorerOptions, parts: ScorerParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#producer = parts.log.producer()
+    this.#consumer = parts.log.consumer({
+      group: SCORER_GROUP,
+      topics: [source.name],
+      maxBatchRecords: options.batchWindows,
+    })
+    this.#policies = new PolicyWatch({ ...parts, lineage: options.lineage, configured: options.policy })
+  }
+
+  /** Scores until `close`. Rejects when it cannot go on; nothing is lost then, a restart continues. */
+  async run(): Promise<void> {
+    const following = this.#policies.run()
+    // A policy that is in the topic already must judge the first window, too.
+    await Promise.race([this.#policies.caughtUp.catch(() => {}), following])
+    if (this.#stopping.signal.aborted) return following
+    const consuming = this.#consumer.run((batch, control) => this.#score(batch, control))
+    await Promise.all([following, consuming])
+  }
+
+  /** Finishes the batch in hand, commits it, leaves the group. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopping.abort()
+    await this.#consumer.close()
+    await this.#policies.close()
+    await this.#producer.close()
+  }
+
+  async #score(batch: Batch, control: BatchControl): Promise<void> {
+    const done = this.#parts.batchBegins?.(batch.partition)
+    const startedMs = this.#parts.clock()
+    try {
+      const partition = await this.#continue(batch)
+      const { windows, poison } = this.#sort(batch)
+      partition.use(this.#policies.current)
+      const outcomes = windows.map((window) => partition.process(window, this.#parts.clock()))
+      await this.#send(scorerDeadLetters.name, poison, control)
+      await this.#send(topics.scoredTokens.name, present(outcomes, 'scored'), control)
+      await this.#send(topics.trainingWindows.name, present(outcomes, 'training'), control)
+      partition.nextOffset = batch.records.at(-1)!.offset + 1
+      await control.commit(partition.nextOffset)
+      this.#count(batch, partition, outcomes, startedMs)
+    } catch (error) {
+      // The state is ahead of what is durable: whoever gets this partition next reads it back.
+      this.#partitions.delete(batch.partition)
+      if (!isLost(error, control)) throw error
+      this.#parts.logger.info('partition lost, batch left to its new owner', { partition: batch.partition })
+    } finally {
+      done?.()
+    }
+  }
+
+  /** The state that the batch continues: the one in hand, or one read back from the output topics. */
+  async #continue(batch: Batch): Promise<PartitionScorer> {
+    const fromOffset = batch.records[0]!.offset
+    const inHand = this.#partitions.get(batch.partition)
+    if (inHand?.nextOffset === fromOffset) return inHand
+    const { recentWindows, batchWindows } = this.#options
+    const history = await readHistory(this.#parts.log, {
+      sourcePartition: batch.partition,
+      sourcePartitions: (await this.#parts.log.offsets(source.name)).length,
+      fromOffset,
+      windows: recentWindows,
+    })
+    const rememberedDecisions = history.scored.length + 2 * batchWindows + recentWindows
+    const options = { ...this.#options, rememberedDecisions }
+    const restored = new PartitionScorer(this.#policies.current, options, history, fromOffset)
+    this.#partitions.set(batch.partition, restored)
+    const facts = { partition: batch.partition, fromOffset, scoredBefore: history.scored.length }
+    this.#parts.logger.info('partition taken up', facts)
+    return restored
+  }
+
+  /** Windows that can be scored, and dead letters for the rest. */
+  #sort(batch: Batch): { readonly windows: AcceptedWindow[]; readonly poison: NewRecord[] } {
+    const windows: AcceptedWindow[] = []
+    const poison: NewRecord[] = []
+    for (const record of batch.records) {
+      try {
+        windows.push(acceptWindow(record))
+      } catch (error) {
+        if (!(error instanceof PlateauError)) throw error
+        const { topic, partition, offset } = record
+        poison.push(deadLetterRecord(record, SCORER_GROUP, error, this.#parts.clock()))
+        this.#parts.metrics.deadLettered.add({ reason: error.code })
+        this.#parts.logger.warn('record dead-lettered', { topic, partition, offset, why: error.message })
+      }
+    }
+    return { windows, poison }
+  }
+
+  async #send(topic: string, records: readonly NewRecord[], control: BatchControl): Promise<void> {
+    // Not after the partition was taken away: its new owner decides these windows.
+    control.signal.throwIfAborted()
+    if (records.length === 0) return
+    const { logger } = this.#parts
+    const signal = AbortSignal.any([control.signal, this.#stopping.signal])
+    await sendPatiently(this.#producer, topic, records, { logger, signal })
+  }
+
+  #count(batch: Batch, partition: PartitionScorer, outcomes: readonly WindowOutcome[], startedMs: number): void {
+    const { metrics, clock } = this.#parts
+    for (const { accepted, decision, measured, isNew } of outcomes) {
+      if (isNew) {
+        metrics.windows.add({ arm: decision.arm, decision: decision.keep ? 'keep' : 'drop' })
+        metrics.tokens.add({}, accepted.window.tokenIds.length)
+        metrics.flatness.record({}, mean(measured.flatness))
+      } else {
+        metrics.redelivered.add({})
+      }
+    }
+    const label = { partition: String(batch.partition) }
+    metrics.threshold.set(label, partition.threshold)
+    metrics.keptShare.set(label, partition.keptShare)
+    metrics.lag.set(label, Math.max(0, batch.highWatermark - partition.nextOffset))
+    metrics.batchSeconds.record({}, (clock() - startedMs) / 1000)
+  }
+}
+
+function present(outcomes: readonly WindowOutcome[], kind: 'scored' | 'training'): NewRecord[] {
+  return outcomes.map((outcome) => outcome[kind]).filter((record) => record !== undefined)
+}
+
+function isLost(error: unknown, control: BatchControl): boolean {
+  return control.signal.aborted || (error instanceof PlateauError && error.code === 'PARTITION_LOST')
+}
+
+function mean(values: Float32Array): number {
+  return values.reduce((sum, x) => sum + x, 0) / values.length
+}

@@ -1,0 +1,45 @@
+import { selectionPolicy } from '@plateau/flatness'
+import type { ServiceSpec } from '@plateau/service-kit'
+import { scorerConfig } from './config.js'
+import { declareScorerMetrics } from './metrics.js'
+
+/** A batch takes milliseconds; one that takes this long is stuck, unless the log is down. */
+const BATCH_STALL_MS = 120_000
+
+export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
+  name: 'flatness-scorer',
+  config: scorerConfig,
+  opsPort: 9102,
+  async start({ config, eventLog, logger, metrics, health, clock, fail }) {
+    // Imported late: the contracts load grpc-js, which tracing has to see first.
+    const { Scorer, scorerDeadLetters } = await import('./scorer.js')
+    await eventLog.ensureTopics([scorerDeadLetters])
+    const scorer = new Scorer(
+      {
+        lineage: config.lineage,
+        policy: selectionPolicy(config),
+        shares: { evaluation: config.evaluationShare, control: config.controlShare },
+        recentWindows: config.recentWindows,
+        warmUpWindows: config.warmUpWindows,
+        batchWindows: config.batchWindows,
+      },
+      {
+        log: eventLog,
+        logger,
+        metrics: declareScorerMetrics(metrics),
+        clock,
+        batchBegins: (partition) => {
+          const progress = health.progress(`batch of partition ${partition}`, BATCH_STALL_MS)
+          return () => progress.done()
+        },
+      },
+    )
+    const running = scorer.run().catch(fail)
+    return {
+      stop: async () => {
+        await scorer.close()
+        await running
+      },
+    }
+  },
+}
