@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
@@ -11,6 +11,7 @@ const LOCK_TIMEOUT_MS = 50
 const GIVE_UP_MS = 15_000
 const PAGE_BYTES = 4096
 const WAL_PAGES = 1000
+const MAX_WAL_BYTES = 16 * 1024 * 1024
 
 export interface DatabaseOptions {
   readonly synchronous: 'normal' | 'full'
@@ -85,6 +86,12 @@ export class Database {
     return changed
   }
 
+  /** SQLite begins the WAL anew only when nobody reads from it, which may not happen for a while under load. */
+  boundWal(): void {
+    const wal = statSync(`${this.path}-wal`, { throwIfNoEntry: false })
+    if (wal !== undefined && wal.size > MAX_WAL_BYTES) this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  }
+
   close(): void {
     if (this.#db.isOpen) this.#db.close()
   }
@@ -92,7 +99,7 @@ export class Database {
   #prepare(schema: string, options: DatabaseOptions): void {
     const isNew = this.#isNew()
     this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous}`)
-    this.#db.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA journal_size_limit = ${4 * WAL_PAGES * PAGE_BYTES}`)
+    this.#db.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA journal_size_limit = ${MAX_WAL_BYTES}`)
     if (isNew) this.transact(() => this.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; ${schema}`))
     if (options.maxBytes !== undefined) {
       this.#db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / PAGE_BYTES))}`)

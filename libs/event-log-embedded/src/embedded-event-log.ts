@@ -17,6 +17,7 @@ import { Database, type DatabaseOptions } from './database.js'
 import { type LogDirectory, prepareDirectory } from './directory.js'
 import { GroupStore } from './group-store.js'
 import { closedError } from './log-errors.js'
+import { Maintenance } from './maintenance.js'
 import { EmbeddedProducer } from './producer.js'
 import { EmbeddedReader, failedReader } from './reader.js'
 import { type StoredTopic, TopicRegistry } from './topic-registry.js'
@@ -28,6 +29,14 @@ export interface EmbeddedEventLogOptions {
   readonly synchronous?: 'normal' | 'full'
   /** A topic's file does not grow beyond this: sends then fail with LOG_FULL. Default: as far as the disk goes. */
   readonly maxTopicBytes?: number
+  /** How often retention and compaction look for work. Default 1000. */
+  readonly maintenanceIntervalMs?: number
+  /** Compaction leaves records younger than this alone, so that readers close to the end see every change. Default 60 s. */
+  readonly compactionLagMs?: number
+  /** The null of a removed key stays this long, so that readers learn of the removal. Default 24 h. */
+  readonly tombstoneRetentionMs?: number
+  /** Hears what retention and compaction failed at; they try again. */
+  readonly onMaintenanceError?: (thrown: unknown) => void
   readonly nowMs?: () => number
 }
 
@@ -48,6 +57,7 @@ class EmbeddedEventLog implements EventLog {
   readonly #registry: TopicRegistry
   readonly #groups: GroupStore
   readonly #wake: WakeBoard
+  readonly #maintenance: Maintenance
   readonly #stores = new Map<string, TopicStore>()
   readonly #queues = new Map<string, AppendQueue>()
   readonly #producers = new Set<Producer>()
@@ -64,6 +74,20 @@ class EmbeddedEventLog implements EventLog {
     this.#registry = new TopicRegistry(this.#control)
     this.#groups = new GroupStore(this.#control, this.#nowMs)
     this.#wake = new WakeBoard(directory.wakeDirectory)
+    this.#maintenance = new Maintenance(
+      {
+        control: this.#control,
+        registry: this.#registry,
+        storeOf: (topic) => this.#storeOf(topic),
+        nowMs: this.#nowMs,
+      },
+      {
+        intervalMs: options.maintenanceIntervalMs ?? 1000,
+        compactionLagMs: options.compactionLagMs ?? 60_000,
+        tombstoneRetentionMs: options.tombstoneRetentionMs ?? 24 * 3_600_000,
+        onError: options.onMaintenanceError ?? (() => {}),
+      },
+    )
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -140,6 +164,7 @@ class EmbeddedEventLog implements EventLog {
     await Promise.all(intake.map((open) => open.close()))
     await Promise.all([...this.#producers].map((producer) => producer.close()))
     await Promise.all([...this.#queues.values()].map((queue) => queue.drain()))
+    await this.#maintenance.stop()
     this.#wake.close()
     for (const store of this.#stores.values()) store.database.close()
     this.#control.close()
