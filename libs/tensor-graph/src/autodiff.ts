@@ -113,7 +113,10 @@ export class Tape {
   split(a: Tensor, sizes: readonly number[], axis: number): Tensor[] {
     const parts = this.raw.split(a, sizes, axis)
     this.record(parts, [a], (gradients) => [
-      this.raw.concat(parts.map((part, i) => gradients[i] ?? this.raw.zeros(part.shape)), axis),
+      this.raw.concat(
+        parts.map((part, i) => gradients[i] ?? this.raw.zeros(part.shape)),
+        axis,
+      ),
     ])
     return parts
   }
@@ -137,9 +140,7 @@ export class Tape {
     const { raw } = this
     return this.#unary(raw.batchedMatmul(a, b, { transB, scale }), [a, b], (dy) => [
       raw.batchedMatmul(dy, b, { transB: !transB, scale }),
-      transB
-        ? raw.batchedMatmul(dy, a, { transA: true, scale })
-        : raw.batchedMatmul(a, dy, { transA: true, scale }),
+      transB ? raw.batchedMatmul(dy, a, { transA: true, scale }) : raw.batchedMatmul(a, dy, { transA: true, scale }),
     ])
   }
 
@@ -188,7 +189,9 @@ export class Tape {
   rope(x: Tensor, table: RotaryTable): Tensor {
     const [batch, positions, half] = [size(x, 0), size(x, 2), size(x, 3) / 2]
     if (table.cos.length < positions * half || table.sin.length !== table.cos.length) {
-      throw new RangeError(`rope needs tables of ${positions} x ${half}, got ${table.cos.length} and ${table.sin.length}`)
+      throw new RangeError(
+        `rope needs tables of ${positions} x ${half}, got ${table.cos.length} and ${table.sin.length}`,
+      )
     }
     const shape = [table.cos.length / half, half]
     const cos = this.#rotaryConstant(table, 'cos', () => this.raw.constant(table.cos, shape))
@@ -200,7 +203,15 @@ export class Tape {
     })
     const sin = this.#rotaryConstant(table, 'sin', () => this.raw.constant(table.sin, shape))
     return this.#unary(turn(x, sin), [x], (dy) => [
-      turn(dy, this.#rotaryConstant(table, '-sin', () => this.raw.constant(table.sin.map((value) => -value), shape))),
+      turn(
+        dy,
+        this.#rotaryConstant(table, '-sin', () =>
+          this.raw.constant(
+            table.sin.map((value) => -value),
+            shape,
+          ),
+        ),
+      ),
     ])
   }
 

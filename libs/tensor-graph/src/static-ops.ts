@@ -38,12 +38,23 @@ export class StaticOps {
     return { name: this.graph.scalar(value), shape: [], type: 'f32' }
   }
 
-  node(op: string, inputs: readonly Tensor[], shape: readonly number[], attributes: Attributes = {}, domain = ''): Tensor {
+  node(
+    op: string,
+    inputs: readonly Tensor[],
+    shape: readonly number[],
+    attributes: Attributes = {},
+    domain = '',
+  ): Tensor {
     const names = inputs.map((tensor) => tensor.name)
     return { name: this.graph.op(op, names, { attributes, domain }), shape, type: inputs[0]?.type ?? 'f32' }
   }
 
-  nodes(op: string, inputs: readonly Tensor[], shapes: readonly (readonly number[])[], attributes: Attributes): Tensor[] {
+  nodes(
+    op: string,
+    inputs: readonly Tensor[],
+    shapes: readonly (readonly number[])[],
+    attributes: Attributes,
+  ): Tensor[] {
     const names = inputs.map((tensor) => tensor.name)
     const outputs = this.graph.ops(op, names, shapes.length, { attributes })
     return outputs.map((name, i) => ({ name, shape: shapes[i] ?? [], type: inputs[0]?.type ?? 'f32' }))
@@ -93,7 +104,12 @@ export class StaticOps {
   }
 
   transpose(a: Tensor, order: readonly number[]): Tensor {
-    return this.node('Transpose', [a], order.map((axis) => size(a, axis)), { perm: order })
+    return this.node(
+      'Transpose',
+      [a],
+      order.map((axis) => size(a, axis)),
+      { perm: order },
+    )
   }
 
   split(a: Tensor, sizes: readonly number[], axis: number): Tensor[] {

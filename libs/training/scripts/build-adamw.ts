@@ -6,7 +6,7 @@ import { main as asc } from 'assemblyscript/asc'
 const folder = join(import.meta.dirname, '..')
 const target = join(folder, 'src', 'adamw-kernel.ts')
 const written = new Map<string, Uint8Array>()
-const { error, stderr } = await asc(
+const { error } = await asc(
   ['adamw.ts', '-o', 'adamw.wasm', '-O3', '--runtime', 'stub', '--noAssert', '--importMemory', '--enable', 'simd'],
   {
     readFile: (name) => (name === 'adamw.ts' ? readFileSync(join(folder, 'assembly', name), 'utf8') : null),
@@ -18,7 +18,7 @@ const { error, stderr } = await asc(
 )
 const wasm = written.get('adamw.wasm')
 if (error !== null || wasm === undefined)
-  throw new Error(`AssemblyScript failed: ${stderr.toString()}`, { cause: error })
+  throw new Error('AssemblyScript could not compile assembly/adamw.ts', { cause: error })
 
 const lines = (
   Buffer.from(wasm)

@@ -38,19 +38,15 @@ interface Kernel {
   ): void
 }
 
+interface WasmMemory {
+  readonly buffer: ArrayBuffer
+}
+
 /** What we use of the global: Node has it, its type declarations do not. */
-declare namespace WebAssembly {
-  class Memory {
-    constructor(descriptor: { initial: number })
-    readonly buffer: ArrayBuffer
-  }
-  class Module {
-    constructor(bytes: Uint8Array)
-  }
-  class Instance {
-    constructor(module: Module, imports: { env: { memory: Memory } })
-    readonly exports: unknown
-  }
+declare const WebAssembly: {
+  readonly Memory: new (descriptor: { initial: number }) => WasmMemory
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: { env: { memory: WasmMemory } }) => { readonly exports: unknown }
 }
 
 interface Slot {
@@ -70,7 +66,7 @@ const firstAddress = pageBytes
 
 export class AdamW {
   readonly #options: AdamWOptions
-  readonly #memory: WebAssembly.Memory
+  readonly #memory: WasmMemory
   readonly #kernel: Kernel
   readonly #slots: readonly Slot[]
   #steps = 0

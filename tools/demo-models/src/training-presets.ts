@@ -38,8 +38,8 @@ export const presets: Readonly<Record<PresetName, TrainingPreset>> = {
     description: 'The target model of the demo: deep and narrow, so that a forward pass is worth speculating about.',
     config: { ...shared, hiddenSize: 256, layers: 16, heads: 4, kvHeads: 4, intermediateSize: 704 },
     stages: [
-      { layers: 4, until: 0.25 },
-      { layers: 8, until: 0.5 },
+      { layers: 4, until: 0.3 },
+      { layers: 8, until: 0.55 },
       { layers: 16, until: 1 },
     ],
     sequences: 8,
