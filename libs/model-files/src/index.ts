@@ -25,3 +25,10 @@ export {
   toIntegers,
 } from './tensor.js'
 export { loadTokenizer, type Tokenizer } from './tokenizer.js'
+export {
+  decodeFeatureHead,
+  type DraftTargetModel,
+  encodeFeatureHead,
+  readDraftTarget,
+  readFeatureHead,
+} from './feature-head-files.js'

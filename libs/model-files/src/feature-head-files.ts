@@ -1,0 +1,90 @@
+import {
+  checkFeatureHead,
+  featureHeadConfigJson,
+  parseFeatureHeadConfig,
+  type FeatureHead,
+  type FeatureHeadTarget,
+  type Parameter,
+} from '@plateau/causal-lm'
+import { messageOf, PlateauError } from '@plateau/contracts'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describeModelDirectory, readParameters, type ModelDescription } from './model-directory.js'
+import { decodeSafetensors, encodeSafetensors } from './safetensors.js'
+import { floatTensor, toFloats } from './tensor.js'
+
+/** The files of a feature-fed head as a Hugging Face directory holds them: config.json and model.safetensors (F32). */
+export function encodeFeatureHead(head: FeatureHead): { readonly path: string; readonly bytes: Uint8Array }[] {
+  checkFeatureHead(head)
+  const tensors = [...head.parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data)] as const)
+  const config = `${JSON.stringify(featureHeadConfigJson(head.config), undefined, 2)}\n`
+  return [
+    { path: 'config.json', bytes: Buffer.from(config) },
+    { path: 'model.safetensors', bytes: encodeSafetensors(new Map(tensors), { format: 'pt' }) },
+  ]
+}
+
+/**
+ * The reverse, from files already in memory (a checkpoint whose digests were checked). Throws DRAFT_INVALID naming what
+ * is missing, misshapen or not finite. `where` names the source in errors.
+ */
+export function decodeFeatureHead(files: ReadonlyMap<string, Uint8Array>, where: string): FeatureHead {
+  const file = (name: string): Uint8Array => {
+    const bytes = files.get(name)
+    if (bytes === undefined) throw invalid(where, `${name} is missing`)
+    return bytes
+  }
+  try {
+    const config = parseFeatureHeadConfig(JSON.parse(Buffer.from(file('config.json')).toString('utf8')))
+    const { tensors } = decodeSafetensors(file('model.safetensors'), `${where}/model.safetensors`)
+    const parameters = new Map<string, Parameter>()
+    for (const [name, tensor] of tensors) parameters.set(name, { shape: tensor.shape, data: toFloats(tensor) })
+    const head = { config, parameters }
+    checkFeatureHead(head)
+    return head
+  } catch (thrown) {
+    if (thrown instanceof PlateauError) throw thrown
+    throw invalid(where, messageOf(thrown), thrown)
+  }
+}
+
+/** Reads a checkpoint directory without checking its manifest: for tools that compare drafts, not for serving. */
+export async function readFeatureHead(directory: string): Promise<FeatureHead> {
+  const files = new Map<string, Uint8Array>()
+  for (const name of ['config.json', 'model.safetensors']) {
+    files.set(
+      name,
+      await readFile(join(directory, name)).catch((thrown: unknown) => {
+        throw invalid(directory, `${name} cannot be read: ${messageOf(thrown)}`, thrown)
+      }),
+    )
+  }
+  return decodeFeatureHead(files, directory)
+}
+
+export interface DraftTargetModel extends ModelDescription {
+  /** What drafts share of it: embeddings, output head, final norm. */
+  readonly target: FeatureHeadTarget
+}
+
+/** Of a target's directory, only what a feature-fed draft needs. */
+export async function readDraftTarget(directory: string): Promise<DraftTargetModel> {
+  const description = await describeModelDirectory(directory)
+  const headName = description.config.tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  const names = new Set(['model.embed_tokens.weight', 'model.norm.weight', headName])
+  const parameters = await readParameters(directory, names)
+  const data = (name: string): Float32Array => parameters.get(name)!.data
+  const target = {
+    embeddings: data('model.embed_tokens.weight'),
+    head: data(headName),
+    norm: data('model.norm.weight'),
+  }
+  return { ...description, target }
+}
+
+function invalid(where: string, why: string, cause?: unknown): PlateauError {
+  return new PlateauError('DRAFT_INVALID', `${where} does not hold a feature-fed head: ${why}`, {
+    facts: { where },
+    cause,
+  })
+}
