@@ -289,6 +289,18 @@ test('a sequence takes one step at a time, and none once it is closed', async ()
   await expect(sequence.step([4])).rejects.toMatchObject({ code: 'SEQUENCE_CLOSED' })
 })
 
+test('a sequence closed in the middle of a step leaves the others alone', async () => {
+  const decoder = await load(tiny, { chunkTokens: 4 })
+  const tokens = tokensOf(tiny, 24)
+  const doomed = decoder.open()
+  const other = decoder.open()
+  const running = doomed.step(tokensOf(tiny, 24, 3))
+  const kept = other.step(tokens, { rows: 'all' })
+  setImmediate(() => doomed.close())
+  await expect(running).rejects.toMatchObject({ code: 'SEQUENCE_CLOSED' })
+  expect(worst(await kept, referenceForward(tiny, parametersOf(tiny), tokens), 0)).toBeLessThan(tolerance)
+})
+
 test('a model that lacks a parameter or has one of another shape is refused by name', async () => {
   const parameters = parametersOf(tiny)
   parameters.set('model.norm.weight', { shape: [7], data: new Float32Array(7) })

@@ -206,6 +206,7 @@ class DecoderSequence implements Sequence {
   close(): void {
     if (this.#is('closed')) return
     this.#state = 'closed'
+    this.#cache.free()
     this.#context.onClose()
   }
 

@@ -65,6 +65,11 @@ export class KvCache {
     })
   }
 
+  /** Lets the memory go. The cache must not be fed afterwards. */
+  free(): void {
+    this.#buffers = []
+  }
+
   #buffer(rows: number): FloatTensor {
     const { kvHeads, headDim } = this.#config
     return float32(new Float32Array(kvHeads * rows * headDim), [1, kvHeads, rows, headDim])
