@@ -1,1 +1,2 @@
-export {}
+export { targetModelConfig } from './config.js'
+export { targetModel } from './service.js'

@@ -1,0 +1,72 @@
+import { address, bytes, defineConfig, existingDirectory, flag, integer, optional, seconds } from '@plateau/config'
+
+/** target-model's own settings; the ones that every service has come with the shell. */
+export const targetModelConfig = defineConfig({
+  model: existingDirectory({
+    env: 'PLATEAU_MODEL',
+    help: 'Hugging Face directory of the target: config.json, safetensors, tokenizer.json.',
+  }),
+  address: address({
+    env: 'PLATEAU_TARGET_ADDRESS',
+    default: '127.0.0.1:7070',
+    help: 'Where the gRPC service listens (plaintext: a loopback or pod address).',
+  }),
+  threads: optional(
+    integer({
+      env: 'PLATEAU_THREADS',
+      min: 1,
+      max: 256,
+      help: 'Threads of one step; not set: two where there are two.',
+    }),
+  ),
+  topK: integer({
+    env: 'PLATEAU_TOP_K',
+    min: 1,
+    max: 4096,
+    default: 64,
+    help: 'Most probable tokens that a captured distribution lists.',
+  }),
+  maxSequences: integer({
+    env: 'PLATEAU_MAX_SEQUENCES',
+    min: 1,
+    max: 1024,
+    default: 8,
+    help: 'Responses decoded at once; each holds a key-value cache.',
+  }),
+  maxWaiting: integer({
+    env: 'PLATEAU_MAX_WAITING',
+    default: 64,
+    help: 'Responses that may wait for a place; further ones are refused with RESOURCE_EXHAUSTED.',
+  }),
+  maxProposal: integer({
+    env: 'PLATEAU_MAX_PROPOSAL',
+    min: 1,
+    max: 128,
+    default: 16,
+    help: 'Most tokens that a draft may propose in one round.',
+  }),
+  idleMs: seconds({
+    env: 'PLATEAU_IDLE_SECONDS',
+    min: 1,
+    default: 60,
+    help: 'A Speculate stream that proposes nothing for this long loses its place.',
+  }),
+  capture: flag({
+    env: 'PLATEAU_CAPTURE',
+    default: 'on',
+    help: 'Stream distributions of consented responses to the event log.',
+  }),
+  windowPositions: integer({
+    env: 'PLATEAU_WINDOW_POSITIONS',
+    min: 1,
+    max: 1024,
+    default: 128,
+    help: 'Most positions of one captured window.',
+  }),
+  captureQueueBytes: bytes({
+    env: 'PLATEAU_CAPTURE_QUEUE_BYTES',
+    min: 1024,
+    default: '16MiB',
+    help: 'Captured windows waiting for the event log; what does not fit is shed and counted.',
+  }),
+})

@@ -1,0 +1,4 @@
+import { runService } from '@plateau/service-kit'
+import { targetModel } from './service.js'
+
+await runService(targetModel)

@@ -1,0 +1,50 @@
+import type { Metrics } from '@plateau/telemetry'
+
+export type TargetMetrics = ReturnType<typeof declareTargetMetrics>
+
+/** Why a captured window did not reach the event log. */
+export type ShedReason = 'queue_full' | 'too_large' | 'refused' | 'shutdown'
+
+/** Every metric of target-model, declared once. */
+export function declareTargetMetrics(metrics: Metrics) {
+  return {
+    requests: metrics.counter<'method' | 'code'>({
+      name: 'plateau_target_requests_total',
+      help: 'Calls that ended, by method and code (OK, CANCELLED for a client that left, or the error code).',
+      labels: ['method', 'code'],
+    }),
+    tokens: metrics.counter<'method'>({
+      name: 'plateau_target_tokens_total',
+      help: 'Response tokens emitted, by method (generate, speculate).',
+      labels: ['method'],
+    }),
+    stepSeconds: metrics.histogram<'positions'>({
+      name: 'plateau_target_step_seconds',
+      help: 'Time of a step inside the engine, by positions computed; "prompt" for a prompt, "score" for Score.',
+      labels: ['positions'],
+      buckets: [0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.016, 0.024, 0.032, 0.05, 0.1, 0.3, 1, 3],
+    }),
+    sequences: metrics.gauge<'state'>({
+      name: 'plateau_target_sequences',
+      help: 'Responses in hand, by state (active, waiting).',
+      labels: ['state'],
+    }),
+    captured: metrics.counter({
+      name: 'plateau_target_windows_captured_total',
+      help: 'Windows of consented responses, whatever became of them: published, shed or still queued.',
+    }),
+    shed: metrics.counter<'reason'>({
+      name: 'plateau_target_windows_shed_total',
+      help: 'Captured windows given up so that no request waits, by reason (queue_full, too_large, refused, shutdown).',
+      labels: ['reason'],
+    }),
+    published: metrics.counter({
+      name: 'plateau_target_windows_published_total',
+      help: 'Captured windows that the event log has acknowledged.',
+    }),
+    queueBytes: metrics.gauge({
+      name: 'plateau_target_capture_queue_bytes',
+      help: 'Bytes of captured windows that the event log has not acknowledged.',
+    }),
+  }
+}

@@ -1,0 +1,127 @@
+/** Requests, parsed at the edge: past these functions every number is in range. Errors name the field. */
+import { FloatFormat, PlateauError, unpackTopK, type target, type TopK } from '@plateau/contracts'
+import { checkProposal, type Proposal, type Sampling, type SparseDistribution } from '@plateau/speculation'
+
+export interface RequestLimits {
+  readonly vocabSize: number
+  readonly maxContext: number
+  readonly maxProposal: number
+}
+
+export interface ResponsePlan {
+  readonly prompt: readonly number[]
+  readonly sampling: Sampling
+  readonly seed: number
+  /** Longest response: what was asked for, cut to what the context still holds. */
+  readonly maxTokens: number
+  readonly stopTokenIds: ReadonlySet<number>
+}
+
+/** Beyond this a temperature is a mistake; every distribution is uniform long before. */
+const MAX_TEMPERATURE = 100
+
+export function checkResponsePlan(
+  request: { readonly promptTokenIds: number[]; readonly sampling: target.SamplingParams | undefined },
+  limits: RequestLimits,
+  eosTokenIds: readonly number[],
+): ResponsePlan {
+  const { sampling } = request
+  checkPrompt(request.promptTokenIds, limits)
+  if (!sampling) throw invalid('sampling', 'is missing')
+  const { temperature, topP, maxTokens } = sampling
+  if (!(temperature >= 0 && temperature <= MAX_TEMPERATURE)) {
+    throw invalid('sampling.temperature', `must be from 0 to ${MAX_TEMPERATURE}, not ${temperature}`)
+  }
+  if (!(topP >= 0 && topP <= 1)) throw invalid('sampling.top_p', `must be from 0 to 1, not ${topP}`)
+  if (maxTokens < 1) throw invalid('sampling.max_tokens', `must be at least 1, not ${maxTokens}`)
+  checkTokenIds('sampling.stop_token_ids', sampling.stopTokenIds, limits)
+  return {
+    prompt: request.promptTokenIds,
+    sampling: { temperature, topK: sampling.topK, topP: topP === 0 ? 1 : topP },
+    seed: sampling.seed,
+    maxTokens: Math.min(maxTokens, limits.maxContext - request.promptTokenIds.length),
+    stopTokenIds: new Set([...sampling.stopTokenIds, ...(sampling.ignoreEos ? [] : eosTokenIds)]),
+  }
+}
+
+/** A prompt that leaves room for at least one token. */
+export function checkPrompt(ids: readonly number[], limits: RequestLimits): void {
+  if (ids.length === 0) throw invalid('prompt_token_ids', 'must hold at least one token')
+  if (ids.length >= limits.maxContext) {
+    throw invalid('prompt_token_ids', `has ${ids.length} tokens; at most ${limits.maxContext - 1} fit`)
+  }
+  checkTokenIds('prompt_token_ids', ids, limits)
+}
+
+export function checkResponseTokens(
+  prompt: readonly number[],
+  response: readonly number[],
+  limits: RequestLimits,
+): void {
+  if (response.length === 0) throw invalid('response_token_ids', 'must hold at least one token')
+  if (prompt.length + response.length > limits.maxContext) {
+    const total = prompt.length + response.length
+    throw invalid('response_token_ids', `makes ${total} tokens with the prompt; at most ${limits.maxContext} fit`)
+  }
+  checkTokenIds('response_token_ids', response, limits)
+}
+
+export function checkCapture(capture: target.Capture | undefined): void {
+  if (capture?.consent && capture.sampleId === '') {
+    throw invalid('capture.sample_id', 'must be set where capture is consented to')
+  }
+}
+
+/** A proposal with its distributions unpacked: rows without the zeros that fill up a packed row. */
+export function checkSpeculateProposal(
+  proposal: target.SpeculateProposal,
+  sampling: Sampling,
+  limits: RequestLimits,
+): Proposal {
+  const { tokenIds: tokens } = proposal
+  if (tokens.length > limits.maxProposal) {
+    throw invalid('proposal.token_ids', `has ${tokens.length} tokens; at most ${limits.maxProposal} are verified`)
+  }
+  checkTokenIds('proposal.token_ids', tokens, limits)
+  const q = unpack('proposal.q', proposal.q, tokens.length, limits)
+  const rawQ = unpack('proposal.raw_q', proposal.rawQ, tokens.length, limits)
+  if (sampling.temperature === 0 && q.length > 0) throw invalid('proposal.q', 'must be empty at temperature 0')
+  if (sampling.temperature > 0 && q.length < tokens.length) {
+    throw invalid(
+      'proposal.q',
+      `is missing for ${tokens.length} proposed tokens at temperature ${sampling.temperature}`,
+    )
+  }
+  try {
+    checkProposal(tokens, q)
+  } catch (cause) {
+    throw invalid('proposal.q', `does not fit its tokens: ${(cause as Error).message}`, cause)
+  }
+  return { tokens, q, rawQ }
+}
+
+function unpack(field: string, packed: TopK | undefined, rows: number, limits: RequestLimits): SparseDistribution[] {
+  if (!packed || packed.positions === 0) return []
+  if (packed.positions !== rows) throw invalid(field, `has ${packed.positions} rows for ${rows} proposed tokens`)
+  if (packed.format !== FloatFormat.FLOAT_FORMAT_FP32) throw invalid(field, 'must be FP32')
+  checkTokenIds(field, packed.ids, limits)
+  let probs: Float32Array
+  try {
+    probs = unpackTopK(packed)
+  } catch (cause) {
+    throw invalid(field, `is not packed as it says: ${(cause as Error).message}`, cause)
+  }
+  return Array.from({ length: rows }, (_, row) => {
+    const listed = Array.from({ length: packed.k }, (_unused, i) => row * packed.k + i).filter((i) => probs[i] !== 0)
+    return { ids: listed.map((i) => packed.ids[i]!), probs: Float32Array.from(listed, (i) => probs[i]!) }
+  })
+}
+
+function checkTokenIds(field: string, ids: readonly number[], { vocabSize }: RequestLimits): void {
+  const wrong = ids.findIndex((id) => id >= vocabSize)
+  if (wrong >= 0) throw invalid(`${field}[${wrong}]`, `is ${ids[wrong]}, outside the vocabulary of ${vocabSize}`)
+}
+
+export function invalid(field: string, problem: string, cause?: unknown): PlateauError {
+  return new PlateauError('INVALID_ARGUMENT', `${field} ${problem}`, { facts: { field }, cause })
+}

@@ -1,0 +1,88 @@
+import type { StepRows } from '@plateau/inference'
+import { denseTargetRow, topKTargetRow, transformLogits, type Sampling, type TargetRow } from '@plateau/speculation'
+
+/**
+ * Below this the step's log-sum-exp at the request's temperature, a 32-bit number near logit / temperature, is too
+ * coarse to divide by; such rows are taken from all logits, in double precision.
+ */
+const COARSE_BELOW = 0.1
+
+/** What one step says about p at one position. */
+export class ScoredRow {
+  readonly topIds: Int32Array
+  readonly topLogits: Float32Array
+  readonly logSumExp: number
+  readonly scaledLogSumExp: number
+  readonly sumSquares: number
+  readonly entropy: number
+  /** The hidden state that this p was computed from. */
+  readonly feature: Float32Array
+  readonly #candidateIds: readonly number[]
+  readonly #candidateLogits: ArrayLike<number>
+  readonly #computeLogits: (feature: Float32Array) => Promise<Float32Array>
+  #logits: Promise<Float32Array> | undefined
+
+  constructor(
+    rows: StepRows,
+    index: number,
+    candidateIds: readonly number[],
+    computeLogits: (feature: Float32Array) => Promise<Float32Array>,
+  ) {
+    const { topK } = rows
+    const hiddenSize = rows.hidden.length / rows.count
+    this.topIds = rows.topIds.subarray(index * topK, (index + 1) * topK)
+    this.topLogits = rows.topLogits.subarray(index * topK, (index + 1) * topK)
+    this.logSumExp = rows.logSumExp[index]!
+    this.scaledLogSumExp = rows.scaledLogSumExp[index]!
+    this.sumSquares = rows.sumSquares[index]!
+    this.entropy = rows.entropy[index]!
+    this.feature = rows.hidden.subarray(index * hiddenSize, (index + 1) * hiddenSize)
+    this.#candidateIds = candidateIds
+    this.#candidateLogits = rows.candidateLogits[index] ?? []
+    this.#computeLogits = computeLogits
+  }
+
+  /** p after the request's sampling. */
+  target(sampling: Sampling, vocabSize: number): TargetRow {
+    if (sampling.temperature > 0 && sampling.temperature < COARSE_BELOW) {
+      let dense: Promise<TargetRow> | undefined
+      const row = () =>
+        (dense ??= this.fullLogits().then((logits) => denseTargetRow(transformLogits(logits, sampling))))
+      return { view: async (ids) => (await row()).view(ids) }
+    }
+    return topKTargetRow(
+      {
+        vocabSize,
+        topIds: this.topIds,
+        topLogits: this.topLogits,
+        logSumExp: this.scaledLogSumExp,
+        candidateIds: this.#candidateIds,
+        candidateLogits: this.#candidateLogits,
+        fullLogits: () => this.fullLogits(),
+      },
+      sampling,
+    )
+  }
+
+  fullLogits(): Promise<Float32Array> {
+    return (this.#logits ??= this.#computeLogits(this.feature))
+  }
+
+  /** Raw log probability, natural log. Looks further than the step's own answer only for a token beyond it. */
+  async logProb(id: number): Promise<number> {
+    return (this.#knownLogit(id) ?? (await this.fullLogits())[id]!) - this.logSumExp
+  }
+
+  /** Raw probability of a token that is listed or was a candidate of the step; undefined for others. */
+  listedProb(id: number): number | undefined {
+    const logit = this.#knownLogit(id)
+    return logit === undefined ? undefined : Math.exp(logit - this.logSumExp)
+  }
+
+  #knownLogit(id: number): number | undefined {
+    const listed = this.topIds.indexOf(id)
+    if (listed >= 0) return this.topLogits[listed]
+    const candidate = this.#candidateIds.indexOf(id)
+    return candidate >= 0 ? this.#candidateLogits[candidate] : undefined
+  }
+}

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import type { ServiceSpec } from '@plateau/service-kit'
+import { targetModelConfig } from './config.js'
+import { declareTargetMetrics } from './metrics.js'
+
+/** Part of the drain that is kept for flushing captured windows after the last response. */
+const FLUSH_SHARE = 0.25
+
+export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
+  name: 'target-model',
+  config: targetModelConfig,
+  opsPort: 9101,
+  async start({ config, eventLog, logger, metrics: registry, clock }) {
+    // Imported late: these load grpc-js, which tracing has to see first.
+    const { startServer } = await import('@plateau/rpc')
+    const { grpcTargetService } = await import('./grpc-service.js')
+    const { TargetCalls } = await import('./target-calls.js')
+    const { loadTarget } = await import('./target.js')
+    const { WindowPublisher } = await import('./window-publisher.js')
+
+    const metrics = declareTargetMetrics(registry)
+    const loaded = await loadTarget(config.model, config)
+    const producer = eventLog.producer()
+    const publisher = new WindowPublisher(producer, { maxQueueBytes: config.captureQueueBytes, logger, metrics })
+    const calls = new TargetCalls(loaded, config, {
+      metrics,
+      clock,
+      freshSeed: () => randomBytes(4).readUInt32LE(),
+      capture: config.capture ? (window, traceparent) => publisher.offer(window, traceparent) : undefined,
+    })
+    const report = (error: unknown, path: string): void => logger.error('call failed', { path, error })
+    const server = await startServer({
+      address: config.address,
+      services: [grpcTargetService(calls, metrics, report)],
+    })
+    logger.info('target model loaded', {
+      model: loaded.description.modelId,
+      fingerprint: loaded.description.fingerprint,
+      parameters: loaded.parameters,
+      address: server.address,
+      capture: config.capture,
+    })
+    return {
+      // Last responses first, for they still capture; then their windows; then the engine, which must be idle.
+      stop: async () => {
+        await server.drain(config.drainMs * (1 - 2 * FLUSH_SHARE))
+        await publisher.close(config.drainMs * FLUSH_SHARE)
+        await producer.close()
+        await loaded.decoder.release()
+      },
+    }
+  },
+}

@@ -1,0 +1,144 @@
+/**
+ * One response: its cache, its random numbers, how far it has come.
+ *
+ *     start() ──▶ advance(proposal) ──▶ ... ──▶ finished
+ *
+ * The newest emitted token is not in the cache yet: a round computes [it, proposed tokens] in one step, which gives p
+ * after each of them, verifies the proposal, and takes the rejected tokens out of the cache again. A plain decoding step
+ * is a round with an empty proposal.
+ *
+ * At temperature 0 a response is the same with and without proposals, except where the two largest logits are closer
+ * than the rounding difference between steps of different lengths (about 1e-5): there either token may be chosen.
+ */
+import { target } from '@plateau/contracts'
+import type { Sequence, StepRows } from '@plateau/inference'
+import { drawToken, overlap, verifyProposal, type Proposal, type Random } from '@plateau/speculation'
+import type { ResponsePlan } from './request-checks.js'
+import { ScoredRow } from './scored-row.js'
+import type { Target } from './target.js'
+
+export interface Round {
+  /** Emitted tokens, at least one; rows[i] is what tokens[i] was drawn from. */
+  readonly tokens: readonly number[]
+  readonly rows: readonly ScoredRow[]
+  /** Proposed tokens among the emitted ones, from the first. */
+  readonly accepted: number
+  /** sum of min(p, q), raw, for each judged position, when raw q was given. */
+  readonly alpha: readonly number[]
+  readonly finish: target.FinishReason
+  /** Positions that the step computed, and its time in the engine, microseconds. */
+  readonly positions: number
+  readonly stepUs: number
+}
+
+export interface Start extends Round {
+  /** Feature rows [rows, H] of the prompt's last positions; the last is the one the first token was drawn from. */
+  readonly promptFeatures: Float32Array
+  /** The hidden state that the prompt's last token came from; undefined when the prompt is one token long. */
+  readonly leadFeature: Float32Array | undefined
+}
+
+export class TargetResponse {
+  readonly #target: Target
+  readonly #plan: ResponsePlan
+  readonly #random: Random
+  readonly #sequence: Sequence
+  #newest = -1
+  #emitted = 0
+
+  constructor(loaded: Target, plan: ResponsePlan, random: Random) {
+    this.#target = loaded
+    this.#plan = plan
+    this.#random = random
+    this.#sequence = loaded.decoder.open()
+  }
+
+  /** Reads the prompt and draws the first token. */
+  async start(promptFeatures: number): Promise<Start> {
+    const { prompt } = this.#plan
+    const wanted = Math.min(prompt.length, Math.max(2, promptFeatures))
+    const step = await this.#sequence.step(prompt, { rows: wanted, temperature: this.#stepTemperature })
+    const row = this.#scored(step, wanted - 1, [])
+    const token = await drawToken(row.target(this.#plan.sampling, this.#vocabSize), this.#random)
+    const { hiddenSize } = this.#target.description.config
+    return {
+      ...this.#emit([token], [row], 0, []),
+      positions: prompt.length,
+      stepUs: step.elapsedUs,
+      promptFeatures: step.hidden.subarray((wanted - Math.max(1, Math.min(wanted, promptFeatures))) * hiddenSize),
+      leadFeature: wanted > 1 ? step.hidden.subarray((wanted - 2) * hiddenSize, (wanted - 1) * hiddenSize) : undefined,
+    }
+  }
+
+  async advance(proposal: Proposal): Promise<Round> {
+    // A round emits up to one token more than it is offered; what lies beyond the response's end is not looked at.
+    const count = Math.min(proposal.tokens.length, this.#plan.maxTokens - this.#emitted - 1)
+    const tokens = proposal.tokens.slice(0, count)
+    const q = proposal.q.slice(0, count)
+    const rawQ = proposal.rawQ.slice(0, count)
+    const candidates = [...tokens.map((token, i) => candidatesOf(token, q[i], rawQ[i])), []]
+
+    const step = await this.#sequence.step([this.#newest, ...tokens], {
+      rows: 'all',
+      temperature: this.#stepTemperature,
+      candidates,
+    })
+    const rows = candidates.map((ids, i) => this.#scored(step, i, ids))
+    const { accepted, nextToken } = await verifyProposal({
+      tokens,
+      q,
+      rows: rows.map((row) => row.target(this.#plan.sampling, this.#vocabSize)),
+      random: this.#random,
+    })
+    this.#sequence.rollback(this.#sequence.length - (count - accepted))
+    const judged = Math.min(accepted + 1, rawQ.length)
+    const alpha = rawQ.slice(0, judged).map((row, i) => overlap((id) => rows[i]!.listedProb(id), row))
+    const round = this.#emit([...tokens.slice(0, accepted), nextToken], rows, accepted, alpha)
+    return { ...round, positions: 1 + count, stepUs: step.elapsedUs }
+  }
+
+  /** Frees the cache. Safe to call twice, and while a step runs. */
+  close(): void {
+    this.#sequence.close()
+  }
+
+  /** Ends the response where a stop token, or the last token it may have, was emitted. */
+  #emit(tokens: readonly number[], rows: readonly ScoredRow[], accepted: number, alpha: readonly number[]) {
+    const stop = tokens.findIndex((token) => this.#plan.stopTokenIds.has(token))
+    const emitted = stop < 0 ? tokens : tokens.slice(0, stop + 1)
+    this.#newest = emitted.at(-1)!
+    this.#emitted += emitted.length
+    return {
+      tokens: emitted,
+      rows: rows.slice(0, emitted.length),
+      accepted: Math.min(accepted, emitted.length),
+      alpha: alpha.slice(0, emitted.length),
+      finish: stop < 0 ? this.#finishByLength() : target.FinishReason.FINISH_REASON_STOP,
+    }
+  }
+
+  #finishByLength(): target.FinishReason {
+    return this.#emitted < this.#plan.maxTokens
+      ? target.FinishReason.FINISH_REASON_UNSPECIFIED
+      : target.FinishReason.FINISH_REASON_LENGTH
+  }
+
+  #scored(step: StepRows, index: number, candidateIds: readonly number[]): ScoredRow {
+    return new ScoredRow(step, index, candidateIds, (feature) => this.#target.decoder.fullLogits(feature))
+  }
+
+  /** At temperature 0 the log-sum-exp is not read. */
+  get #stepTemperature(): number {
+    return this.#plan.sampling.temperature || 1
+  }
+
+  get #vocabSize(): number {
+    return this.#target.description.config.vocabSize
+  }
+}
+
+function candidatesOf(token: number, ...rows: (Proposal['q'][number] | undefined)[]): number[] {
+  const ids = new Set([token])
+  for (const row of rows) for (const id of Array.from(row?.ids ?? [])) ids.add(id)
+  return [...ids]
+}
