@@ -16,7 +16,7 @@ import {
   type Sampling,
   type SparseDistribution,
 } from '@plateau/speculation'
-import { embedRows, type DraftTarget } from './feature-head-rows.js'
+import { embedRows, type DraftTarget } from '@plateau/training'
 import { float32, type FloatTensor, type HostTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 

@@ -12,10 +12,9 @@ import {
   type FeatureHeadTarget,
 } from '@plateau/causal-lm'
 import { goodnessOfFit, seededRandom, type DraftSession, type Sampling } from '@plateau/speculation'
-import { addRows, emptySums } from '@plateau/training'
+import { addRows, emptySums, prepareDraftTarget, type DraftRows } from '@plateau/training'
 import { afterEach, describe, expect, test } from 'vitest'
 import { FeatureHeadDraft } from './feature-head-draft.js'
-import { prepareDraftTarget, type DraftRows } from './feature-head-rows.js'
 import { FeatureHeadScorer, summarizeScores } from './feature-head-scorer.js'
 import { RidgeAccumulator } from './gram.js'
 

@@ -1,6 +1,5 @@
 import { buildRidgeProductsGraph, featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
-import { addProducts, type RidgeSums } from '@plateau/training'
-import { embedRows, type DraftRows, type DraftTarget } from './feature-head-rows.js'
+import { addProducts, embedRows, type DraftRows, type DraftTarget, type RidgeSums } from '@plateau/training'
 import { float32, type FloatTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 

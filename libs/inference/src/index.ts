@@ -3,12 +3,8 @@ export { InferenceSession, loadSession, type SessionOptions } from './session.js
 export { CausalLmDecoder, type DecoderOptions, type Sequence, type StepOptions } from './causal-lm-decoder.js'
 export { type StepRows } from './step-rows.js'
 export { FeatureHeadDraft, type FeatureHeadDraftOptions } from './feature-head-draft.js'
-export {
-  prepareDraftTarget,
-  windowRows,
-  type DraftRows,
-  type DraftTarget,
-  type WindowExpectations,
-} from './feature-head-rows.js'
+export { windowRows, type WindowExpectations } from './draft-windows.js'
+// Part of this package's signatures: who drafts need not know where they come from.
+export { prepareDraftTarget, type DraftRows, type DraftTarget } from '@plateau/training'
 export { FeatureHeadScorer, summarizeScores, type DraftScores, type DraftScoreSummary } from './feature-head-scorer.js'
 export { RidgeAccumulator } from './gram.js'

@@ -23,3 +23,5 @@ export {
   type StepReport,
 } from './language-model-training.js'
 export { cosineDecay, linearWarmUp } from './schedule.js'
+export { batches, fillBatch, type FilledBatch, type Piece } from './draft-batch.js'
+export { embedRows, prepareDraftTarget, type DraftRows, type DraftTarget } from './draft-rows.js'

@@ -1,43 +1,6 @@
-/**
- * Captured windows as rows a feature-fed head can learn from. Row r says: from the token `tokens[r]` and the hidden state
- * it was drawn from, `features[r]`, predict the next position, whose distribution and hidden state are known.
- */
-import {
-  checkFeatureHeadFits,
-  normalizedRows,
-  type FeatureHeadConfig,
-  type FeatureHeadTarget,
-} from '@plateau/causal-lm'
+/** Captured windows as rows that a feature-fed head can learn from. */
 import { PlateauError, unpackFloats, unpackTopK, type TokenWindow } from '@plateau/contracts'
-
-export interface DraftRows {
-  /** n. Rows are consecutive positions of one response. */
-  readonly length: number
-  readonly tokens: Int32Array
-  /** [n, H]. */
-  readonly features: Float32Array
-  /** [n, H]: the hidden state of the predicted position. */
-  readonly nextFeatures: Float32Array
-  /** k. */
-  readonly listed: number
-  /** [n, k], most probable first: the predicted position's distribution. */
-  readonly listedIds: Int32Array
-  /** [n, k]. */
-  readonly listedProbs: Float32Array
-  /** [n]: what the scorer says a row counts in the closed form. */
-  readonly weights: Float32Array
-}
-
-/** The target as its drafts need it, with the embeddings normalised once for all of them. */
-export interface DraftTarget extends FeatureHeadTarget {
-  /** n(E), [V, H]. */
-  readonly normalizedEmbeddings: Float32Array
-}
-
-export function prepareDraftTarget(target: FeatureHeadTarget, config: FeatureHeadConfig): DraftTarget {
-  checkFeatureHeadFits(config, target)
-  return { ...target, normalizedEmbeddings: normalizedRows(target.embeddings, config.hiddenSize, config.rmsNormEps) }
-}
+import type { DraftRows } from '@plateau/training'
 
 export interface WindowExpectations {
   readonly targetFingerprint: string
@@ -180,18 +143,4 @@ function invalid(window: TokenWindow, field: string, why: string, cause?: unknow
     facts: { field, sampleId: window.sampleId, windowIndex: window.windowIndex },
     cause,
   })
-}
-
-/** Copies the normalised embeddings of `tokens` to the rows of `out` from row `row` on. */
-export function embedRows(
-  target: DraftTarget,
-  tokens: Int32Array | readonly number[],
-  out: Float32Array,
-  row: number,
-): void {
-  const hidden = target.norm.length
-  for (let i = 0; i < tokens.length; i++) {
-    const start = tokens[i]! * hidden
-    out.set(target.normalizedEmbeddings.subarray(start, start + hidden), (row + i) * hidden)
-  }
 }
