@@ -1,1 +1,12 @@
-export {}
+export { Cluster, serviceNames, type ClusterOptions, type ServiceName } from './cluster.js'
+export { complete, type Completion, type CompletionRequest } from './completions.js'
+export { runDemo } from './demo.js'
+export { compareWithPlain, nearTieGap, type LosslessResult } from './lossless.js'
+export { metricSum } from './metrics.js'
+export { acceptanceBetween, lagGroups, Observer } from './observer.js'
+export { parseOptions, type DemoOptions } from './options.js'
+export { demoDomains, readPrompts, type PromptSet } from './prompts.js'
+export { failures, type DemoReport, type DomainSpeed } from './report.js'
+export { measureSpeed, overall } from './speed.js'
+export { TargetClient } from './target-client.js'
+export { Traffic } from './traffic.js'

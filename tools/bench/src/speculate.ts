@@ -1,0 +1,91 @@
+import {
+  Cluster,
+  demoDomains,
+  measureSpeed,
+  overall,
+  readPrompts,
+  Traffic,
+  type DomainSpeed,
+  type PromptSet,
+} from '@plateau/demo'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { demoModel } from './demo-model.js'
+
+/**
+ * Plain against speculative greedy decoding, same target, same prompts, in turn. First with the untrained draft, where
+ * speculation must switch itself off (ratio about 1, hardly any proposals), then after the loop has trained on both
+ * domains for a while.
+ */
+export async function benchSpeculate(args: readonly string[]): Promise<object> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      model: { type: 'string', default: demoModel },
+      'train-seconds': { type: 'string', default: '120' },
+      prompts: { type: 'string', default: '24' },
+    },
+  })
+  const directory = await mkdtemp(join(tmpdir(), 'plateau-speculate-'))
+  const domains = demoDomains.map((domain) => readPrompts(values.model, domain))
+  const cluster = await Cluster.start({ directory, model: values.model })
+  try {
+    const prompts = Number(values.prompts)
+    const untrained = await measure(cluster, domains, Math.min(8, prompts))
+    show('untrained draft: speculation switches itself off', untrained)
+    await train(cluster, domains, Number(values['train-seconds']))
+    const trained = await measure(cluster, domains, prompts)
+    show('trained draft', trained)
+    const speedups = Object.fromEntries(trained.map((s) => [s.domain, ratio(s)]))
+    return {
+      speedup: Math.max(...Object.values(speedups)),
+      speedupByDomain: speedups,
+      speedupOverall: ratio(overall(trained)),
+      untrainedRatio: ratio(overall(untrained)),
+      tokensPerSecond: trained,
+    }
+  } finally {
+    await cluster.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Traffic on one domain after the other, twice, so that the draft has recent data of both. */
+async function train(cluster: Cluster, domains: readonly PromptSet[], seconds: number): Promise<void> {
+  const traffic = new Traffic({ url: cluster.httpUrl, clients: 4, maxTokens: 64, greedyKept: 1 })
+  const turns = [...domains, ...domains]
+  for (const [i, domain] of turns.entries()) {
+    traffic.switchTo(domain.name, domain.prompts)
+    if (i === 0) traffic.start()
+    await sleep((seconds * 1000) / turns.length)
+  }
+  await traffic.stop()
+  // Let the trainer finish what it has and serving take it.
+  await sleep(5000)
+  console.log(`trained on ${traffic.completed} responses, ${traffic.failures.length} failed`)
+}
+
+function measure(cluster: Cluster, domains: readonly PromptSet[], promptsPerDomain: number): Promise<DomainSpeed[]> {
+  // Prompts from the end of each list: the traffic above begins at its start.
+  const unseen = domains.map(({ name, prompts }) => ({ name, prompts: prompts.toReversed() }))
+  return measureSpeed({ url: cluster.httpUrl, domains: unseen, maxTokens: 96, promptsPerDomain })
+}
+
+function show(title: string, speeds: readonly DomainSpeed[]): void {
+  console.log(
+    `\n${title}\n${'domain'.padEnd(14)}${'plain'.padStart(10)}${'speculative'.padStart(14)}${'ratio'.padStart(8)}  tokens/s`,
+  )
+  for (const s of speeds) {
+    const cells = [
+      s.plain.toFixed(1).padStart(10),
+      s.speculative.toFixed(1).padStart(14),
+      ratio(s).toFixed(2).padStart(8),
+    ]
+    console.log(s.domain.padEnd(14) + cells.join(''))
+  }
+}
+
+const ratio = (s: { plain: number; speculative: number }): number => s.speculative / s.plain

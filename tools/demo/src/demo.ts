@@ -1,0 +1,254 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
+import { acceptanceCurve, type AcceptanceCurve } from './acceptance-curve.js'
+import { Cluster } from './cluster.js'
+import { compareWithPlain } from './lossless.js'
+import { metricSum } from './metrics.js'
+import { acceptanceBetween, lagGroups, Observer } from './observer.js'
+import type { DemoOptions } from './options.js'
+import { plotSvg } from './plot.js'
+import { demoDomains, readPrompts, type PromptSet } from './prompts.js'
+import { reportTable, type DemoReport, type PhaseReport, type WindowCounts } from './report.js'
+import { measureSpeed, overall } from './speed.js'
+import { TargetClient } from './target-client.js'
+import { Traffic } from './traffic.js'
+import { createView, type View } from './view.js'
+
+interface Phase extends PromptSet {
+  readonly title: string
+  readonly fromMs: number
+  readonly toMs: number
+  /** Version that was live when the phase began. */
+  readonly frozenVersion: string
+}
+
+/** How long things take and how much is compared: the full demo stays under five minutes, the quick one under 90 s. */
+const pace = (quick: boolean) =>
+  quick
+    ? { phaseSeconds: 22, maxTokens: 48, greedyKept: 10, speedPrompts: 3, buckets: 8, positionsPerBucket: 250 }
+    : { phaseSeconds: 90, maxTokens: 64, greedyKept: 32, speedPrompts: 10, buckets: 18, positionsPerBucket: 500 }
+
+/** Runs the whole demonstration and returns its report; prints as it goes. */
+export async function runDemo(options: DemoOptions, stream: NodeJS.WriteStream): Promise<DemoReport> {
+  const startMs = Date.now()
+  const view = createView(stream, options.plain)
+  const settings = pace(options.quick)
+  const domains = demoDomains.map((domain) => readPrompts(options.model, domain))
+  const directory = resolve(options.directory ?? (await mkdtemp(join(tmpdir(), 'plateau-demo-'))))
+  view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
+  const cluster = await Cluster.start({ directory, model: resolve(options.model) })
+  const log = openEmbeddedEventLog(cluster.eventLogDirectory)
+  const observer = new Observer(log)
+  const target = await TargetClient.connect(cluster.targetAddress, options.model)
+  try {
+    observer.start()
+    const traffic = new Traffic({ url: cluster.httpUrl, clients: options.clients, ...settings })
+    const phases = await runPhases(domains, traffic, observer, view, startMs, settings.phaseSeconds)
+    await traffic.stop()
+
+    view.say('comparing greedy answers with plain decoding')
+    const lossless = await compareWithPlain(cluster.httpUrl, target, traffic.greedyAnswers)
+    for (const detail of [...lossless.details, ...traffic.failures.slice(0, 5)]) view.say(`  ${detail}`)
+
+    view.say('measuring plain and speculative decoding in turn')
+    const byDomain = await measureSpeed({
+      url: cluster.httpUrl,
+      domains,
+      maxTokens: settings.maxTokens,
+      promptsPerDomain: settings.speedPrompts,
+    })
+
+    view.say('scoring the live and the frozen drafts on the recorded distributions')
+    await drained(observer)
+    const curves = await Promise.all(
+      phases.map((phase) =>
+        acceptanceCurve({
+          windows: observer.windows.filter((w) => w.atMs >= phase.fromMs && w.atMs < phase.toMs),
+          live: observer.live,
+          frozenVersion: phase.frozenVersion,
+          lineage: 'default',
+          checkpoints: cluster.checkpointDirectory,
+          model: options.model,
+          buckets: settings.buckets,
+          positionsPerBucket: settings.positionsPerBucket,
+        }),
+      ),
+    )
+    if (observer.failure) throw observer.failure
+
+    const report: DemoReport = {
+      failedRequests: traffic.failures.length,
+      completedRequests: traffic.completed,
+      losslessChecked: lossless.checked,
+      losslessMismatches: lossless.mismatches,
+      nearTies: lossless.nearTies,
+      swaps: observer.swaps,
+      phases: phases.map((phase, i) => phaseReport(phase, curves[i]!, observer)),
+      windows: await windowCounts(cluster, observer),
+      keptShare: observer.counts.kept / Math.max(1, observer.counts.selected + observer.counts.control),
+      tokensPerSecond: { ...overall(byDomain), byDomain },
+      seconds: (Date.now() - startMs) / 1000,
+    }
+    await writeFile(options.plotFile, plotSvg(plotOf(phases, curves, observer, startMs)))
+    if (options.jsonFile) await writeFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
+    view.end()
+    stream.write(`\n${reportTable(report)}\n\nplot: ${resolve(options.plotFile)}\n`)
+    if (options.keep) await keepRunning(cluster, stream)
+    return report
+  } finally {
+    view.end()
+    await observer.stop()
+    target.close()
+    await log.close()
+    await cluster.stop()
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function runPhases(
+  domains: readonly PromptSet[],
+  traffic: Traffic,
+  observer: Observer,
+  view: View,
+  startMs: number,
+  phaseSeconds: number,
+): Promise<Phase[]> {
+  const phases: Phase[] = []
+  for (const [i, domain] of domains.entries()) {
+    const title = i === 0 ? 'base' : 'shift'
+    const frozenVersion = observer.live.at(-1)?.version ?? '1'
+    const fromMs = Date.now()
+    view.say(`phase ${title}: prompts from ${domain.name}, draft version ${frozenVersion}`)
+    traffic.switchTo(domain.name, domain.prompts)
+    if (i === 0) traffic.start()
+    while (Date.now() - fromMs < phaseSeconds * 1000) {
+      await sleep(500)
+      const phase = `${title} (${domain.name})`
+      view.show(await moment(observer, traffic, startMs, { name: phase, fromMs, lengthSeconds: phaseSeconds }))
+    }
+    phases.push({ ...domain, title, fromMs, toMs: Date.now(), frozenVersion })
+  }
+  return phases
+}
+
+async function moment(
+  observer: Observer,
+  traffic: Traffic,
+  startMs: number,
+  phase: { name: string; fromMs: number; lengthSeconds: number },
+) {
+  const nowMs = Date.now()
+  const spanMs = 5000
+  const recent = observer.acceptance.filter((record) => record.toMs > nowMs - spanMs)
+  const now = acceptanceBetween(recent, nowMs - spanMs, nowMs)
+  const versions = [...new Set(recent.map((record) => record.draftVersion))].filter((version) => version !== '0')
+  const [scorerLag, trainerLag] = await Promise.all(lagGroups.map(({ group, topic }) => observer.lag(group, topic)))
+  const { counts } = observer
+  return {
+    seconds: (nowMs - startMs) / 1000,
+    phase: phase.name,
+    phaseSeconds: (nowMs - phase.fromMs) / 1000,
+    phaseLengthSeconds: phase.lengthSeconds,
+    tokensPerSecond: now.emitted / (spanMs / 1000),
+    acceptanceLength: now.acceptanceLength,
+    alpha: now.alpha,
+    byVersion: versions.slice(-3).map((version) => ({
+      version,
+      ...acceptanceBetween(
+        recent.filter((record) => record.draftVersion === version),
+        nowMs - spanMs,
+        nowMs,
+      ),
+    })),
+    keptShare: counts.kept / (counts.selected + counts.control),
+    captured: counts.captured,
+    scorerLag: scorerLag!,
+    trainerLag: trainerLag!,
+    liveVersion: observer.live.at(-1)?.version ?? '0',
+    swaps: observer.swaps,
+    completed: traffic.completed,
+    failed: traffic.failures.length,
+  }
+}
+
+/** Waits until the scorer and the trainer have caught up, at most 20 s: then the counts add up. */
+async function drained(observer: Observer): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    const lags = await Promise.all(lagGroups.map(({ group, topic }) => observer.lag(group, topic)))
+    if (lags.every((lag) => lag === 0) && observer.counts.scored >= observer.counts.captured) return
+    await sleep(200)
+  }
+}
+
+function phaseReport(phase: Phase, curve: AcceptanceCurve, observer: Observer): PhaseReport {
+  const within = observer.acceptance.filter((record) => record.toMs > phase.fromMs && record.toMs <= phase.toMs)
+  const span = phase.toMs - phase.fromMs
+  // Acceptance length over a fifth of the phase at its start and end; its worst over sliding fifths.
+  const at = (share: number) =>
+    acceptanceBetween(within, phase.fromMs + share * span, phase.fromMs + (share + 0.2) * span)
+  const lengths = Array.from({ length: 17 }, (_, i) => at(i * 0.05).acceptanceLength)
+  return {
+    name: phase.title,
+    alphaStart: curve.start.alpha,
+    alphaWorst: curve.worst.alpha,
+    alphaEnd: curve.end.alpha,
+    frozenAlphaEnd: curve.end.frozenAlpha,
+    acceptanceLengthStart: lengths[0]!,
+    acceptanceLengthWorst: Math.min(...lengths),
+    acceptanceLengthEnd: lengths.at(-1)!,
+    swaps: observer.live.filter((live) => live.atMs >= phase.fromMs && live.atMs < phase.toMs).length,
+    tokens: within.reduce((sum, record) => sum + record.numEmittedTokens, 0),
+  }
+}
+
+async function windowCounts(cluster: Cluster, observer: Observer): Promise<WindowCounts> {
+  const { captured, scored, kept, control, evaluation } = observer.counts
+  const [shed, trained] = await Promise.all([
+    metricSum(cluster.opsUrl('target-model'), 'plateau_capture_windows_shed_total'),
+    metricSum(cluster.opsUrl('trainer'), 'plateau_trainer_windows_trained_total'),
+  ])
+  return { captured, shed, scored, kept, control, evaluation, trained }
+}
+
+function plotOf(phases: readonly Phase[], curves: readonly AcceptanceCurve[], observer: Observer, startMs: number) {
+  const seconds = (atMs: number) => (atMs - startMs) / 1000
+  return {
+    title: 'A draft that learns from the traffic it serves, and recovers from a shift',
+    points: curves.flatMap((curve) =>
+      curve.points.map((point) => ({
+        seconds: seconds(point.atMs),
+        alpha: point.alpha,
+        frozenAlpha: point.frozenAlpha,
+        acceptanceLength: acceptanceBetween(observer.acceptance, point.atMs - 3000, point.atMs + 3000).acceptanceLength,
+      })),
+    ),
+    phases: phases.map((phase) => ({
+      name: `${phase.title}: ${phase.name}`,
+      fromSeconds: seconds(phase.fromMs),
+      toSeconds: seconds(phase.toMs),
+    })),
+    swaps: observer.live.map((live) => ({ version: live.version, seconds: seconds(live.atMs) })),
+  }
+}
+
+async function keepRunning(cluster: Cluster, stream: NodeJS.WriteStream): Promise<void> {
+  stream.write(
+    [
+      '\nstill running; Ctrl-C ends it',
+      `  completions  ${cluster.httpUrl}/v1/completions`,
+      `  metrics      ${cluster.httpUrl}/metrics and, per service:`,
+      ...(['target-model', 'flatness-scorer', 'trainer'] as const).map(
+        (name) => `    ${name.padEnd(16)} ${cluster.opsUrl(name)}/metrics`,
+      ),
+      `  event log    embedded:${cluster.eventLogDirectory}`,
+      '',
+    ].join('\n'),
+  )
+  await new Promise<void>((done) => {
+    process.once('SIGINT', () => done())
+    process.once('SIGTERM', () => done())
+  })
+}

@@ -1,0 +1,113 @@
+import { Acceptance, Arm, Decision, Rollout, RolloutState, ScoredWindow, TokenWindow, topics } from '@plateau/contracts'
+import type { EventLog, LogRecord, Reader } from '@plateau/event-log'
+
+/** Groups whose lag the demo shows. */
+export const lagGroups = [
+  { group: 'flatness-scorer.score.v1', topic: topics.tokenDistributions.name, label: 'scorer' },
+  { group: 'trainer.train.v1', topic: topics.trainingWindows.name, label: 'trainer' },
+] as const
+
+export interface CapturedWindow {
+  readonly atMs: number
+  readonly window: TokenWindow
+}
+
+/**
+ * Reads Plateau's topics as any other team would, and keeps what the demo shows: acceptance by version, what was kept,
+ * what went live when, and the captured distributions that drafts are compared on.
+ */
+export class Observer {
+  readonly acceptance: Acceptance[] = []
+  readonly rollouts: Rollout[] = []
+  readonly windows: CapturedWindow[] = []
+  readonly counts = { captured: 0, scored: 0, kept: 0, control: 0, evaluation: 0, selected: 0 }
+  /** First reason the observer could not go on, for the demo to report. */
+  failure: unknown
+  readonly #readers: Reader[] = []
+  readonly #loops: Promise<void>[] = []
+
+  constructor(private readonly log: EventLog) {}
+
+  start(): void {
+    this.#follow(topics.acceptance.name, (record) => {
+      this.acceptance.push(Acceptance.decode(record.value!))
+    })
+    this.#follow(topics.rollouts.name, (record) => {
+      this.rollouts.push(Rollout.decode(record.value!))
+    })
+    this.#follow(topics.tokenDistributions.name, (record) => {
+      this.counts.captured++
+      this.windows.push({ atMs: record.timestampMs, window: TokenWindow.decode(record.value!) })
+    })
+    this.#follow(topics.scoredTokens.name, (record) => this.#count(ScoredWindow.decode(record.value!)))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.close()))
+    await Promise.all(this.#loops)
+  }
+
+  /** Versions that took traffic, in order, with the time they did. */
+  get live(): { version: string; atMs: number }[] {
+    return this.rollouts
+      .filter((rollout) => rollout.state === RolloutState.ROLLOUT_STATE_LIVE)
+      .map((rollout) => ({ version: String(rollout.version), atMs: rollout.atMs }))
+  }
+
+  /** Drafts that replaced another one. */
+  get swaps(): number {
+    return Math.max(0, this.live.length - 1)
+  }
+
+  /** Records between what a group committed and the end of its topic. */
+  async lag(group: string, topic: string): Promise<number> {
+    const [ranges, committed] = await Promise.all([this.log.offsets(topic), this.log.committed(group, topic)])
+    const at = new Map(committed.map((c) => [c.partition, c.offset]))
+    return ranges.reduce((sum, range) => {
+      const offset = at.get(range.partition) ?? -1
+      return sum + Math.max(0, range.next - Math.max(offset, range.earliest))
+    }, 0)
+  }
+
+  #count(scored: ScoredWindow): void {
+    this.counts.scored++
+    if (scored.arm === Arm.ARM_EVALUATION) this.counts.evaluation++
+    else if (scored.arm === Arm.ARM_CONTROL) this.counts.control++
+    else this.counts.selected++
+    if (scored.decision === Decision.DECISION_KEEP) this.counts.kept++
+  }
+
+  #follow(topic: string, take: (record: LogRecord) => void): void {
+    const reader = this.log.reader({ topic, from: 'earliest' })
+    this.#readers.push(reader)
+    this.#loops.push(this.#read(reader, take))
+  }
+
+  async #read(reader: Reader, take: (record: LogRecord) => void): Promise<void> {
+    try {
+      for await (const batch of reader) for (const record of batch.records) if (record.value) take(record)
+    } catch (error) {
+      this.failure ??= error
+    }
+  }
+}
+
+/** Acceptance within a span of time, over all versions and tenants. */
+export function acceptanceBetween(records: readonly Acceptance[], fromMs: number, toMs: number) {
+  const sums = { drafts: 0, draftTokens: 0, accepted: 0, emitted: 0, alphaSum: 0, alphaPositions: 0 }
+  for (const record of records) {
+    if (record.toMs <= fromMs || record.toMs > toMs) continue
+    sums.drafts += record.numDrafts
+    sums.draftTokens += record.numDraftTokens
+    sums.accepted += record.numAcceptedTokens
+    sums.emitted += record.numEmittedTokens
+    sums.alphaSum += record.alphaSum
+    sums.alphaPositions += record.alphaPositions
+  }
+  return {
+    ...sums,
+    /** 1 + accepted / drafts: the bonus or recovered token is counted. Without drafts every step yields one token. */
+    acceptanceLength: sums.drafts > 0 ? 1 + sums.accepted / sums.drafts : 1,
+    alpha: sums.alphaPositions > 0 ? sums.alphaSum / sums.alphaPositions : Number.NaN,
+  }
+}

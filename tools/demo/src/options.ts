@@ -1,0 +1,66 @@
+import { parseArgs } from 'node:util'
+
+export interface DemoOptions {
+  readonly quick: boolean
+  readonly keep: boolean
+  /** Where the JSON report goes, if anywhere. */
+  readonly jsonFile: string | undefined
+  /** Where the plot and the services' files go. */
+  readonly directory: string | undefined
+  readonly plotFile: string
+  readonly clients: number
+  readonly model: string
+  readonly plain: boolean
+}
+
+export const helpText = `npm run demo -- [options]
+
+Starts target-model, flatness-scorer, trainer and serving as four processes on one machine, sends them real prompts and
+shows a draft model getting better while it serves: first on one domain, then, after a shift, on another.
+
+  --quick         under 90 seconds instead of under 5 minutes
+  --keep          leave everything running at the end, and print the URLs (Ctrl-C ends it)
+  --json FILE     write the report as JSON
+  --plot FILE     where the plot goes (default plateau-demo.svg)
+  --dir DIR       keep the event log, checkpoints and service logs here (default: a temporary folder, removed at the end)
+  --model DIR     Hugging Face directory of the target (default models/demo-target; it needs prompts/<domain>.json)
+  --clients N     concurrent clients (default 4)
+  --plain         plain lines even on a terminal
+  --help          this text
+
+Exit status: 0 when every check passed; 1 when a request failed, an answer was changed by speculation, fewer than three
+drafts were swapped in, or acceptance did not improve in a phase; 2 for wrong arguments.
+`
+
+/** Undefined when help was asked for. Throws TypeError with one clear sentence for wrong arguments. */
+export function parseOptions(args: readonly string[], defaults: { readonly model: string }): DemoOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      plot: { type: 'string', default: 'plateau-demo.svg' },
+      dir: { type: 'string' },
+      model: { type: 'string', default: defaults.model },
+      clients: { type: 'string', default: '4' },
+      plain: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const clients = Number(values.clients)
+  if (!Number.isInteger(clients) || clients < 1 || clients > 64) {
+    throw new TypeError(`--clients must be a whole number from 1 to 64, not "${values.clients}"`)
+  }
+  return {
+    quick: values.quick,
+    keep: values.keep,
+    jsonFile: values.json,
+    directory: values.dir,
+    plotFile: values.plot,
+    clients,
+    model: values.model,
+    plain: values.plain,
+  }
+}

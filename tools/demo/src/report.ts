@@ -1,0 +1,139 @@
+/** What `--json` writes. alpha = mean over positions of sum min(p, q), raw distributions, live draft of that moment. */
+export interface DemoReport {
+  readonly failedRequests: number
+  readonly completedRequests: number
+  /** Greedy answers compared with plain decoding, token by token. */
+  readonly losslessChecked: number
+  readonly losslessMismatches: number
+  /** Answers that parted where the target's two best logits were closer than its own rounding; see nearTieGap. */
+  readonly nearTies: number
+  readonly swaps: number
+  readonly phases: readonly PhaseReport[]
+  readonly windows: WindowCounts
+  readonly keptShare: number
+  /** Greedy decoding of the same prompts, by one client, in turn. */
+  readonly tokensPerSecond: {
+    readonly plain: number
+    readonly speculative: number
+    readonly byDomain: readonly DomainSpeed[]
+  }
+  readonly seconds: number
+}
+
+export interface PhaseReport {
+  readonly name: string
+  readonly alphaStart: number
+  readonly alphaWorst: number
+  readonly alphaEnd: number
+  /** The draft as it was when the phase began, on the windows of the phase's end. */
+  readonly frozenAlphaEnd: number
+  readonly acceptanceLengthStart: number
+  readonly acceptanceLengthWorst: number
+  readonly acceptanceLengthEnd: number
+  readonly swaps: number
+  readonly tokens: number
+}
+
+export interface DomainSpeed {
+  readonly domain: string
+  readonly plain: number
+  readonly speculative: number
+}
+
+export interface WindowCounts {
+  readonly captured: number
+  readonly shed: number
+  readonly scored: number
+  readonly kept: number
+  readonly control: number
+  readonly evaluation: number
+  readonly trained: number
+}
+
+/** Why the demo is not a success; empty when it is. */
+export function failures(report: DemoReport): string[] {
+  const found: string[] = []
+  const { windows } = report
+  if (report.completedRequests === 0) found.push('no request was answered')
+  if (report.failedRequests > 0) found.push(`${report.failedRequests} requests failed`)
+  if (report.losslessChecked === 0) found.push('no answer could be compared with plain decoding')
+  if (report.losslessMismatches > 0) found.push(`${report.losslessMismatches} answers were changed by speculation`)
+  if (report.swaps < 3) found.push(`only ${report.swaps} drafts were swapped in; three are expected`)
+  if (windows.scored < windows.captured)
+    found.push(`${windows.captured - windows.scored} captured windows were not scored`)
+  for (const phase of report.phases) {
+    if (!(phase.alphaEnd > phase.alphaWorst)) {
+      found.push(`phase ${phase.name}: alpha did not improve (${num(phase.alphaWorst)} to ${num(phase.alphaEnd)})`)
+    }
+    if (!(phase.alphaEnd > phase.frozenAlphaEnd)) {
+      const frozen = num(phase.frozenAlphaEnd)
+      found.push(
+        `phase ${phase.name}: the live draft (${num(phase.alphaEnd)}) is no better than the frozen one (${frozen})`,
+      )
+    }
+    if (!(phase.acceptanceLengthEnd > phase.acceptanceLengthWorst)) {
+      found.push(`phase ${phase.name}: mean acceptance length did not improve`)
+    }
+  }
+  return found
+}
+
+/** The table a person reads at the end. */
+export function reportTable(report: DemoReport): string {
+  const { windows, tokensPerSecond } = report
+  const phases = table([
+    [
+      'phase',
+      'alpha start',
+      'worst',
+      'end',
+      'frozen at end',
+      'acceptance length start',
+      'worst',
+      'end',
+      'swaps',
+      'tokens',
+    ],
+    ...report.phases.map((p) => [
+      p.name,
+      num(p.alphaStart),
+      num(p.alphaWorst),
+      num(p.alphaEnd),
+      num(p.frozenAlphaEnd),
+      num(p.acceptanceLengthStart, 2),
+      num(p.acceptanceLengthWorst, 2),
+      num(p.acceptanceLengthEnd, 2),
+      String(p.swaps),
+      String(p.tokens),
+    ]),
+  ])
+  const streams = table([
+    ['windows', 'captured', 'shed', 'scored', 'kept', 'control', 'evaluation', 'trained', 'kept share'],
+    ['', ...Object.values(windows).map(String), percent(report.keptShare)],
+  ])
+  const speed = table([
+    ['greedy tokens/s, one client', 'plain', 'speculative', 'ratio'],
+    ...[{ domain: 'all', ...tokensPerSecond }, ...tokensPerSecond.byDomain].map((s) => [
+      s.domain,
+      num(s.plain, 1),
+      num(s.speculative, 1),
+      num(s.speculative / s.plain, 2),
+    ]),
+  ])
+  const ties = report.nearTies > 0 ? `, ${report.nearTies} parted at a tie within rounding` : ''
+  const requests =
+    `${report.completedRequests} requests answered, ${report.failedRequests} failed; ` +
+    `${report.losslessChecked} greedy answers compared with plain decoding: ${report.losslessMismatches} changed${ties}; ` +
+    `${report.swaps} drafts swapped in; ${num(report.seconds, 0)} s`
+  return [phases, streams, speed, requests].join('\n\n')
+}
+
+export const num = (value: number, digits = 3): string => (Number.isFinite(value) ? value.toFixed(digits) : '-')
+export const percent = (share: number): string => (Number.isFinite(share) ? `${(100 * share).toFixed(0)} %` : '-')
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')
+  return [line(rows[0]!), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.slice(1).map(line)].join('\n')
+}

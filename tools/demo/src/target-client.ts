@@ -1,0 +1,49 @@
+import { target, type TokenWindow } from '@plateau/contracts'
+import { loadTokenizer, type Tokenizer } from '@plateau/model-files'
+import { callServerStream, callUnary, createClient, ready } from '@plateau/rpc'
+
+export interface GenerateOptions {
+  readonly maxTokens: number
+  readonly temperature: number
+  readonly seed: number
+  /** Given: the response is captured under this name. */
+  readonly sampleId?: string
+}
+
+/** The few calls that the demo and the benchmarks make to target-model directly. */
+export class TargetClient {
+  private constructor(
+    readonly client: target.TargetServiceClient,
+    readonly tokenizer: Tokenizer,
+  ) {}
+
+  static async connect(address: string, modelDirectory: string): Promise<TargetClient> {
+    const client = createClient(target.TargetServiceClient, address)
+    await ready(client, 10_000)
+    return new TargetClient(client, await loadTokenizer(modelDirectory))
+  }
+
+  /** Raw distributions at every position of a given response. */
+  async score(prompt: string, responseTokenIds: readonly number[]): Promise<TokenWindow> {
+    const request = { promptTokenIds: this.tokenizer.encode(prompt), responseTokenIds: [...responseTokenIds] }
+    const response = await callUnary<target.ScoreRequest, target.ScoreResponse>((...call) => this.client.score(...call), request, {
+      deadlineMs: 30_000,
+    })
+    return response.window!
+  }
+
+  /** Plain decoding; returns how many tokens came. Nothing ends the response early. */
+  async generate(promptTokenIds: number[], options: GenerateOptions): Promise<number> {
+    const { maxTokens, temperature, seed, sampleId } = options
+    const sampling = { temperature, topK: 0, topP: 1, seed, maxTokens, stopTokenIds: [], ignoreEos: true }
+    const capture = { consent: sampleId !== undefined, sampleId: sampleId ?? '', tenant: '', domain: '' }
+    const request = { promptTokenIds, sampling, capture }
+    let tokens = 0
+    for await (const _ of callServerStream((...call) => this.client.generate(...call), request)) tokens++
+    return tokens
+  }
+
+  close(): void {
+    this.client.close()
+  }
+}
