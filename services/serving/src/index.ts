@@ -1,1 +1,2 @@
-export {}
+export { servingConfig, type ServingConfig } from './config.js'
+export { startServing } from './serving-service.js'

@@ -1,0 +1,233 @@
+import { PlateauError, target } from '@plateau/contracts'
+import type { Tokenizer } from '@plateau/model-files'
+import type { Random } from '@plateau/speculation'
+import { withSpan, type Logger } from '@plateau/telemetry'
+import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
+import type { Admission } from './admission.js'
+import type { DraftHolder, DraftLease } from './draft-holder.js'
+import { badRequest, cancelled, deadlineExceeded } from './request-errors.js'
+import type { ServingMetrics } from './serving-metrics.js'
+import { speculativeResponse, type Round } from './speculative-response.js'
+import type { TargetLink } from './target-link.js'
+import { textPieces, type Piece } from './text-pieces.js'
+
+/** A request whose every field was checked at the edge, whichever edge that was. */
+export interface GenerationRequest {
+  readonly promptTokenIds: readonly number[]
+  /** `maxTokens` undefined: as many as fit. `seed` undefined: a random one. */
+  readonly sampling: Omit<target.SamplingParams, 'maxTokens' | 'seed'> & {
+    readonly maxTokens: number | undefined
+    readonly seed: number | undefined
+  }
+  readonly stop: readonly string[]
+  readonly tenant: string
+  readonly domain: string
+  readonly speculate: boolean
+  readonly capture: boolean
+  /** Names of the fields that hold prompt and length at the edge, for errors. */
+  readonly fields: { readonly prompt: string; readonly maxTokens: string }
+}
+
+/** Speculation within one response. */
+export interface ResponseStats {
+  /** "0" = none. */
+  readonly draftVersion: string
+  readonly numDrafts: number
+  readonly numDraftTokens: number
+  readonly numAcceptedTokens: number
+  readonly numEmittedTokens: number
+}
+
+export interface ServingEngineOptions {
+  readonly target: TargetLink
+  readonly tokenizer: Tokenizer
+  readonly holder: DraftHolder
+  readonly admission: Admission
+  readonly ledger: AcceptanceLedger
+  readonly metrics: ServingMetrics
+  readonly logger: Logger
+  readonly timeoutMs: number
+  readonly maxProposal: number
+  readonly promptFeatures: number
+  readonly speculation: boolean
+  /** Whether this tenant's traffic may be streamed to the event log at all. */
+  readonly mayCapture: (tenant: string) => boolean
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number
+  readonly random: Random
+  readonly newId: () => string
+}
+
+/** One response under way: pieces of text to pull, and what speculation did so far. */
+export interface Generation {
+  readonly promptTokens: number
+  readonly pieces: AsyncGenerator<Piece, void>
+  stats(): ResponseStats
+}
+
+/** From a checked request to pieces of text: admission, deadline, draft lease, counting. The same for HTTP and gRPC. */
+export class ServingEngine {
+  readonly #options: ServingEngineOptions
+
+  constructor(options: ServingEngineOptions) {
+    this.#options = options
+  }
+
+  /** Aborting `signal` ends the response at the target at once, as leaving the loop over the pieces does. */
+  generate(request: GenerationRequest, signal: AbortSignal): Generation {
+    const stats = { draftVersion: '0', numDrafts: 0, numDraftTokens: 0, numAcceptedTokens: 0, numEmittedTokens: 0 }
+    return {
+      promptTokens: request.promptTokenIds.length,
+      pieces: this.#run(request, signal, stats),
+      stats: () => ({ ...stats }),
+    }
+  }
+
+  async *#run(
+    request: GenerationRequest,
+    client: AbortSignal,
+    stats: Mutable<ResponseStats>,
+  ): AsyncGenerator<Piece, void> {
+    const { admission, timeoutMs, metrics, ledger, nowMs } = this.#options
+    const startedMs = nowMs()
+    const deadline = AbortSignal.timeout(timeoutMs)
+    const signal = AbortSignal.any([client, deadline])
+    const tenant = ledger.share('0', request.tenant, request.domain).tenant
+    let share: Share | undefined
+    let outcome = 'cancelled'
+    let leave: (() => void) | undefined
+    let lease: DraftLease | undefined
+    try {
+      const sampling = this.#fit(request)
+      leave = await admission.enter(signal)
+      lease = request.speculate && this.#options.speculation ? this.#options.holder.lease() : undefined
+      stats.draftVersion = lease?.draft.version ?? '0'
+      share = ledger.share(stats.draftVersion, request.tenant, request.domain)
+      metrics.promptTokens.add({ tenant }, request.promptTokenIds.length)
+      const remainingMs = Math.max(1, timeoutMs - (nowMs() - startedMs))
+      const rounds = this.#rounds(request, sampling, { signal, lease, remainingMs })
+      const counted = this.#count(rounds, share, stats, startedMs)
+      for await (const piece of textPieces(counted, this.#options.tokenizer.decoder(), request.stop)) {
+        if (piece.finish !== undefined) outcome = piece.finish
+        yield piece
+      }
+    } catch (error) {
+      const shown = this.#explain(error, { client, deadline, started: stats.numEmittedTokens > 0 })
+      outcome = outcomeOf(shown)
+      throw shown
+    } finally {
+      lease?.release()
+      leave?.()
+      metrics.requests.add({ outcome, tenant })
+      if (share !== undefined && outcome !== 'cancelled') ledger.finished(share, outcome === 'failed')
+    }
+  }
+
+  /** The request's lengths against the target's context. */
+  #fit(request: GenerationRequest): target.SamplingParams {
+    const { maxContext } = this.#options.target.description()
+    const { fields, promptTokenIds, sampling } = request
+    const room = maxContext - promptTokenIds.length
+    if (promptTokenIds.length === 0) throw badRequest(fields.prompt, `${fields.prompt} holds no token`)
+    if (room < 1) {
+      const message = `${fields.prompt} has ${promptTokenIds.length} tokens; with a response it must stay within ${maxContext}`
+      throw badRequest(fields.prompt, message, 'context_length_exceeded')
+    }
+    const { maxTokens = room, seed = Math.floor(this.#options.random() * 2 ** 32) } = sampling
+    if (maxTokens > room) {
+      const message = `${promptTokenIds.length} prompt tokens and ${fields.maxTokens}=${maxTokens} do not fit the context of ${maxContext} tokens`
+      throw badRequest(fields.maxTokens, message, 'context_length_exceeded')
+    }
+    return { ...sampling, maxTokens, seed }
+  }
+
+  #rounds(
+    request: GenerationRequest,
+    sampling: target.SamplingParams,
+    call: { readonly signal: AbortSignal; readonly lease: DraftLease | undefined; readonly remainingMs: number },
+  ): AsyncGenerator<Round> {
+    const {
+      target: link,
+      logger,
+      metrics,
+      maxProposal,
+      promptFeatures,
+      random,
+      nowMs,
+      newId,
+      mayCapture,
+    } = this.#options
+    const { tenant, domain } = request
+    const consent = request.capture && mayCapture(tenant)
+    return speculativeResponse(
+      { promptTokenIds: request.promptTokenIds, sampling, capture: { consent, sampleId: newId(), tenant, domain } },
+      {
+        stream: link.open({ signal: call.signal, deadlineMs: call.remainingMs }),
+        lease: call.lease,
+        maxProposal: Math.min(maxProposal, link.description().maxProposal),
+        promptFeatures,
+        random,
+        clockUs: () => nowMs() * 1000,
+        onDraftError: (error) => {
+          metrics.draftErrors.add({})
+          logger.error('draft failed, response goes on without it', { version: call.lease?.draft.version, error })
+        },
+      },
+    )
+  }
+
+  async *#count(
+    rounds: AsyncGenerator<Round>,
+    share: Share,
+    stats: Mutable<ResponseStats>,
+    startedMs: number,
+  ): AsyncGenerator<Round> {
+    const { metrics, ledger, nowMs } = this.#options
+    let pulledMs = startedMs
+    for await (const round of rounds) {
+      const tookSeconds = (nowMs() - pulledMs) / 1000
+      if (stats.numEmittedTokens === 0) metrics.firstToken.record({}, tookSeconds)
+      else for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
+      stats.numDrafts += round.proposed > 0 ? 1 : 0
+      stats.numDraftTokens += round.proposed
+      stats.numAcceptedTokens += round.accepted
+      stats.numEmittedTokens += round.tokens.length
+      ledger.round(share, round)
+      yield round
+      // The time in between is the client's, not ours.
+      pulledMs = nowMs()
+    }
+  }
+
+  /** What went wrong as the client should hear it; tells the link when the target seems to be gone. */
+  #explain(
+    error: unknown,
+    at: { readonly client: AbortSignal; readonly deadline: AbortSignal; readonly started: boolean },
+  ): unknown {
+    if (at.client.aborted) return cancelled()
+    if (at.deadline.aborted) return deadlineExceeded(this.#options.timeoutMs)
+    if (!(error instanceof PlateauError)) return error
+    if (error.code === 'DEADLINE_EXCEEDED') return deadlineExceeded(this.#options.timeoutMs)
+    if (error.code === 'UNAVAILABLE') {
+      this.#options.target.suspect(error)
+      if (at.started) this.#options.metrics.lostStreams.add({})
+    }
+    return error
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Codes that say the request was at fault, or that it was not taken on. */
+const REJECTED = new Set(['INVALID_ARGUMENT', 'NOT_FOUND', 'RESOURCE_EXHAUSTED', 'OUT_OF_RANGE', 'FAILED_PRECONDITION'])
+
+function outcomeOf(error: unknown): string {
+  if (!(error instanceof PlateauError)) return 'failed'
+  if (error.code === 'CANCELLED') return 'cancelled'
+  return REJECTED.has(error.code) ? 'rejected' : 'failed'
+}
+
+/** One span for a whole response; its attributes hold sizes, never text. */
+export function spanned<T>(request: GenerationRequest, body: () => Promise<T>): Promise<T> {
+  return withSpan('serving.generate', { 'plateau.prompt_tokens': request.promptTokenIds.length }, body)
+}

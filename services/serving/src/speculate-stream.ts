@@ -1,0 +1,38 @@
+import { target } from '@plateau/contracts'
+import { callBidi, type BidiCall } from '@plateau/rpc'
+import { unavailable } from './request-errors.js'
+
+type Verdict = target.SpeculateVerdict
+
+/** One response at the target: a verdict for the opening and for every proposal. */
+export interface SpeculateStream {
+  open(request: target.SpeculateOpen): Promise<Verdict>
+  propose(proposal: target.SpeculateProposal): Promise<Verdict>
+  /** Ends it at both ends at once and frees the response's cache. Idempotent. */
+  close(): void
+}
+
+export function openSpeculateStream(
+  client: target.TargetServiceClient,
+  settings: { readonly signal: AbortSignal; readonly deadlineMs: number },
+): SpeculateStream {
+  const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>(
+    (metadata, options) => client.speculate(metadata, options),
+    settings,
+  )
+  return {
+    open: (value) => round(call, { message: { $case: 'open', value } }),
+    propose: (value) => round(call, { message: { $case: 'proposal', value } }),
+    close: () => call.cancel(),
+  }
+}
+
+async function round(
+  call: BidiCall<target.SpeculateRequest, target.SpeculateResponse>,
+  request: target.SpeculateRequest,
+): Promise<Verdict> {
+  await call.send(request)
+  const response = await call.receive()
+  if (response?.verdict === undefined) throw unavailable('the target ended the response before it was finished')
+  return response.verdict
+}
