@@ -25,3 +25,12 @@ export {
 export { cosineDecay, linearWarmUp } from './schedule.js'
 export { batches, fillBatch, type FilledBatch, type Piece } from './draft-batch.js'
 export { embedRows, prepareDraftTarget, type DraftRows, type DraftTarget } from './draft-rows.js'
+export {
+  defaultFeatureHeadTraining,
+  FeatureHeadTraining,
+  type DraftStepReport,
+  type FeatureHeadTrainingOptions,
+  type FeatureHeadTrainingState,
+} from './feature-head-training.js'
+export { fitLogitScale } from './fit-logit-scale.js'
+export { ReplayWindow, type ReplayItem, type ReplayOptions } from './replay-window.js'

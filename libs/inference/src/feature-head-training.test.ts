@@ -1,0 +1,201 @@
+/** The gradient stage of the feature-fed head in the engine that runs it. */
+import {
+  buildFeatureHeadTrainGraph,
+  featureHeadParameter,
+  featureHeadShapes,
+  gradientPrefix,
+  initialFeatureHead,
+  referenceFeatureHead,
+  trainableFeatureHeadParameters,
+  withParameters,
+  type FeatureHead,
+  type FeatureHeadConfig,
+} from '@plateau/causal-lm'
+import { seededRandom } from '@plateau/speculation'
+import { fillBatch, FeatureHeadTraining, prepareDraftTarget, type DraftRows, type Piece } from '@plateau/training'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { float32, int64, type FloatTensor, type HostTensor } from './host-tensor.js'
+import { loadSession, type InferenceSession } from './session.js'
+
+const H = 8
+const V = 23
+const shape = { sequences: 2, positions: 5, listedTokens: 4 }
+const N = shape.sequences * shape.positions
+const config: FeatureHeadConfig = {
+  hiddenSize: H,
+  vocabSize: V,
+  bilinearFeatures: 6,
+  rmsNormEps: 1e-5,
+  layer: { heads: 2, headDim: 4, intermediateSize: 10, ropeTheta: 10_000, contextPositions: 8 },
+}
+const random = seededRandom(9)
+const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+const normals = (n: number, scale = 1): Float32Array => Float32Array.from({ length: n }, () => scale * normal())
+const bare = { embeddings: normals(V * H), head: normals(V * H, 0.5), norm: normals(H, 0.1).map((x) => 1 + x) }
+const target = prepareDraftTarget(bare, config)
+
+/** Every parameter random, the layer's outputs too. */
+const head = ((): FeatureHead => {
+  const initial = initialFeatureHead(config, bare, random)
+  const noisy = [...featureHeadShapes(config)]
+    .filter(([name]) => !name.startsWith('bilinear.') && name !== 'logit_scale')
+    .map(([name, dims]) => {
+      const count = dims.reduce((a, b) => a * b, 1)
+      return [name, normals(count, 0.35).map((x) => (dims.length === 1 ? 1 + x / 3 : x))] as const
+    })
+  return withParameters(initial, Object.fromEntries(noisy))
+})()
+
+function rows(n: number): DraftRows {
+  const k = 6
+  return {
+    length: n,
+    tokens: Int32Array.from({ length: n }, () => Math.floor(random() * V)),
+    features: normals(n * H),
+    nextFeatures: normals(n * H),
+    listed: k,
+    listedIds: Int32Array.from({ length: n * k }, (_, i) => (7 * (i % k) + Math.floor(i / k)) % V),
+    listedProbs: Float32Array.from({ length: n * k }, (_, i) => [0.4, 0.2, 0.15, 0.1, 0.05, 0.02][i % k]!),
+    weights: new Float32Array(n).fill(1),
+  }
+}
+const windows = [rows(5), rows(3)]
+const pieces: Piece[] = windows.map((window) => ({ rows: window, from: 0, to: window.length }))
+
+const sessions = new Map<'kl' | 'tv', InferenceSession>()
+beforeAll(async () => {
+  for (const loss of ['kl', 'tv'] as const) {
+    const graph = buildFeatureHeadTrainGraph(config, shape, loss)
+    sessions.set(loss, await loadSession(graph, { threads: 1, name: `${loss} step` }))
+  }
+})
+afterAll(async () => {
+  for (const session of sessions.values()) await session.release()
+})
+
+function feeds(of: FeatureHead): Record<string, HostTensor> {
+  const batch = fillBatch(pieces, target, shape.listedTokens, shape.sequences, shape.positions)
+  const parameters = [...featureHeadShapes(config)].map(
+    ([name, dims]) => [name, float32(featureHeadParameter(of, name), dims)] as const,
+  )
+  return {
+    ...Object.fromEntries(parameters),
+    head: float32(target.head, [V, H]),
+    token: float32(batch.token, [N, H]),
+    feature: float32(batch.feature, [N, H]),
+    target_ids: int64(batch.ids, [N, shape.listedTokens]),
+    target_probs: float32(batch.probs, [N, shape.listedTokens]),
+    row_weights: float32(batch.present.map((one) => one / 8)),
+  }
+}
+
+/** Both losses by their definition: the listed tokens, and all others as one bucket. */
+function plainLoss(of: FeatureHead, kind: 'kl' | 'tv'): number {
+  let total = 0
+  for (const window of windows) {
+    const features = Array.from({ length: window.length }, (_, i) => window.features.subarray(i * H, (i + 1) * H))
+    const outputs = referenceFeatureHead(of, target, Array.from(window.tokens), features)
+    for (const [r, { logits }] of outputs.entries()) {
+      const mass = logits.reduce((sum, z) => sum + Math.exp(z), 0)
+      const listed = Array.from({ length: shape.listedTokens }, (_, j) => {
+        const at = r * window.listed + j
+        return { p: window.listedProbs[at]!, q: Math.exp(logits[window.listedIds[at]!]!) / mass }
+      })
+      const rest = listed.reduce((left, { p, q }) => ({ p: left.p - p, q: left.q - q }), { p: 1, q: 1 })
+      for (const { p, q } of [...listed, rest]) total += kind === 'tv' ? Math.abs(p - q) / 2 : p * Math.log(p / q)
+    }
+  }
+  return total / 8
+}
+
+describe.each(['kl', 'tv'] as const)('the %s loss of a feature-fed head', (kind) => {
+  test('is its definition over the plain reference, padding left out', async () => {
+    const { loss } = await sessions.get(kind)!.run(feeds(head), ['loss'])
+    expect((loss as FloatTensor).data[0]).toBeCloseTo(plainLoss(head, kind), 5)
+  })
+
+  test('has the gradients that finite differences of the plain reference show, for every parameter', async () => {
+    const outputs = await sessions.get(kind)!.run(feeds(head))
+    for (const name of trainableFeatureHeadParameters(config)) {
+      const gradient = (outputs[`${gradientPrefix}${name}`] as FloatTensor).data
+      const largest = gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0)
+      expect(largest, name).toBeGreaterThan(0)
+      const step = 1e-3
+      for (let at = 0; at < gradient.length; at += Math.max(1, Math.floor(gradient.length / 5))) {
+        const moved = (by: number): number => {
+          const data = featureHeadParameter(head, name).slice()
+          data[at]! += by
+          return plainLoss(withParameters(head, { [name]: data }), kind)
+        }
+        const difference = (moved(step) - moved(-step)) / (2 * step)
+        expect(Math.abs(difference - gradient[at]!) / largest, `${name}[${at}]`).toBeLessThan(0.02)
+      }
+    }
+  })
+})
+
+describe('the gradient stage', () => {
+  const training = (engine = sessions.get('tv')!) =>
+    new FeatureHeadTraining(head, target, engine, shape, { learningRate: 3e-3, warmUpSteps: 5, stepsPerGoodCopy: 4 })
+
+  test('lowers the loss, the closed form moving slowest', async () => {
+    const stage = training()
+    const first = await stage.step(pieces)
+    for (let i = 0; i < 60; i++) await stage.step(pieces)
+    const last = await stage.step(pieces)
+    expect(first.positions).toBe(8)
+    expect(last.loss).toBeLessThan(first.loss - 0.05)
+    const moved = (name: string): number =>
+      Math.max(
+        ...featureHeadParameter(stage.head, name).map((x, i) => Math.abs(x - featureHeadParameter(head, name)[i]!)),
+      )
+    expect(moved('fc.weight')).toBeLessThan(moved('layers.0.mlp.down_proj.weight') / 2)
+    expect(moved('bilinear.token.weight')).toBe(0)
+  })
+
+  test('continues from a saved state exactly as it would have gone on', async () => {
+    const one = training()
+    for (let i = 0; i < 5; i++) await one.step(pieces)
+    const two = training()
+    two.load(one.state)
+    const next = await one.step(pieces)
+    expect(await two.step(pieces)).toEqual(next)
+    expect(two.head).toEqual(one.head)
+    expect(two.steps).toBe(6)
+  })
+
+  test('skips steps that are not finite, and after three in a row returns to the last good state', async () => {
+    const real = sessions.get('tv')!
+    let poison = false
+    const stage = training({
+      run: async (inputs: Record<string, HostTensor>) => {
+        const outputs = await real.run(inputs)
+        if (poison) (outputs[`${gradientPrefix}norm.weight`] as FloatTensor).data[0] = Number.NaN
+        return outputs
+      },
+    } as InferenceSession)
+    for (let i = 0; i < 6; i++) await stage.step(pieces) // good copies at 4
+    const before = stage.head
+    poison = true
+    const skipped = [await stage.step(pieces), await stage.step(pieces)]
+    expect(skipped.map(({ applied, restored }) => [applied, restored])).toEqual([
+      [false, false],
+      [false, false],
+    ])
+    expect(stage.head).toEqual(before)
+    expect((await stage.step(pieces)).restored).toBe(true)
+    expect(stage.steps).toBe(4)
+    poison = false
+    expect((await stage.step(pieces)).applied).toBe(true)
+  })
+
+  test('follows the closed form: a new solution moves the projection, what was learned on top stays', async () => {
+    const stage = training()
+    for (let i = 0; i < 5; i++) await stage.step(pieces)
+    const before = featureHeadParameter(stage.head, 'fc.weight')
+    stage.shiftProjection(new Float32Array(before.length).fill(0.25))
+    const after = featureHeadParameter(stage.head, 'fc.weight')
+    expect(Math.max(...after.map((x, i) => Math.abs(x - before[i]! - 0.25)))).toBeLessThan(1e-6)
+    expect(stage.steps).toBe(5)
+  })
+})
