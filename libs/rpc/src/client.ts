@@ -61,7 +61,7 @@ type Unary<Request, Response> = (
   callback: (error: ServiceError | null, response: Response) => void,
 ) => { cancel(): void }
 
-/** `callUnary((...call) => client.describe(...call), request)` */
+/** `await callUnary(client.describe.bind(client), request)`: bound like this, both types are inferred. */
 export function callUnary<Request, Response>(
   method: Unary<Request, Response>,
   request: Request,

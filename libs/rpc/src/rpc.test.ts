@@ -61,7 +61,7 @@ async function temporaryFolder(): Promise<string> {
 }
 
 describe('errors', () => {
-  const call = (client: target.TargetServiceClient) => callUnary((...args) => client.score(...args), scoreRequest)
+  const call = (client: target.TargetServiceClient) => callUnary(client.score.bind(client), scoreRequest)
 
   it('a PlateauError arrives with its code, sentence, facts and retryable', async () => {
     const facts = { field: 'prompt_token_ids', length: 7, note: 'größer' }
@@ -111,7 +111,7 @@ describe('errors', () => {
   it('a message above the limit is refused with RESOURCE_EXHAUSTED', async () => {
     const { client } = await serve({ score: async () => ({ window: undefined }) }, { limits: { maxMessageBytes: 100 } })
     const large = target.ScoreRequest.fromPartial({ promptTokenIds: Array<number>(1000).fill(5000) })
-    await expect(callUnary((...args) => client.score(...args), large)).rejects.toMatchObject({
+    await expect(callUnary(client.score.bind(client), large)).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
       retryable: false,
     })
@@ -229,7 +229,7 @@ describe('a server', () => {
       `require('node:net').createServer().listen(${JSON.stringify(address.slice(5))}, () => process.kill(process.pid, 'SIGKILL'))`,
     ])
     const { client } = await serve({ score: async () => ({ window: undefined }) }, { address })
-    await expect(callUnary((...args) => client.score(...args), scoreRequest)).resolves.toEqual({ window: undefined })
+    await expect(callUnary(client.score.bind(client), scoreRequest)).resolves.toEqual({ window: undefined })
   })
 
   it('does not delete a file that is no socket', async () => {
@@ -254,14 +254,14 @@ describe('a server', () => {
     })
     const stuck = callServerStream((...args) => client.generate(...args), generateRequest)
     await stuck.next()
-    const inFlight = callUnary((...args) => client.score(...args), scoreRequest)
+    const inFlight = callUnary(client.score.bind(client), scoreRequest)
     await started.promise
     const drained = server.drain(300)
     release.resolve()
     await expect(inFlight).resolves.toEqual({ window: undefined })
     await expect(stuck.next()).rejects.toBeInstanceOf(PlateauError)
     await drained
-    await expect(callUnary((...args) => client.score(...args), scoreRequest)).rejects.toMatchObject({
+    await expect(callUnary(client.score.bind(client), scoreRequest)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     })
   })

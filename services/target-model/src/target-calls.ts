@@ -82,8 +82,8 @@ export class TargetCalls {
     const response = await this.#open(request, '', context)
     try {
       let round: Round = await response.start(0)
-      for (;;) {
-        this.#count('generate', round)
+      for (let plain = false; ; plain = true) {
+        this.#count('generate', round, plain ? '1' : 'prompt')
         yield { tokenId: round.tokens[0]!, finishReason: round.finish }
         if (round.finish !== UNFINISHED || context.signal.aborted) return
         round = await response.advance(PLAIN)
@@ -105,7 +105,7 @@ export class TargetCalls {
     const response = await this.#open(open, open.draftVersion, context)
     try {
       const start = await response.start(Math.min(open.promptFeatures, MAX_PROMPT_FEATURES))
-      this.#count('speculate', start)
+      this.#count('speculate', start, 'prompt')
       yield verdict(start, start.promptFeatures)
       let { finish }: Round = start
       while (finish === UNFINISHED) {
@@ -117,7 +117,7 @@ export class TargetCalls {
         const round = await response.advance(
           checkSpeculateProposal(next.message.value, response.sampling, this.#limits),
         )
-        this.#count('speculate', round)
+        this.#count('speculate', round, String(round.positions))
         yield verdict(round, joinFeatures(round.rows))
         finish = round.finish
       }
@@ -236,10 +236,10 @@ export class TargetCalls {
     return seededRandom((used ^ Math.imul(Math.floor(used / 2 ** 32), 0x9e3779b1)) >>> 0)
   }
 
-  #count(method: 'generate' | 'speculate', { tokens, positions, stepUs }: Round | Start): void {
+  #count(method: 'generate' | 'speculate', { tokens, stepUs }: Round, positions: string): void {
     const { metrics } = this.#dependencies
     metrics.tokens.add({ method }, tokens.length)
-    metrics.stepSeconds.record({ positions: String(positions) }, stepUs / 1e6)
+    metrics.stepSeconds.record({ positions }, stepUs / 1e6)
   }
 
   async #next(requests: AsyncIterator<target.SpeculateRequest>): Promise<target.SpeculateRequest | undefined> {
