@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { boundaryViolations } from '../../tools/check/boundaries.ts'
+import { boundaryViolations } from './boundaries.ts'
 
 const pkg = (name: string, layer: string, ...dependencies: string[]) => ({
   name,
