@@ -98,13 +98,22 @@ export class Database {
 
   #prepare(schema: string, options: DatabaseOptions): void {
     const isNew = this.#isNew()
-    this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous}`)
+    this.#switchToWal()
+    this.#db.exec(`PRAGMA synchronous = ${options.synchronous}`)
     this.#db.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA journal_size_limit = ${MAX_WAL_BYTES}`)
     if (isNew) this.transact(() => this.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; ${schema}`))
     if (options.maxBytes !== undefined) {
       this.#db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / PAGE_BYTES))}`)
     }
     this.#db.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`)
+  }
+
+  #switchToWal(): void {
+    const mode = this.#db.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
+    if (mode === 'wal') return
+    throw new PlateauError('LOG_UNAVAILABLE', `${this.path} cannot be shared: its file system has no shared memory.`, {
+      facts: { path: this.path, journalMode: String(mode) },
+    })
   }
 
   #isNew(): boolean {
