@@ -26,9 +26,13 @@ export class TargetClient {
   /** Raw distributions at every position of a given response. */
   async score(prompt: string, responseTokenIds: readonly number[]): Promise<TokenWindow> {
     const request = { promptTokenIds: this.tokenizer.encode(prompt), responseTokenIds: [...responseTokenIds] }
-    const response = await callUnary<target.ScoreRequest, target.ScoreResponse>((...call) => this.client.score(...call), request, {
-      deadlineMs: 30_000,
-    })
+    const response = await callUnary<target.ScoreRequest, target.ScoreResponse>(
+      (...call) => this.client.score(...call),
+      request,
+      {
+        deadlineMs: 30_000,
+      },
+    )
     return response.window!
   }
 
