@@ -1,0 +1,186 @@
+import { FloatFormat, packFloats, PlateauError, target, unpackTopK, type TopK } from '@plateau/contracts'
+import { bidiStream, startServer, unary, type RpcServer } from '@plateau/rpc'
+import {
+  denseOverlap,
+  denseTargetRow,
+  drawToken,
+  seededRandom,
+  transformLogits,
+  verifyProposal,
+  type Sampling,
+  type SparseDistribution,
+} from '@plateau/speculation'
+
+export const HIDDEN = 64
+
+export interface MarkovTargetOptions {
+  readonly vocabSize: number
+  readonly fingerprint: string
+  readonly tokenizerHash: string
+  readonly address?: string
+  readonly maxContext?: number
+  /** Runs before every verdict: to pause a response in its middle, or to break it. */
+  readonly beforeVerdict?: (round: number) => Promise<void>
+}
+
+export interface MarkovTarget {
+  readonly address: string
+  /** What clients opened responses with. */
+  readonly opened: readonly target.SpeculateOpen[]
+  /** Responses whose client left before the end. */
+  readonly cancelled: () => number
+  readonly active: () => number
+  stop(): Promise<void>
+}
+
+/**
+ * A target that is small enough to reason about: the next token depends on the previous one only. Served by real gRPC
+ * with real verification. Feature rows begin with the token they come from, so that a draft can check them.
+ */
+export async function startMarkovTarget(options: MarkovTargetOptions): Promise<MarkovTarget> {
+  const opened: target.SpeculateOpen[] = []
+  let active = 0
+  let cancelled = 0
+  const fail = (error: unknown): void => console.error('markov target', error)
+  const implementation: target.TargetServiceServer = {
+    describe: unary<target.DescribeRequest, target.DescribeResponse>(async () => describe(options), fail),
+    generate: (call) => call.end(),
+    score: (_, callback) => callback(null, { window: undefined }),
+    speculate: bidiStream<target.SpeculateRequest, target.SpeculateResponse>(async function* (requests, { signal }) {
+      active += 1
+      try {
+        for await (const verdict of respond(requests, opened, options)) yield { verdict }
+      } finally {
+        active -= 1
+        if (signal.aborted) cancelled += 1
+      }
+    }, fail),
+  }
+  const server: RpcServer = await startServer({
+    address: options.address ?? '127.0.0.1:0',
+    services: [{ definition: target.TargetServiceService, implementation }],
+  })
+  return {
+    address: server.address,
+    opened,
+    cancelled: () => cancelled,
+    active: () => active,
+    stop: () => server.drain(0),
+  }
+}
+
+/** Logits after `token`: a few likely successors, never the end token 0. */
+export function markovLogits(token: number, vocabSize: number): Float64Array {
+  const random = seededRandom(token + 1)
+  const logits = new Float64Array(vocabSize).fill(-30)
+  for (let i = 0; i < 6; i++) logits[1 + Math.floor(random() * (vocabSize - 1))] = 3 * random()
+  return logits
+}
+
+/** What the target says at temperature 0. */
+export function greedyResponse(prompt: readonly number[], length: number, vocabSize: number): number[] {
+  const tokens: number[] = []
+  for (let last = prompt.at(-1)!; tokens.length < length; last = tokens.at(-1)!) {
+    const probs = transformLogits(markovLogits(last, vocabSize), { temperature: 0, topK: 0, topP: 1 })
+    tokens.push(probs.indexOf(1))
+  }
+  return tokens
+}
+
+function describe({
+  vocabSize,
+  fingerprint,
+  tokenizerHash,
+  maxContext = 256,
+}: MarkovTargetOptions): target.DescribeResponse {
+  return {
+    modelId: 'markov',
+    targetFingerprint: fingerprint,
+    tokenizerHash,
+    vocabSize,
+    hiddenSize: HIDDEN,
+    maxContext,
+    eosTokenIds: [0],
+    maxProposal: 8,
+    parameters: 0,
+    maxConcurrent: 16,
+  }
+}
+
+async function* respond(
+  requests: AsyncIterable<target.SpeculateRequest>,
+  opened: target.SpeculateOpen[],
+  { vocabSize, beforeVerdict = async () => {} }: MarkovTargetOptions,
+): AsyncGenerator<target.SpeculateVerdict> {
+  let open: target.SpeculateOpen | undefined
+  let tokens: number[] = []
+  let emitted = 0
+  let round = 0
+  for await (const { message } of requests) {
+    await beforeVerdict(round++)
+    if (message?.$case === 'open') {
+      open = message.value
+      opened.push(open)
+      tokens = [...open.promptTokenIds]
+    }
+    if (open?.sampling === undefined)
+      throw new PlateauError('INVALID_ARGUMENT', 'the first message must open the response')
+    const { temperature, topK, topP, maxTokens, seed, stopTokenIds } = open.sampling
+    const sampling: Sampling = { temperature, topK, topP: topP || 1 }
+    const random = seededRandom(seed + tokens.length)
+    const proposal = message?.$case === 'proposal' ? message.value : { tokenIds: [], q: undefined, rawQ: undefined }
+    const context = [...tokens, ...proposal.tokenIds]
+    const rows = context.slice(tokens.length - 1).map((token) => markovLogits(token, vocabSize))
+    const judged = rows.map((row) => denseTargetRow(transformLogits(row, sampling)))
+    const verdict =
+      proposal.tokenIds.length === 0
+        ? { accepted: 0, nextToken: await drawToken(judged[0]!, random) }
+        : await verifyProposal({ tokens: proposal.tokenIds, q: unpackRows(proposal.q), rows: judged, random })
+
+    let fresh: number[] = [...proposal.tokenIds.slice(0, verdict.accepted), verdict.nextToken]
+    const end = fresh.findIndex((token) => token === 0 || stopTokenIds.includes(token))
+    if (end >= 0) fresh = fresh.slice(0, end + 1)
+    fresh = fresh.slice(0, maxTokens - emitted)
+    emitted += fresh.length
+    const sources = [
+      ...tokens.slice(-(message?.$case === 'open' ? open.promptFeatures || 1 : 1)),
+      ...fresh.slice(0, -1),
+    ]
+    tokens.push(...fresh)
+    const accepted = Math.min(verdict.accepted, fresh.length)
+    yield {
+      accepted,
+      nextTokenId: fresh[accepted],
+      finishReason: end >= 0 ? 1 : emitted >= maxTokens ? 2 : 0,
+      features: packFloats(sources.flatMap(feature), FloatFormat.FLOAT_FORMAT_FP32),
+      alpha: alphas(proposal.rawQ, rows, verdict.accepted, vocabSize),
+      stepUs: 500 + 20 * proposal.tokenIds.length,
+    }
+    if (end >= 0 || emitted >= maxTokens) return
+  }
+}
+
+function feature(token: number): number[] {
+  const row = Array.from({ length: HIDDEN }, (_, i) => Math.sin(token * (i + 1)))
+  row[0] = token
+  return row
+}
+
+function unpackRows(top: TopK | undefined): SparseDistribution[] {
+  if (top === undefined) return []
+  const probs = unpackTopK(top)
+  return Array.from({ length: top.positions }, (_, i) => ({
+    ids: top.ids.slice(i * top.k, (i + 1) * top.k),
+    probs: probs.slice(i * top.k, (i + 1) * top.k),
+  }))
+}
+
+function alphas(rawQ: TopK | undefined, rows: readonly Float64Array[], accepted: number, vocabSize: number): number[] {
+  return unpackRows(rawQ)
+    .slice(0, accepted + 1)
+    .map(({ ids, probs }, i) => {
+      const q = new Float64Array(vocabSize)
+      for (let j = 0; j < ids.length; j++) q[ids[j]!] = probs[j]!
+      return denseOverlap(transformLogits(rows[i]!, { temperature: 1, topK: 0, topP: 1 }), q)
+    })
+}
