@@ -1,0 +1,100 @@
+import { Cluster, complete, readPrompts, type ServiceName } from '@plateau/demo'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { promptModel, tinyModel } from './models.js'
+import { readLedger, type Ledger } from './ledger.js'
+
+/** Clients that never stop asking, and remember when an answer failed. */
+class Clients {
+  readonly failedAtMs: number[] = []
+  answered = 0
+  #stopping = false
+  readonly #loops: Promise<void>[]
+
+  constructor(url: string, prompts: readonly string[], count: number) {
+    this.#loops = Array.from({ length: count }, (_, i) => this.#loop(url, prompts, i))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await Promise.all(this.#loops)
+  }
+
+  async #loop(url: string, prompts: readonly string[], client: number): Promise<void> {
+    for (let i = client; !this.#stopping; i += 3) {
+      const prompt = prompts[i % prompts.length]!
+      try {
+        await complete(url, { prompt, maxTokens: 40, temperature: i % 2, seed: i + 1, domain: 'sotu' })
+        this.answered++
+      } catch {
+        this.failedAtMs.push(Date.now())
+        await sleep(100)
+      }
+    }
+  }
+}
+
+describe('kill -9 of each service in turn, while clients keep asking', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'plateau-kill-'))
+  let cluster: Cluster
+  let clients: Clients
+  let ledger: Ledger
+  const outages: { service: ServiceName; fromMs: number; toMs: number; answered: number }[] = []
+
+  beforeAll(async () => {
+    cluster = await Cluster.start({ directory, model: tinyModel, env: { trainer: { PLATEAU_SNAPSHOT_SECONDS: '2' } } })
+    clients = new Clients(cluster.httpUrl, readPrompts(promptModel, 'sotu').prompts, 3)
+    await sleep(4000)
+    for (const service of ['flatness-scorer', 'trainer', 'target-model', 'serving'] as const) {
+      const before = clients.answered
+      const fromMs = Date.now()
+      await cluster.kill9(service)
+      await sleep(2000)
+      const answered = clients.answered - before
+      cluster.launch(service)
+      await cluster.ready(service)
+      // Serving's way back to a restarted target takes a moment more than the target's own readiness.
+      if (service === 'target-model') await cluster.ready('serving')
+      outages.push({ service, fromMs, toMs: Date.now() + 500, answered })
+      await sleep(3000)
+    }
+    await clients.stop()
+    ledger = await readLedger(cluster)
+    await cluster.stop()
+  }, 180_000)
+
+  afterAll(async () => {
+    await cluster.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  test('serving answers throughout while the scorer or the trainer is dead', () => {
+    for (const service of ['flatness-scorer', 'trainer'] as const) {
+      expect(outages.find((outage) => outage.service === service)!.answered, service).toBeGreaterThan(0)
+    }
+  })
+
+  test('requests fail only while target-model or serving itself is away', () => {
+    const away = outages.filter(({ service }) => service === 'target-model' || service === 'serving')
+    const elsewhere = clients.failedAtMs.filter((at) => !away.some(({ fromMs, toMs }) => at >= fromMs && at <= toMs))
+    expect(elsewhere).toEqual([])
+  })
+
+  test('every acknowledged window has exactly one decision', () => {
+    expect(ledger.captured.size).toBeGreaterThan(20)
+    expect([...ledger.captured].filter((window) => !ledger.decisions.has(window))).toEqual([])
+    expect([...ledger.decisions].filter(([, decisions]) => decisions.size !== 1)).toEqual([])
+  })
+
+  test('every decided window reached the trainer', () => {
+    expect([...ledger.decisions.keys()].filter((window) => !ledger.forTraining.has(window))).toEqual([])
+  })
+
+  test('the trainer counted every window once as fresh data, and no evaluation window at all', () => {
+    expect(ledger.evaluationWindows).toBeGreaterThan(0)
+    expect(ledger.trainedPositions).toBe(ledger.trainablePositions)
+  })
+})
