@@ -34,3 +34,4 @@ export {
 } from './feature-head-training.js'
 export { fitLogitScale } from './fit-logit-scale.js'
 export { ReplayWindow, type ReplayItem, type ReplayOptions } from './replay-window.js'
+export { pairedGain, type PairedGain } from './paired-gain.js'

@@ -1,0 +1,35 @@
+import type { FeatureHead, FeatureHeadTarget } from '@plateau/causal-lm'
+import type { TokenWindow } from '@plateau/contracts'
+import { prepareDraftTarget } from '@plateau/training'
+import { windowRows } from './draft-windows.js'
+import { FeatureHeadScorer, summarizeScores, type DraftScoreSummary } from './feature-head-scorer.js'
+
+export interface EvaluationTarget {
+  readonly target: FeatureHeadTarget
+  readonly fingerprint: string
+  readonly tokenizerHash: string
+}
+
+/**
+ * What a draft is worth on recorded windows: its mean alpha (the certified lower bound of `DraftScores`) and greedy
+ * match, position by position from the target's own states. For comparing drafts on the same recording, for example a
+ * frozen copy with what was trained since. Throws what `windowRows` throws.
+ */
+export async function evaluateDraft(
+  head: FeatureHead,
+  { target, fingerprint, tokenizerHash }: EvaluationTarget,
+  windows: readonly TokenWindow[],
+  { threads = 1 } = {},
+): Promise<DraftScoreSummary> {
+  const { vocabSize } = head.config
+  const expected = { targetFingerprint: fingerprint, tokenizerHash, vocabSize, norm: target.norm }
+  const rows = windows.map((window) => windowRows(window, expected))
+  const listedTokens = rows.reduce((most, { listed }) => Math.max(most, listed), 1)
+  const prepared = prepareDraftTarget(target, head.config)
+  const scorer = await FeatureHeadScorer.create(head.config, prepared, { threads, listedTokens })
+  try {
+    return summarizeScores(await scorer.score(head, rows))
+  } finally {
+    await scorer.release()
+  }
+}

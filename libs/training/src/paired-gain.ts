@@ -1,0 +1,31 @@
+export interface PairedGain {
+  /** Mean over positions of candidate minus incumbent. */
+  readonly gain: number
+  /** Of the gain; windows, not positions, count as independent. Infinite for a single window. */
+  readonly standardError: number
+}
+
+/**
+ * How much better a candidate is on the same positions. With d_w the sum of differences of window w, n_w its positions,
+ * n all positions and g the gain, the standard error is sqrt(sum (d_w - n_w g)^2 W / (W - 1)) / n over W windows:
+ * neighbouring positions are alike, so treating each as a draw of its own would promise too much.
+ */
+export function pairedGain(
+  candidate: ArrayLike<number>,
+  incumbent: ArrayLike<number>,
+  windowLengths: readonly number[],
+): PairedGain {
+  const n = windowLengths.reduce((sum, length) => sum + length, 0)
+  if (candidate.length !== n || incumbent.length !== n) {
+    throw new RangeError(`${candidate.length} and ${incumbent.length} scores do not fit windows of ${n} positions`)
+  }
+  let at = 0
+  const windows = windowLengths.map((length) => {
+    let sum = 0
+    for (const end = at + length; at < end; at++) sum += candidate[at]! - incumbent[at]!
+    return { sum, length }
+  })
+  const gain = windows.reduce((total, { sum }) => total + sum, 0) / n
+  const squares = windows.reduce((total, { sum, length }) => total + (sum - length * gain) ** 2, 0)
+  return { gain, standardError: Math.sqrt((squares * windows.length) / (windows.length - 1)) / n || Infinity }
+}
