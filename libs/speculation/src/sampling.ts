@@ -19,6 +19,7 @@ export function transformLogits(logits: ArrayLike<number>, sampling: Sampling): 
     return probs
   }
   softmaxInto(probs, logits, sampling.temperature)
+  if (sampling.topK === 0 && sampling.topP >= 1) return probs
   const order = byProbability(probs)
   const sorted = order.map((id) => probs[id]!)
   const kept = keptCount(sorted, probs.length, sampling)!

@@ -19,7 +19,7 @@ export interface RowView extends SparseDistribution {
 
 /** The reference row: every probability is there. `probs` is p after the request's sampling, over the vocabulary. */
 export function denseTargetRow(probs: Float64Array): TargetRow {
-  const whole = completeView(Uint32Array.from(probs.keys()), probs)
+  const whole = completeView(allIds(probs.length), probs)
   return { view: () => Promise.resolve(whole) }
 }
 
@@ -108,7 +108,7 @@ class TopKRow implements TargetRow {
 }
 
 function denseView(probs: Float64Array): RowView {
-  return completeView(Uint32Array.from(probs.keys()), probs)
+  return completeView(allIds(probs.length), probs)
 }
 
 /** A view that leaves nothing out: what it does not list has probability 0. */
@@ -119,5 +119,11 @@ function completeView(ids: ArrayLike<number>, probs: Float64Array): RowView {
 function withoutListed(probs: Float64Array, listed: ReadonlyMap<number, number>): SparseDistribution {
   const rest = probs.slice()
   for (const id of listed.keys()) rest[id] = 0
-  return { ids: Uint32Array.from(rest.keys()), probs: rest }
+  return { ids: allIds(rest.length), probs: rest }
+}
+
+function allIds(vocabSize: number): Uint32Array {
+  const ids = new Uint32Array(vocabSize)
+  for (let id = 0; id < vocabSize; id++) ids[id] = id
+  return ids
 }
