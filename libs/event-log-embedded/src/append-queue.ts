@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AppendedRecord } from '@plateau/event-log'
 import type { PlacedRecord, TopicStore } from './topic-store.js'
 
-const MAX_COMMIT_BYTES = 4 * 1024 * 1024
-const MAX_COMMIT_RECORDS = 2000
+/** A commit stops the event loop while it runs: about ten milliseconds at these sizes. */
+const MAX_COMMIT_BYTES = 1024 * 1024
+const MAX_COMMIT_RECORDS = 500
 
 interface PendingSend {
   readonly records: readonly PlacedRecord[]

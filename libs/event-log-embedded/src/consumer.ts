@@ -1,3 +1,4 @@
+import { PlateauError } from '@plateau/contracts'
 import type { Batch, BatchControl, Consumer, ConsumerOptions } from '@plateau/event-log'
 import type { Database } from './database.js'
 import type { GroupStore, GroupView, Membership, OwnedPartition } from './group-store.js'
@@ -8,7 +9,7 @@ import type { WakeBoard } from './wake-board.js'
 
 const DEFAULT_SESSION_TIMEOUT_MS = 10_000
 const DEFAULT_BATCH_RECORDS = 256
-const MAX_BATCH_BYTES = 8 * 1024 * 1024
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const SLOWEST_HEARTBEAT_MS = 1000
 /** How soon a member notices that another's process is dead. Reads /proc, touches no database. */
 const PEER_CHECK_MS = 250
@@ -126,7 +127,7 @@ export class EmbeddedConsumer implements Consumer {
       for (const lane of this.#lanes.values()) lane.lose()
       await this.#join()
     } catch (thrown) {
-      this.#fail(thrown)
+      this.#failUnlessRetryable(thrown)
     }
   }
 
@@ -180,7 +181,7 @@ export class EmbeddedConsumer implements Consumer {
     try {
       this.#apply(await this.#parts.control.whenFree(() => this.#parts.groups.release(this.#me, owned)))
     } catch (thrown) {
-      this.#fail(thrown)
+      this.#failUnlessRetryable(thrown)
     }
   }
 
@@ -192,6 +193,11 @@ export class EmbeddedConsumer implements Consumer {
     if (offset === undefined) return from === 'latest' ? next : 0
     // Beyond the end: the topic's file was lost and begun again. Rather twice than never.
     return offset > next ? 0 : offset
+  }
+
+  /** A full disk or a long lock: the next heartbeat tries again, and brings everything in order. */
+  #failUnlessRetryable(thrown: unknown): void {
+    if (!(thrown instanceof PlateauError && thrown.retryable)) this.#fail(thrown)
   }
 
   #fail(thrown: unknown): void {

@@ -64,6 +64,7 @@ class EmbeddedEventLog implements EventLog {
   readonly #consumers = new Set<Consumer>()
   readonly #readers = new Set<Reader>()
   #closing: Promise<void> | undefined
+  #isClosed = false
 
   constructor(directory: LogDirectory, options: EmbeddedEventLogOptions) {
     this.#directory = directory
@@ -91,7 +92,7 @@ class EmbeddedEventLog implements EventLog {
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
-    this.#checkOpen()
+    this.#checkUsable()
     await this.#registry.ensure(specs)
   }
 
@@ -132,13 +133,13 @@ class EmbeddedEventLog implements EventLog {
   }
 
   async offsets(topic: string): Promise<PartitionRange[]> {
-    this.#checkOpen()
+    this.#checkUsable()
     const store = this.#storeOf(topic)
     return store.database.whenFree(() => store.ranges())
   }
 
   async committed(group: string, topic: string): Promise<PartitionOffset[]> {
-    this.#checkOpen()
+    this.#checkUsable()
     const { partitions } = this.#registry.get(topic)
     const committed = await this.#control.whenFree(() => this.#groups.committed(group, topic))
     return Array.from({ length: partitions }, (_, partition) => ({
@@ -148,7 +149,7 @@ class EmbeddedEventLog implements EventLog {
   }
 
   async commit(group: string, topic: string, offsets: readonly PartitionOffset[]): Promise<void> {
-    this.#checkOpen()
+    this.#checkUsable()
     this.#registry.get(topic)
     await this.#control.whenFree(() => this.#groups.commitDirectly(group, topic, offsets))
   }
@@ -162,6 +163,7 @@ class EmbeddedEventLog implements EventLog {
   async #close(): Promise<void> {
     const intake = [...this.#consumers, ...this.#readers]
     await Promise.all(intake.map((open) => open.close()))
+    this.#isClosed = true
     await Promise.all([...this.#producers].map((producer) => producer.close()))
     await Promise.all([...this.#queues.values()].map((queue) => queue.drain()))
     await this.#maintenance.stop()
@@ -191,5 +193,10 @@ class EmbeddedEventLog implements EventLog {
 
   #checkOpen(): void {
     if (this.#closing !== undefined) throw closedError()
+  }
+
+  /** Batches in hand may still need it while the log closes. */
+  #checkUsable(): void {
+    if (this.#isClosed) throw closedError()
   }
 }

@@ -23,7 +23,7 @@ export interface LaneParts {
  */
 export class PartitionLane {
   readonly owned: OwnedPartition
-  /** Rejects with what the handler threw. */
+  /** Rejects with what the handler threw, unless it only says that the partition was lost. */
   readonly done: Promise<void>
   readonly #parts: LaneParts
   readonly #stir = new Pulse()
@@ -33,7 +33,7 @@ export class PartitionLane {
   constructor(owned: OwnedPartition, parts: LaneParts) {
     this.owned = owned
     this.#parts = parts
-    this.done = this.#run()
+    this.done = this.#run().catch((thrown: unknown) => this.#judge(thrown))
   }
 
   get isActive(): boolean {
@@ -70,6 +70,13 @@ export class PartitionLane {
       await this.#parts.handler({ topic, partition, records, highWatermark }, this.#control())
       position = last.offset + 1
     }
+  }
+
+  /** Giving up a batch because its partition was taken away is what the handler is asked to do. */
+  #judge(thrown: unknown): void {
+    const saysLost = thrown instanceof PlateauError && thrown.code === 'PARTITION_LOST'
+    const saysAborted = thrown instanceof Error && thrown.name === 'AbortError'
+    if (!this.#lost.signal.aborted || !(saysLost || saysAborted)) throw thrown
   }
 
   #control(): BatchControl {

@@ -5,7 +5,7 @@ import type { TopicStore } from './topic-store.js'
 import type { WakeBoard } from './wake-board.js'
 
 const DEFAULT_BATCH_RECORDS = 256
-const MAX_BATCH_BYTES = 8 * 1024 * 1024
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 /**
  * Reads a topic's partitions in turn, one batch at a time, holding nothing else. `caughtUp` resolves when the loop

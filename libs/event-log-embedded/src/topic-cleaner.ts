@@ -5,6 +5,7 @@ import { rowId, type TopicStore } from './topic-store.js'
 
 /** What one transaction may touch, so that appends never wait long for it. */
 const SLICE_RECORDS = 500
+const SLICE_BYTES = 2 * 1024 * 1024
 const BYTES = 'octet_length(key) + coalesce(octet_length(value), 0) + octet_length(headers)'
 const TOMBSTONES = 'value IS NULL AND timestamp_ms < ? AND id >= ? AND id < ?'
 
@@ -96,7 +97,7 @@ export class TopicCleaner {
     for (const row of this.#oldest.iterate(rowId(partition, earliest), rowId(partition, next), limit)) {
       const isTooMuch = retentionBytes >= 0 && held - bytes > retentionBytes
       const isTooOld = retentionMs >= 0 && Number(row['timestamp_ms']) < nowMs - retentionMs
-      if (!isTooMuch && !isTooOld) break
+      if ((!isTooMuch && !isTooOld) || bytes >= SLICE_BYTES) break
       lastId = Number(row['id'])
       bytes += Number(row['bytes'])
     }

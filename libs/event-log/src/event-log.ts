@@ -113,6 +113,7 @@ export interface Consumer {
   /**
    * Hands batches over, one at a time per partition, until `close`. Nothing is committed on its own. Resolves after
    * close; rejects with what the handler threw (the batch is then redelivered to whoever owns the partition next).
+   * A handler that ends with PARTITION_LOST, or an AbortError, after its partition was taken away ends only that batch.
    */
   run(handler: (batch: Batch, control: BatchControl) => Promise<void>): Promise<void>
   /** Backpressure: no new batches until `resume`. Membership is kept. */

@@ -173,6 +173,28 @@ export function groupFacts(fact: Fact): void {
     await quick.consumer.close()
   })
 
+  fact('a handler that lets PARTITION_LOST pass ends its batch, not the consumer', async (world) => {
+    const topic = await world.topic({ partitions: 2 })
+    const group = world.name('group')
+    await world.append(topic, numbered(40))
+    let lost = 0
+    const slow = world.member(world.log, group, topic, async (batch, control) => {
+      while (lost === 0 && !control.signal.aborted) await sleep(5)
+      if (control.signal.aborted) lost++
+      await control.commit(nextOffset(batch))
+    })
+    await world.until('both in hand', () => new Set(slow.records.map(({ partition }) => partition)).size === 2)
+    const quick = world.member(await world.another(), group, topic, commitAll)
+    await world.until('lost one, keeps one', () => lost > 0 && slow.consumer.assigned.length === 1)
+    await quick.consumer.close()
+    await world.until('has both again', () => slow.consumer.assigned.length === 2)
+    const before = slow.records.length
+    await world.append(topic, numbered(40))
+    await world.until('goes on', () => slow.records.length >= before + 40)
+    await slow.consumer.close()
+    await slow.running
+  })
+
   fact('a commit kept for later is refused once the partition has another owner', async (world) => {
     const topic = await world.topic({ partitions: 1 })
     const group = world.name('group')
