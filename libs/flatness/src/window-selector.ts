@@ -11,7 +11,7 @@ export interface SelectorOptions {
    * Default 512.
    */
   readonly recentWindows?: number
-  /** Fewer recent windows than this: everything is kept. Default 32. */
+  /** Fewer recent windows than this: everything is kept. Default 16. */
   readonly warmUpWindows?: number
 }
 
@@ -40,7 +40,7 @@ export class WindowSelector {
 
   constructor(policy: SelectionPolicy, options: SelectorOptions = {}) {
     this.#recentWindows = options.recentWindows ?? 512
-    this.#warmUpWindows = Math.min(options.warmUpWindows ?? 32, this.#recentWindows)
+    this.#warmUpWindows = Math.min(options.warmUpWindows ?? 16, this.#recentWindows)
     this.#policy = policy
     this.#quantile = new SlidingQuantile(this.#recentWindows)
   }

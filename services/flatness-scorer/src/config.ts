@@ -48,14 +48,14 @@ export const scorerConfig = defineConfig(
     warmUpWindows: integer({
       env: 'PLATEAU_WARM_UP_WINDOWS',
       min: 1,
-      default: 32,
+      default: 16,
       help: 'Windows of one partition that are kept before there is a threshold.',
     }),
     batchWindows: integer({
       env: 'PLATEAU_BATCH_WINDOWS',
       min: 1,
       max: 4096,
-      default: 128,
+      default: 64,
       help: 'Windows taken from the log at once, and at most held in memory per partition.',
     }),
   },

@@ -1,4 +1,4 @@
-import { deadLetterTopic, PlateauError, topics } from '@plateau/contracts'
+import { deadLetterTopic, PlateauError, topics, type TopicSpec } from '@plateau/contracts'
 import {
   deadLetterRecord,
   type Batch,
@@ -32,14 +32,20 @@ export interface ScorerOptions {
   readonly batchWindows: number
 }
 
+/** As the shell's health board wants to see it. */
+export interface Progress {
+  beat(): void
+  done(): void
+}
+
 export interface ScorerParts {
   readonly log: EventLog
   readonly logger: Logger
   readonly metrics: ScorerMetrics
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** Told when a batch is taken and when it is done: a batch that never ends is a stall. */
-  readonly batchBegins?: (partition: number) => () => void
+  /** Told when a batch is taken, while it waits for the log, and when it is done: silence in between is a stall. */
+  readonly batchBegins?: (partition: number) => Progress
 }
 
 /**
@@ -53,7 +59,7 @@ export interface ScorerParts {
  *   3. The offset is committed last: what was not committed is delivered again, so nothing is lost.
  * Two cases can still put a record there twice: a send that failed after it had reached some partitions, and a member
  * that lost its partition while it was sending. Both repeat the same ce_id; the first record of a ce_id is the decision,
- * and every consumer drops the second. Arms come from a hash, so no repetition can move a sample out of evaluation.
+ * and every consumer drops the second. A dead letter, too, can come twice: its x-dlq-original-offset tells. Arms come from a hash, so no repetition can move a sample out of evaluation.
  */
 export class Scorer {
   readonly #options: ScorerOptions
@@ -95,16 +101,17 @@ export class Scorer {
   }
 
   async #score(batch: Batch, control: BatchControl): Promise<void> {
-    const done = this.#parts.batchBegins?.(batch.partition)
+    const progress = this.#parts.batchBegins?.(batch.partition)
     const startedMs = this.#parts.clock()
     try {
       const partition = await this.#continue(batch)
       const { windows, poison } = this.#sort(batch)
       partition.use(this.#policies.current)
       const outcomes = windows.map((window) => partition.process(window, this.#parts.clock()))
-      await this.#send(scorerDeadLetters.name, poison, control)
-      await this.#send(topics.scoredTokens.name, present(outcomes, 'scored'), control)
-      await this.#send(topics.trainingWindows.name, present(outcomes, 'training'), control)
+      const send = (topic: TopicSpec, records: readonly NewRecord[]) => this.#send(topic, records, control, progress)
+      await send(scorerDeadLetters, poison)
+      await send(topics.scoredTokens, present(outcomes, 'scored'))
+      await send(topics.trainingWindows, present(outcomes, 'training'))
       partition.nextOffset = batch.records.at(-1)!.offset + 1
       await control.commit(partition.nextOffset)
       this.#count(batch, partition, outcomes, startedMs)
@@ -114,7 +121,7 @@ export class Scorer {
       if (!isLost(error, control)) throw error
       this.#parts.logger.info('partition lost, batch left to its new owner', { partition: batch.partition })
     } finally {
-      done?.()
+      progress?.done()
     }
   }
 
@@ -157,13 +164,18 @@ export class Scorer {
     return { windows, poison }
   }
 
-  async #send(topic: string, records: readonly NewRecord[], control: BatchControl): Promise<void> {
+  async #send(
+    topic: TopicSpec,
+    records: readonly NewRecord[],
+    control: BatchControl,
+    progress: Progress | undefined,
+  ): Promise<void> {
     // Not after the partition was taken away: its new owner decides these windows.
     control.signal.throwIfAborted()
     if (records.length === 0) return
     const { logger } = this.#parts
     const signal = AbortSignal.any([control.signal, this.#stopping.signal])
-    await sendPatiently(this.#producer, topic, records, { logger, signal })
+    await sendPatiently(this.#producer, topic.name, records, { logger, signal, onWait: () => progress?.beat() })
   }
 
   #count(batch: Batch, partition: PartitionScorer, outcomes: readonly WindowOutcome[], startedMs: number): void {

@@ -14,7 +14,7 @@ export async function sendPatiently(
   producer: Producer,
   topic: string,
   records: readonly NewRecord[],
-  options: { readonly logger: Logger; readonly signal: AbortSignal },
+  options: { readonly logger: Logger; readonly signal: AbortSignal; readonly onWait?: (() => void) | undefined },
 ): Promise<void> {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
     try {
@@ -23,6 +23,7 @@ export async function sendPatiently(
     } catch (error) {
       if (!(error instanceof PlateauError && error.retryable) || options.signal.aborted) throw error
       options.logger.warn('could not publish, trying again', { topic, records: records.length, waitMs, error })
+      options.onWait?.()
       await sleep(waitMs, undefined, { signal: options.signal }).catch(() => {
         throw error
       })

@@ -3,7 +3,7 @@ import type { ServiceSpec } from '@plateau/service-kit'
 import { scorerConfig } from './config.js'
 import { declareScorerMetrics } from './metrics.js'
 
-/** A batch takes milliseconds; one that takes this long is stuck, unless the log is down. */
+/** A batch takes milliseconds; one that is silent for this long is stuck. */
 const BATCH_STALL_MS = 120_000
 
 export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
@@ -28,10 +28,7 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
         logger,
         metrics: declareScorerMetrics(metrics),
         clock,
-        batchBegins: (partition) => {
-          const progress = health.progress(`batch of partition ${partition}`, BATCH_STALL_MS)
-          return () => progress.done()
-        },
+        batchBegins: (partition) => health.progress(`batch of partition ${partition}`, BATCH_STALL_MS),
       },
     )
     const running = scorer.run().catch(fail)
