@@ -44,6 +44,7 @@ export class EmbeddedConsumer implements Consumer {
   #heartbeatTimer: NodeJS.Timeout | undefined
   #peerTimer: NodeJS.Timeout | undefined
   #unsubscribe: (() => void)[] = []
+  #joined: Promise<void> | undefined
   #settling: Promise<void> | undefined
 
   constructor(options: ConsumerOptions, parts: ConsumerParts) {
@@ -63,8 +64,9 @@ export class EmbeddedConsumer implements Consumer {
     this.#state = 'running'
     this.#handler = handler
     try {
-      await this.#join()
-      this.#listen(stores)
+      this.#joined = this.#join()
+      await this.#joined
+      if (this.#state === 'running') this.#listen(stores)
     } catch (thrown) {
       this.#fail(thrown)
     }
@@ -98,15 +100,21 @@ export class EmbeddedConsumer implements Consumer {
   }
 
   #listen(stores: readonly TopicStore[]): void {
-    const { wake, control, groups } = this.#parts
+    const { wake, groups } = this.#parts
     for (const { topic, database } of stores) {
       const stirAll = () => {
         for (const lane of this.#lanes.values()) if (lane.owned.topic === topic.name) lane.stir()
       }
       this.#unsubscribe.push(wake.subscribe(topic.name, () => database.changedElsewhere(), stirAll))
     }
-    const groupsChanged = () => control.changedElsewhere()
-    this.#unsubscribe.push(wake.subscribe(GROUPS_WAKE, groupsChanged, () => this.#heartbeat()))
+    // Every commit and heartbeat changes that database: only an announcement is worth a look, the timer does the rest.
+    this.#unsubscribe.push(
+      wake.subscribe(
+        GROUPS_WAKE,
+        () => false,
+        () => this.#heartbeat(),
+      ),
+    )
     const heartbeatMs = Math.min(SLOWEST_HEARTBEAT_MS, this.#sessionTimeoutMs / 5)
     this.#heartbeatTimer = setInterval(() => this.#heartbeat(), heartbeatMs)
     this.#peerTimer = setInterval(() => {
@@ -219,6 +227,7 @@ export class EmbeddedConsumer implements Consumer {
     await Promise.allSettled(lanes.map((lane) => lane.done))
     clearInterval(this.#heartbeatTimer)
     clearInterval(this.#peerTimer)
+    await this.#joined?.catch(() => {})
     await this.#settling
     if (this.#me.memberId === '') return
     const view = await this.#parts.control.whenFree(() => this.#parts.groups.leave(this.#me))

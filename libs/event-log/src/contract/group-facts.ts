@@ -258,6 +258,20 @@ export function groupFacts(fact: Fact): void {
     expect(await world.log.committed(group, topic)).toEqual([{ partition: 0, offset: 2 }])
   })
 
+  fact('closed right after run, a member leaves at once, and without run it is closed just the same', async (world) => {
+    const topic = await world.topic({ partitions: 2 })
+    const options = { group: world.name('group'), topics: [topic], sessionTimeoutMs: 300_000 }
+    const hasty = world.log.consumer(options)
+    const running = hasty.run(async () => {})
+    await Promise.all([hasty.close(), world.log.consumer(options).close()])
+    await running
+    const member = world.log.consumer(options)
+    const memberRunning = member.run(async () => {})
+    await world.until('has both', () => member.assigned.length === 2)
+    await member.close()
+    await memberRunning
+  })
+
   fact('closing the log closes what was opened through it, may be repeated, and then it refuses', async (world) => {
     const topic = await world.topic({ partitions: 1 })
     const group = world.name('group')
