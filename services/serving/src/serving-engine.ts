@@ -5,7 +5,7 @@ import { withSpan, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
 import type { DraftHolder, DraftLease } from './draft-holder.js'
-import { badRequest, cancelled, deadlineExceeded } from './request-errors.js'
+import { badRequest, cancelled, deadlineExceeded, unavailable } from './request-errors.js'
 import type { ServingMetrics } from './serving-metrics.js'
 import { speculativeResponse, type Round } from './speculative-response.js'
 import type { TargetLink } from './target-link.js'
@@ -208,11 +208,13 @@ export class ServingEngine {
     if (at.deadline.aborted) return deadlineExceeded(this.#options.timeoutMs)
     if (!(error instanceof PlateauError)) return error
     if (error.code === 'DEADLINE_EXCEEDED') return deadlineExceeded(this.#options.timeoutMs)
-    if (error.code === 'UNAVAILABLE') {
-      this.#options.target.suspect(error)
+    // A cancellation that nobody here asked for is a target that is shutting down.
+    const lost = error.code === 'CANCELLED' ? unavailable('the target broke off the response', error) : error
+    if (lost.code === 'UNAVAILABLE') {
+      this.#options.target.suspect(lost)
       if (at.started) this.#options.metrics.lostStreams.add({})
     }
-    return error
+    return lost
   }
 }
 

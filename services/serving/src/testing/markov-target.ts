@@ -46,13 +46,17 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
     describe: unary<target.DescribeRequest, target.DescribeResponse>(async () => describe(options), fail),
     generate: (call) => call.end(),
     score: (_, callback) => callback(null, { window: undefined }),
-    speculate: bidiStream<target.SpeculateRequest, target.SpeculateResponse>(async function* (requests, { signal }) {
+    speculate: bidiStream<target.SpeculateRequest, target.SpeculateResponse>(async function* (requests) {
       active += 1
+      let finished = false
       try {
-        for await (const verdict of respond(requests, opened, options)) yield { verdict }
+        for await (const verdict of respond(requests, opened, options)) {
+          finished = verdict.finishReason !== target.FinishReason.FINISH_REASON_UNSPECIFIED
+          yield { verdict }
+        }
       } finally {
         active -= 1
-        if (signal.aborted) cancelled += 1
+        if (!finished) cancelled += 1
       }
     }, fail),
   }

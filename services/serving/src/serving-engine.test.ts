@@ -1,0 +1,286 @@
+import { loadTokenizer } from '@plateau/model-files'
+import { goodnessOfFit, seededRandom, transformLogits } from '@plateau/speculation'
+import { MetricRegistry, silentLogger } from '@plateau/telemetry'
+import { afterEach, describe, expect, it } from 'vitest'
+import { AcceptanceLedger } from './acceptance-ledger.js'
+import { Admission } from './admission.js'
+import { BoundedLabels } from './bounded-labels.js'
+import { DraftHolder } from './draft-holder.js'
+import { ServingEngine, type GenerationRequest, type ServingEngineOptions } from './serving-engine.js'
+import { declareServingMetrics } from './serving-metrics.js'
+import { TargetLink } from './target-link.js'
+import { MarkovDraft } from './testing/markov-draft.js'
+import { greedyResponse, markovLogits, startMarkovTarget, type MarkovTargetOptions } from './testing/markov-target.js'
+
+const tokenizer = await loadTokenizer(new URL('../../../models/tiny-target', import.meta.url).pathname)
+const V = 200
+const identity = { fingerprint: 'f', tokenizerHash: 't' }
+const never = new AbortController().signal
+
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+async function setUp(targetOptions: Partial<MarkovTargetOptions> = {}, options: Partial<ServingEngineOptions> = {}) {
+  const target = await startMarkovTarget({ vocabSize: V, ...identity, ...targetOptions })
+  closers.push(() => target.stop())
+  const mismatches: Error[] = []
+  const onMismatch = (error: Error): void => void mismatches.push(error)
+  const link = new TargetLink({ address: target.address, expected: identity, logger: silentLogger, onMismatch })
+  link.start()
+  closers.push(() => link.close())
+  const metrics = declareServingMetrics(new MetricRegistry())
+  const [tenants, domains] = [new BoundedLabels(8), new BoundedLabels(8)]
+  const ledger = new AcceptanceLedger({ metrics, tenants, domains, maxVersions: 8 })
+  const holder = new DraftHolder({ maxProposal: 4 })
+  let id = 0
+  const engine = new ServingEngine({
+    target: link,
+    tokenizer,
+    holder,
+    admission: new Admission({ maxConcurrent: 4, maxWaiting: 4 }),
+    ledger,
+    metrics,
+    logger: silentLogger,
+    timeoutMs: 10_000,
+    maxProposal: 8,
+    promptFeatures: 3,
+    speculation: true,
+    mayCapture: (tenant) => tenant !== 'private',
+    nowMs: () => performance.now(),
+    random: seededRandom(7),
+    newId: () => `sample-${id++}`,
+    ...options,
+  })
+  await until(() => link.whyNotReady() === undefined || mismatches.length > 0)
+  return { target, link, metrics, ledger, holder, engine, mismatches }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+const request = (
+  prompt: readonly number[],
+  maxTokens: number,
+  more: Partial<GenerationRequest> = {},
+): GenerationRequest => ({
+  promptTokenIds: prompt,
+  sampling: { temperature: 0, topK: 0, topP: 1, seed: 1, maxTokens, stopTokenIds: [], ignoreEos: false },
+  stop: [],
+  tenant: '',
+  domain: '',
+  speculate: true,
+  capture: true,
+  fields: { prompt: 'prompt', maxTokens: 'max_tokens' },
+  ...more,
+})
+
+async function run(engine: ServingEngine, asked: GenerationRequest, signal: AbortSignal = never) {
+  const generation = engine.generate(asked, signal)
+  const tokens: number[] = []
+  let finish: string | undefined
+  for await (const piece of generation.pieces) {
+    tokens.push(...piece.tokenIds)
+    finish = piece.finish
+  }
+  return { tokens, finish, stats: generation.stats() }
+}
+
+describe('a response', () => {
+  it('at temperature 0 is the target token by token, with a draft and without', async () => {
+    const { engine, holder, ledger } = await setUp()
+    const plain = await run(engine, request([3, 4], 60))
+    expect(plain).toMatchObject({ finish: 'length', stats: { draftVersion: '0', numDrafts: 0, numEmittedTokens: 60 } })
+    expect(plain.tokens).toEqual(greedyResponse([3, 4], 60, V))
+
+    holder.swap(new MarkovDraft('1', V), 1)
+    const drafted = await run(engine, request([3, 4], 60))
+    expect(drafted.tokens).toEqual(plain.tokens)
+    expect(drafted.stats.draftVersion).toBe('1')
+    expect(drafted.stats.numAcceptedTokens).toBeGreaterThan(20)
+    expect(drafted.stats.numAcceptedTokens).toBeLessThan(drafted.stats.numDraftTokens)
+    expect(ledger.totals().get('1')?.alphaPositions).toBeGreaterThan(20)
+  })
+
+  it('is plain where the request asks for it', async () => {
+    const { engine, holder } = await setUp()
+    const draft = new MarkovDraft('1', V)
+    holder.swap(draft, 1)
+    const { stats } = await run(engine, request([3], 20, { speculate: false }))
+    expect(stats).toMatchObject({ draftVersion: '0', numDrafts: 0 })
+    expect(draft.proposals).toBe(0)
+  })
+
+  it('has the distribution of the target at temperature 1, whatever the draft proposes', async () => {
+    const { engine, holder } = await setUp()
+    const draft = new MarkovDraft('1', V, 2)
+    holder.swap(draft, 1)
+    const start = 5
+    const successors: number[] = []
+    for (let seed = 0; seed < 400; seed++) {
+      const sampling = { temperature: 1, topK: 0, topP: 1, seed, maxTokens: 3, stopTokenIds: [], ignoreEos: false }
+      const { tokens } = await run(engine, request([9, start], 3, { sampling }))
+      successors.push(tokens[1]!)
+    }
+    const probs = transformLogits(markovLogits(start, V), { temperature: 1, topK: 0, topP: 1 })
+    // The second token is the first that a draft can touch: its distribution is that of two steps of the target.
+    const second = new Float64Array(V)
+    for (const [first, p] of probs.entries()) {
+      if (p < 1e-9) continue
+      transformLogits(markovLogits(first, V), { temperature: 1, topK: 0, topP: 1 }).forEach(
+        (q, id) => (second[id]! += p * q),
+      )
+    }
+    const observed = new Float64Array(V)
+    for (const token of successors) observed[token]! += 1
+    const { statistic, critical } = goodnessOfFit(observed, second)
+    expect(statistic).toBeLessThan(critical)
+    expect(draft.proposals).toBeGreaterThan(300)
+  })
+
+  it('goes on without a draft that fails while proposing', async () => {
+    const { engine, holder, metrics } = await setUp()
+    const broken = new MarkovDraft('1', V)
+    const open = broken.open.bind(broken)
+    broken.open = (start) => ({ ...open(start), propose: () => Promise.reject(new Error('out of memory')) })
+    holder.swap(broken, 1)
+    const { tokens } = await run(engine, request([3, 4], 20))
+    expect(tokens).toEqual(greedyResponse([3, 4], 20, V))
+    expect(metrics.draftErrors.value({})).toBeGreaterThan(0)
+    expect(broken.open_).toBe(0)
+  })
+
+  it('ends with a stop string, and the target is told at once', async () => {
+    const { engine, target } = await setUp()
+    const expected = greedyResponse([3, 4], 40, V)
+    const text = tokenizer.decode(expected)
+    const { finish, tokens } = await run(engine, request([3, 4], 40, { stop: [text.slice(10, 13)] }))
+    expect(finish).toBe('stop')
+    expect(tokens).toEqual(expected.slice(0, tokens.length))
+    expect(tokens.length).toBeLessThan(30)
+    await until(() => target.active() === 0)
+    expect(target.cancelled()).toBe(1)
+  })
+
+  it('carries tenant, domain and consent to the target', async () => {
+    const { engine, target } = await setUp()
+    await run(engine, request([1], 1, { tenant: 'a', domain: 'code' }))
+    await run(engine, request([1], 1, { tenant: 'a', capture: false }))
+    await run(engine, request([1], 1, { tenant: 'private' }))
+    expect(target.opened.map(({ capture }) => capture)).toEqual([
+      { consent: true, sampleId: 'sample-0', tenant: 'a', domain: 'code' },
+      { consent: false, sampleId: 'sample-1', tenant: 'a', domain: '' },
+      { consent: false, sampleId: 'sample-2', tenant: 'private', domain: '' },
+    ])
+  })
+})
+
+describe('a swap', () => {
+  it('in mid-response leaves the response on its version and changes no token; the next request has the new one', async () => {
+    const reached = Promise.withResolvers<void>()
+    const swapped = Promise.withResolvers<void>()
+    let paused = false
+    const beforeVerdict = async (round: number): Promise<void> => {
+      if (round !== 4 || paused) return
+      paused = true
+      reached.resolve()
+      await swapped.promise
+    }
+    const { engine, holder } = await setUp({ beforeVerdict })
+    const [old, fresh] = [new MarkovDraft('1', V), new MarkovDraft('2', V)]
+    holder.swap(old, 1)
+    const running = run(engine, request([3, 4], 60))
+    await reached.promise
+    holder.swap(fresh, 2)
+    expect(old.released).toBe(false)
+    const next = await run(engine, request([3, 4], 60))
+    swapped.resolve()
+    const first = await running
+    expect([first.stats.draftVersion, next.stats.draftVersion]).toEqual(['1', '2'])
+    expect(first.stats.numAcceptedTokens).toBeGreaterThan(20)
+    expect(first.tokens).toEqual(greedyResponse([3, 4], 60, V))
+    expect(next.tokens).toEqual(first.tokens)
+    expect([old.released, fresh.released]).toEqual([true, false])
+  })
+})
+
+describe('limits', () => {
+  it('names the field when prompt and length do not fit the context', async () => {
+    const { engine, metrics } = await setUp({ maxContext: 16 })
+    const fails = (asked: GenerationRequest) => expect(run(engine, asked)).rejects
+    await fails(request([], 1)).toMatchObject({ code: 'INVALID_ARGUMENT', facts: { field: 'prompt' } })
+    await fails(request(Array(16).fill(1), 1)).toMatchObject({
+      facts: { field: 'prompt', reason: 'context_length_exceeded' },
+    })
+    await fails(request(Array(10).fill(1), 7)).toMatchObject({ facts: { field: 'max_tokens' } })
+    const longest = { ...request(Array(10).fill(1), 1).sampling, maxTokens: undefined }
+    expect((await run(engine, request(Array(10).fill(1), 1, { sampling: longest }))).tokens).toHaveLength(6)
+    expect(metrics.requests.value({ outcome: 'rejected', tenant: '' })).toBe(3)
+  })
+
+  it('a response that takes too long ends with a deadline error', async () => {
+    const { engine, target } = await setUp(
+      { beforeVerdict: () => new Promise((resolve) => setTimeout(resolve, 40)) },
+      { timeoutMs: 150 },
+    )
+    await expect(run(engine, request([3], 60))).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+    await until(() => target.active() === 0)
+  })
+
+  it('a client that goes away ends the response at the target and gives everything back', async () => {
+    const { engine, target, holder, metrics } = await setUp()
+    const draft = new MarkovDraft('1', V)
+    holder.swap(draft, 1)
+    const client = new AbortController()
+    const generation = engine.generate(request([3], 200), client.signal)
+    await generation.pieces.next()
+    client.abort()
+    await expect(generation.pieces.next()).rejects.toMatchObject({ code: 'CANCELLED' })
+    await until(() => target.active() === 0)
+    expect(target.cancelled()).toBe(1)
+    expect(draft.open_).toBe(0)
+    expect(metrics.requests.value({ outcome: 'cancelled', tenant: '' })).toBe(1)
+    await holder.close()
+    expect(draft.released).toBe(true)
+  })
+
+  it('leaving the loop does the same', async () => {
+    const { engine, target, holder } = await setUp()
+    const draft = new MarkovDraft('1', V)
+    holder.swap(draft, 1)
+    for await (const _ of engine.generate(request([3], 200), never).pieces) break
+    await until(() => target.active() === 0)
+    expect(draft.open_).toBe(0)
+  })
+})
+
+describe('the target', () => {
+  it('that is lost in mid-response fails the response and is found again after its restart', async () => {
+    let started: () => void = () => {}
+    const inTheMiddle = new Promise<void>((resolve) => (started = resolve))
+    const { engine, target, link, metrics } = await setUp({
+      beforeVerdict: (round) => (round < 3 ? Promise.resolve() : (started(), new Promise(() => {}))),
+    })
+    const running = run(engine, request([3], 50))
+    running.catch(() => {})
+    await inTheMiddle
+    await target.stop()
+    await expect(running).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true })
+    expect(metrics.lostStreams.value({})).toBe(1)
+    expect(link.whyNotReady()).toBeDefined()
+    await expect(run(engine, request([3], 5))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+
+    const again = await startMarkovTarget({ vocabSize: V, ...identity, address: target.address })
+    closers.push(() => again.stop())
+    await until(() => link.whyNotReady() === undefined)
+    expect((await run(engine, request([3], 5))).tokens).toEqual(greedyResponse([3], 5, V))
+  })
+
+  it('that is another model is refused with both fingerprints', async () => {
+    const { mismatches, engine } = await setUp({ fingerprint: 'another' })
+    expect(mismatches[0]?.message).toMatch(/fingerprint is another, expected was f$/)
+    await expect(run(engine, request([3], 5))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  })
+})

@@ -1,0 +1,173 @@
+import { featureHeadConfigJson, initialFeatureHead, type FeatureHead } from '@plateau/causal-lm'
+import {
+  generateSigningKey,
+  fileStore,
+  writeCheckpoint,
+  writeSigningKey,
+  type CheckpointManifest,
+} from '@plateau/checkpoints'
+import { mergeConfigs } from '@plateau/config'
+import { DraftCheckpoint, encodeHeaders, topics } from '@plateau/contracts'
+import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
+import { describeModelDirectory, encodeSafetensors, floatTensor } from '@plateau/model-files'
+import { commonConfig, startService, type StartedService } from '@plateau/service-kit'
+import { seededRandom } from '@plateau/speculation'
+import { silentLogger, type LogFields, type Logger } from '@plateau/telemetry'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { servingConfig } from '../config.js'
+import { readDraftTensors } from '../load-draft.js'
+import { startServing } from '../serving-service.js'
+import { startMarkovTarget, type MarkovTargetOptions } from './markov-target.js'
+
+export const modelDirectory = new URL('../../../../models/tiny-target', import.meta.url).pathname
+const model = await describeModelDirectory(modelDirectory)
+const tensors = await readDraftTensors(modelDirectory)
+
+export interface ServingFixture {
+  readonly url: string
+  readonly grpcAddress: string
+  readonly service: StartedService
+  /** Writes a signed checkpoint of a head that has learned nothing, and announces it. */
+  publish(version: number, damage?: Damage): Promise<void>
+  /** Values of a topic so far. */
+  records<T>(topic: { readonly name: string; readonly codec: { decode(bytes: Uint8Array): T } }): Promise<T[]>
+  readonly logs: readonly { readonly message: string; readonly fields: LogFields }[]
+  close(): Promise<void>
+}
+
+export interface Damage {
+  readonly manifest?: Partial<CheckpointManifest>
+  /** Announced, but not in the store. */
+  readonly missing?: boolean
+  readonly foreignKey?: boolean
+  readonly head?: (head: FeatureHead) => FeatureHead
+}
+
+/** The whole service in this process: real log, real store, real gRPC to a Markov target that claims to be the model. */
+export async function startServingFixture(
+  environment: Record<string, string> = {},
+  options: { readonly target?: Partial<MarkovTargetOptions> | 'none'; readonly root?: string } = {},
+): Promise<ServingFixture> {
+  const root = options.root ?? (await mkdtemp(join(tmpdir(), 'serving-')))
+  const key = generateSigningKey()
+  await writeSigningKey(join(root, `key-${key.id}`), key)
+  const target =
+    options.target === 'none'
+      ? undefined
+      : await startMarkovTarget({
+          vocabSize: model.config.vocabSize,
+          fingerprint: model.fingerprint,
+          tokenizerHash: model.tokenizerHash,
+          ...options.target,
+        })
+  const logs: { message: string; fields: LogFields }[] = []
+  const schema = mergeConfigs(commonConfig(0), servingConfig)
+  const config = schema.parse({
+    PLATEAU_EVENT_LOG: `embedded:${join(root, 'log')}`,
+    PLATEAU_MODEL: modelDirectory,
+    PLATEAU_TARGET_ADDRESS: target?.address ?? '127.0.0.1:1',
+    PLATEAU_CHECKPOINTS: join(root, 'checkpoints'),
+    PLATEAU_VERIFY_KEY_FILE: join(root, `key-${key.id}.pub`),
+    PLATEAU_HTTP_PORT: '0',
+    PLATEAU_GRPC_ADDRESS: '127.0.0.1:0',
+    PLATEAU_REPORT_SECONDS: '0.05',
+    PLATEAU_DRAIN_SECONDS: '5',
+    ...environment,
+  })
+  const logger = recordingLogger(logs)
+  const spec = { name: 'serving', config: servingConfig, opsPort: 0, start: startServing }
+  const service = await startService(spec, config as never, { logger })
+  const { url, grpc } = logs.find(({ message }) => message === 'serving')!.fields as { url: string; grpc: string }
+
+  const eventLog = openEmbeddedEventLog(join(root, 'log'))
+  const producer = eventLog.producer()
+  const store = fileStore(join(root, 'checkpoints'))
+  const fixture: ServingFixture = {
+    url,
+    grpcAddress: grpc,
+    service,
+    logs,
+    publish: async (version, damage = {}) => {
+      const head = (damage.head ?? ((same) => same))(untrainedHead(version))
+      const about = { ...manifestOf(version), ...damage.manifest }
+      const signer = damage.foreignKey === true ? generateSigningKey() : key
+      const written = await writeCheckpoint(store, about, headFiles(head), signer)
+      if (damage.missing === true) await store.remove(about.lineage, version)
+      const announced = DraftCheckpoint.encode({
+        ...{ ...written, schemaVersion: 1, parentVersion: version - 1, kind: about.kind, trainedPositions: 0 },
+        ...{ targetFingerprint: model.fingerprint, tokenizerHash: model.tokenizerHash, publishedAtMs: 1 },
+        evaluation: undefined,
+      }).finish()
+      const headers = encodeHeaders({
+        id: `checkpoint-${version}`,
+        source: '/plateau/trainer',
+        type: topics.draftCheckpoints.messageType,
+        timeMs: 1,
+      })
+      await producer.send(topics.draftCheckpoints.name, [{ key: 'default', value: announced, headers }])
+    },
+    records: async ({ name, codec }) => {
+      const reader = eventLog.reader({ topic: name, from: 'earliest' })
+      const found: ReturnType<typeof codec.decode>[] = []
+      void reader.caughtUp.then(() => reader.close())
+      for await (const { records } of reader) found.push(...records.map(({ value }) => codec.decode(value!)))
+      return found
+    },
+    close: async () => {
+      await service.stop()
+      await eventLog.close()
+      await target?.stop()
+      if (options.root === undefined) await rm(root, { recursive: true })
+    },
+  }
+  return fixture
+}
+
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+function untrainedHead(seed: number): FeatureHead {
+  const { hiddenSize, vocabSize, rmsNormEps } = model.config
+  const config = { hiddenSize, vocabSize, rmsNormEps, bilinearFeatures: 0, layer: undefined }
+  return initialFeatureHead(config, tensors, seededRandom(seed))
+}
+
+function headFiles({ config, parameters }: FeatureHead) {
+  const named = [...parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data, 'F32')] as const)
+  return [
+    { path: 'config.json', bytes: Buffer.from(JSON.stringify(featureHeadConfigJson(config))) },
+    { path: 'model.safetensors', bytes: encodeSafetensors(new Map(named)) },
+  ]
+}
+
+function manifestOf(version: number): Omit<CheckpointManifest, 'schema' | 'files'> {
+  return {
+    lineage: 'default',
+    version,
+    parent: version - 1,
+    kind: 'feature-fed-head',
+    targetFingerprint: model.fingerprint,
+    tokenizerHash: model.tokenizerHash,
+    trainedThrough: [],
+    policy: 'none',
+    evaluation: { positions: 0, alpha: null, parentAlpha: null, greedyMatch: null },
+    trainedPositions: 0,
+    codeVersion: 'test',
+    createdAt: '2026-01-01T00:00:00Z',
+  }
+}
+
+function recordingLogger(logs: { message: string; fields: LogFields }[]): Logger {
+  const record = (message: string, fields: LogFields = {}): void => void logs.push({ message, fields })
+  return {
+    ...silentLogger,
+    info: record,
+    warn: record,
+    error: record,
+    fatal: record,
+    child: () => recordingLogger(logs),
+  }
+}
