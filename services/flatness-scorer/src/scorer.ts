@@ -59,7 +59,8 @@ export interface ScorerParts {
  *   3. The offset is committed last: what was not committed is delivered again, so nothing is lost.
  * Two cases can still put a record there twice: a send that failed after it had reached some partitions, and a member
  * that lost its partition while it was sending. Both repeat the same ce_id; the first record of a ce_id is the decision,
- * and every consumer drops the second. A dead letter, too, can come twice: its x-dlq-original-offset tells. Arms come from a hash, so no repetition can move a sample out of evaluation.
+ * and every consumer drops the second. A dead letter, too, can come twice: its x-dlq-original-offset tells. Arms come
+ * from a hash, so no repetition can move a sample out of evaluation.
  */
 export class Scorer {
   readonly #options: ScorerOptions
