@@ -27,9 +27,9 @@ export async function benchScore(args: readonly string[] = []): Promise<object> 
       'target-rate': { type: 'string' },
     },
   })
-  const scored = await measureScorer(Number(values.windows), values.model)
   const rate = values['target-rate']
   const targetTokensPerSecond = rate === undefined ? await measureTarget(values.model) : Number(rate)
+  const scored = await measureScorer(Number(values.windows), values.model)
   const result = { ...scored, targetTokensPerSecond, overTarget: scored.tokensPerSecond / targetTokensPerSecond }
   show(result)
   return result
