@@ -1,11 +1,12 @@
 /** gRPC handlers as async functions and generators: errors become statuses, cancellation becomes an AbortSignal. */
 import { once } from 'node:events'
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  Metadata,
-  StatusObject,
+import {
+  status,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  type StatusObject,
 } from '@grpc/grpc-js'
 import { PlateauError } from '@plateau/contracts'
 import { toStatus } from './rpc-error.js'
@@ -17,7 +18,7 @@ export interface CallContext {
   readonly traceparent: string | undefined
 }
 
-/** Hears about every error that is not a PlateauError: a defect of ours, which the client is told nothing about. */
+/** Hears about every error that travels as INTERNAL: it is ours to look at, and the client cannot do anything about it. */
 export type ReportError = (error: unknown, path: string) => void
 
 export function unary<Request, Response>(
@@ -100,7 +101,7 @@ function observe(call: ObservedCall): CallContext {
 }
 
 function failure(error: unknown, call: ObservedCall, report: ReportError): StatusObject & Error {
-  if (!(error instanceof PlateauError)) report(error, call.getPath())
-  const status = toStatus(error)
-  return Object.assign(new Error(status.details), status)
+  const sent = toStatus(error)
+  if (sent.code === status.INTERNAL) report(error, call.getPath())
+  return Object.assign(new Error(sent.details), sent)
 }

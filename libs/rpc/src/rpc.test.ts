@@ -79,7 +79,7 @@ describe('errors', () => {
 
   it('a code that is no gRPC status keeps its name and travels as INTERNAL, or UNAVAILABLE when retryable', async () => {
     let retryable = false
-    const { client } = await serve({
+    const { client, reported } = await serve({
       score: async () => {
         throw new PlateauError('LOG_ODD', 'odd', { retryable })
       },
@@ -87,6 +87,7 @@ describe('errors', () => {
     expect(await call(client).catch((e: unknown) => e)).toMatchObject({ code: 'LOG_ODD', cause: { code: 13 } })
     retryable = true
     expect(await call(client).catch((e: unknown) => e)).toMatchObject({ code: 'LOG_ODD', cause: { code: 14 } })
+    expect(reported).toMatchObject([{ code: 'LOG_ODD', retryable: false }])
   })
 
   it('a defect is reported at the server and tells the client nothing', async () => {

@@ -99,6 +99,17 @@ describe('the speculation controller', () => {
     expect(controller.snapshot().breakEvenAcceptance).toBeCloseTo(0.3, 2)
   })
 
+  it('does not take the end of a response for a rejection', () => {
+    const controller = new SpeculationController({ maxProposal: 2 })
+    run(controller, { ...good, acceptance: 1 }, 300, 12)
+    const [before] = controller.snapshot().acceptance
+    for (let i = 0; i < 20; i++) {
+      controller.observe({ proposed: 2, accepted: 1, judged: 1, draftUs: 120, targetUs: 1280 })
+    }
+    expect(controller.snapshot().acceptance[0]).toBeGreaterThanOrEqual(before!)
+    expect(controller.snapshot().acceptance[1]).toBeGreaterThan(0.9)
+  })
+
   it('is not misled by a single stalled step', () => {
     const controller = new SpeculationController({ maxProposal: 6 })
     run(controller, good, 1000, 11)

@@ -22,6 +22,11 @@ export interface SpeculationOptions {
 export interface SpeculationRound {
   readonly proposed: number
   readonly accepted: number
+  /**
+   * Proposed tokens that the target decided about. Default: the accepted ones and the one after them; fewer where the
+   * response ended on an accepted token.
+   */
+  readonly judged?: number
   /** Time of the whole proposal; ignored when nothing was proposed. */
   readonly draftUs: number
   /** Time of the target's step over proposed + 1 positions. */
@@ -89,7 +94,7 @@ export class SpeculationController {
     return 0
   }
 
-  observe({ proposed, accepted, draftUs, targetUs }: SpeculationRound): void {
+  observe({ proposed, accepted, judged, draftUs, targetUs }: SpeculationRound): void {
     if (!(accepted <= proposed) || proposed > this.#maxProposal) {
       throw new RangeError(`a round cannot have ${accepted} of ${proposed} accepted (at most ${this.#maxProposal})`)
     }
@@ -99,7 +104,7 @@ export class SpeculationController {
       const memory = this.#proposal === 0 ? PROBE_MEMORY : MEMORY
       // Positions that were not judged fade too, back to the belief that they do as well as the position before.
       for (let i = 0; i < this.#maxProposal; i++) {
-        if (i <= accepted && i < proposed) this.#acceptance[i]!.observe(i < accepted ? 1 : 0, memory)
+        if (i < (judged ?? Math.min(accepted + 1, proposed))) this.#acceptance[i]!.observe(i < accepted ? 1 : 0, memory)
         else if (i > 0) this.#acceptance[i]!.fade(MEMORY)
       }
     }

@@ -253,7 +253,7 @@ describe('the output has the distribution of the target (chi-square at level .00
 
   it.each(cases)('two tokens over several rounds: $name, $sampling', async ({ rowOf, sampling, seed }) => {
     const c = { target, draft: related, sampling, support: 10, gamma: 2, rowOf }
-    const { statistic, critical } = goodnessOfFit(await countPairs(c, 12_000, seed), jointOfTwo(c))
+    const { statistic, critical } = goodnessOfFit(await countPairs(c, 6_000, seed), jointOfTwo(c))
     expect(statistic).toBeLessThan(critical)
   })
 
@@ -261,7 +261,7 @@ describe('the output has the distribution of the target (chi-square at level .00
     const draft = target.map((row) => row.map((z) => -4 * z))
     const sampling = { temperature: 1, topK: 0, topP: 1 }
     const c = { target, draft, sampling, support: 3, gamma: 2, rowOf: topK }
-    const { statistic, critical } = goodnessOfFit(await countPairs(c, 12_000, 7), jointOfTwo(c))
+    const { statistic, critical } = goodnessOfFit(await countPairs(c, 6_000, 7), jointOfTwo(c))
     expect(statistic).toBeLessThan(critical)
     const stats = { accepted: 0, proposed: 0 }
     await respond(c, 4000, seededRandom(8), stats)
@@ -286,7 +286,7 @@ describe('the output has the distribution of the target (chi-square at level .00
     const c = { target: small, draft, sampling, support: 4, gamma: 2, rowOf: dense }
     const random = seededRandom(11)
     const counts = new Float64Array(64)
-    for (let i = 0; i < 10_000; i++) {
+    for (let i = 0; i < 6_000; i++) {
       const [x, y, z] = await respond(c, 3, random)
       counts[x! * 16 + y! * 4 + z!]!++
     }

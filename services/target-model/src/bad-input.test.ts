@@ -46,6 +46,8 @@ describe('a request that cannot be served names its field and takes no place', (
     ['sampling.max_tokens', 'at least 1', { sampling: sampled({ maxTokens: 0 }) }],
     ['sampling.stop_token_ids[0]', 'is 99', { sampling: sampled({ stopTokenIds: [99] }) }],
     ['capture.sample_id', 'must be set', { capture: consent('') }],
+    ['capture.sample_id', 'has 201 characters', { capture: consent('x'.repeat(201)) }],
+    ['capture.tenant', 'has 300 characters', { capture: { ...consent('s'), tenant: 'x'.repeat(300) } }],
   ])('%s %s', async (field, sentence, change) => {
     const error = await caught(tiny.calls.generate(request(change), context()).next())
     expect(error).toBeInstanceOf(PlateauError)

@@ -66,9 +66,17 @@ export function checkResponseTokens(
   checkTokenIds('response_token_ids', response, limits)
 }
 
+/** Names travel in every window; this leaves room for the numbers. */
+const MAX_NAME_CHARACTERS = 200
+
 export function checkCapture(capture: target.Capture | undefined): void {
-  if (capture?.consent && capture.sampleId === '') {
-    throw invalid('capture.sample_id', 'must be set where capture is consented to')
+  if (!capture?.consent) return
+  if (capture.sampleId === '') throw invalid('capture.sample_id', 'must be set where capture is consented to')
+  const names = { sample_id: capture.sampleId, tenant: capture.tenant, domain: capture.domain }
+  for (const [name, { length }] of Object.entries(names)) {
+    if (length > MAX_NAME_CHARACTERS) {
+      throw invalid(`capture.${name}`, `has ${length} characters; at most ${MAX_NAME_CHARACTERS} are taken`)
+    }
   }
 }
 

@@ -116,6 +116,20 @@ describe('the service', () => {
     }
   })
 
+  it('lets a response in flight finish while it drains, and its windows reach the log', async () => {
+    const directory = await logDirectory()
+    const { service, client } = await start({}, await openLog(directory))
+    const responding = callServerStream((...args) => client.generate(...args), request({ capture: consent('late') }))
+    const tokens = [(await responding.next()).value!.tokenId]
+    const stopped = service.stop()
+    for await (const { tokenId } of responding) tokens.push(tokenId)
+    expect(tokens).toHaveLength(40)
+    expect(await stopped).toBe(0)
+    const log = await openLog(directory)
+    expect((await published(log)).flatMap(({ tokenIds }) => tokenIds)).toEqual(tokens)
+    await log.close()
+  })
+
   it('speculates over the wire as it decodes', async () => {
     const { client } = await start({}, await openLog())
     const plain = await tokensOf(client, request({ sampling: greedy({ maxTokens: 20 }) }))

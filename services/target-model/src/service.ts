@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ServiceSpec } from '@plateau/service-kit'
+import { currentTraceparent } from '@plateau/telemetry'
 import { targetModelConfig } from './config.js'
 import { declareTargetMetrics } from './metrics.js'
 
@@ -26,7 +27,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       metrics,
       clock,
       freshSeed: () => randomBytes(4).readUInt32LE(),
-      capture: config.capture ? (window, traceparent) => publisher.offer(window, traceparent) : undefined,
+      capture: config.capture ? (window, caller) => publisher.offer(window, currentTraceparent() ?? caller) : undefined,
     })
     const report = (error: unknown, path: string): void => logger.error('call failed', { path, error })
     const server = await startServer({

@@ -174,6 +174,25 @@ describe('Speculate at temperature 0 equals Generate, token by token', () => {
 })
 
 describe('Speculate', () => {
+  it('responses that run at once do not touch each other', async () => {
+    const prompts = [[5, 2, 11, 7], [1], [20, 20, 3]]
+    const respond = async (ids: number[]) => {
+      const { tokens: plain } = await generate(tiny.calls, ids, greedy({ maxTokens: 30 }))
+      const draft: Draft = {
+        propose: ({ length }) => {
+          const from = length - ids.length
+          return { tokens: plain.slice(from, from + 4).map((token, i) => ((length + i) % 3 ? token : 0)) }
+        },
+      }
+      return { plain, tokens: (await speculate(tiny.calls, ids, greedy({ maxTokens: 30 }), draft)).tokens }
+    }
+    const together = await Promise.all(prompts.map(respond))
+    for (const [i, ids] of prompts.entries()) {
+      expect(together[i]!.tokens).toEqual(together[i]!.plain)
+      expect(together[i]).toEqual(await respond(ids))
+    }
+  })
+
   it('with empty proposals draws what Generate draws from the same seed', async () => {
     const sampling = sampled({ seed: 21, maxTokens: 30, temperature: 1.2, topP: 0.9 })
     const plain = await generate(tiny.calls, prompt, sampling)

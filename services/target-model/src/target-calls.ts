@@ -1,5 +1,5 @@
 /** The four calls of TargetService as async functions and generators, without the transport. */
-import { FloatFormat, packFloats, PlateauError, target, type TokenWindow } from '@plateau/contracts'
+import { FloatFormat, packFloats, PlateauError, target, topics, type TokenWindow } from '@plateau/contracts'
 import type { CallContext } from '@plateau/rpc'
 import { seededRandom, type Proposal, type Random, type Sampling } from '@plateau/speculation'
 import type { TargetMetrics } from './metrics.js'
@@ -15,14 +15,14 @@ import { ScoredRow } from './scored-row.js'
 import { SequenceSlots } from './sequence-slots.js'
 import { TargetResponse, type Round, type Start } from './target-response.js'
 import type { Target } from './target.js'
-import { packWindow, WindowBuilder, type Lead, type WindowOrigin } from './window-builder.js'
+import { packWindow, positionsThatFit, WindowBuilder, type Lead, type WindowOrigin } from './window-builder.js'
 
 export interface CallOptions {
   /** Responses that may wait for a place. */
   readonly maxWaiting: number
   /** A Speculate stream that sends nothing for this long loses its place. */
   readonly idleMs: number
-  /** Longest captured window. */
+  /** Longest captured window; shorter where a record could not hold it. */
   readonly windowPositions: number
 }
 
@@ -48,6 +48,7 @@ export class TargetCalls {
   readonly #dependencies: CallDependencies
   readonly #slots: SequenceSlots
   readonly #limits: RequestLimits
+  readonly #windowPositions: number
 
   constructor(loaded: Target, options: CallOptions, dependencies: CallDependencies) {
     const { description, decoder, maxProposal } = loaded
@@ -56,6 +57,9 @@ export class TargetCalls {
     this.#dependencies = dependencies
     this.#slots = new SequenceSlots(decoder.maxSequences, options.maxWaiting)
     this.#limits = { vocabSize: description.config.vocabSize, maxContext: decoder.maxContext, maxProposal }
+    const { maxRecordBytes } = topics.tokenDistributions
+    const fitting = positionsThatFit(decoder.topK, description.config.hiddenSize, maxRecordBytes)
+    this.#windowPositions = Math.min(options.windowPositions, fitting)
     dependencies.metrics.sequences.observe(() => [
       [{ state: 'active' }, this.#slots.active],
       [{ state: 'waiting' }, this.#slots.waiting],
@@ -212,7 +216,7 @@ export class TargetCalls {
     return new WindowBuilder(
       this.#origin(capture, draftVersion),
       { token: lastPromptToken, feature: leadFeature },
-      { positions: this.#options.windowPositions, clock },
+      { positions: this.#windowPositions, clock },
       (window) => take(window, traceparent),
     )
   }

@@ -32,6 +32,14 @@ export interface WindowOptions {
   readonly clock: () => number
 }
 
+/** Most positions whose record stays below `maxBytes`, by the widest encoding of every field. */
+export function positionsThatFit(k: number, featureSize: number, maxBytes: number): number {
+  // An id takes at most 5 bytes, a probability 2; a position has its own id and six numbers of 4 bytes; beside them the
+  // record names its sample, tenant and makers and holds the lead feature.
+  const perPosition = 7 * k + 2 * featureSize + 5 + 6 * 4
+  return Math.max(1, Math.floor((maxBytes - 4096 - 2 * featureSize) / perPosition))
+}
+
 const SCHEMA_VERSION = 1
 const { FLOAT_FORMAT_FP16: FP16 } = FloatFormat
 
