@@ -209,14 +209,18 @@ describe('a swap', () => {
 describe('limits', () => {
   it('names the field when prompt and length do not fit the context', async () => {
     const { engine, metrics } = await setUp({ maxContext: 16 })
-    const fails = (asked: GenerationRequest) => expect(run(engine, asked)).rejects
-    await fails(request([], 1)).toMatchObject({ code: 'INVALID_ARGUMENT', facts: { field: 'prompt' } })
-    await fails(request(Array(16).fill(1), 1)).toMatchObject({
-      facts: { field: 'prompt', reason: 'context_length_exceeded' },
-    })
-    await fails(request(Array(10).fill(1), 7)).toMatchObject({ facts: { field: 'max_tokens' } })
-    const longest = { ...request(Array(10).fill(1), 1).sampling, maxTokens: undefined }
-    expect((await run(engine, request(Array(10).fill(1), 1, { sampling: longest }))).tokens).toHaveLength(6)
+    const ones = (length: number): number[] => Array(length).fill(1) as number[]
+    const problem = (asked: GenerationRequest) =>
+      run(engine, asked).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+    expect(await problem(request([], 1))).toMatchObject({ code: 'INVALID_ARGUMENT', facts: { field: 'prompt' } })
+    const reason = 'context_length_exceeded'
+    expect(await problem(request(ones(16), 1))).toMatchObject({ facts: { field: 'prompt', reason } })
+    expect(await problem(request(ones(10), 7))).toMatchObject({ facts: { field: 'max_tokens', reason } })
+    const longest = { ...request(ones(10), 1).sampling, maxTokens: undefined }
+    expect((await run(engine, request(ones(10), 1, { sampling: longest }))).tokens).toHaveLength(6)
     expect(metrics.requests.value({ outcome: 'rejected', tenant: '' })).toBe(3)
   })
 

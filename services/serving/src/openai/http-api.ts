@@ -2,6 +2,7 @@ import { PlateauError } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
 import type { OpsHandler } from '@plateau/service-kit'
 import { withRemoteParent, type Logger } from '@plateau/telemetry'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { badRequest } from '../request-errors.js'
@@ -37,6 +38,7 @@ export class HttpApi {
   readonly #options: HttpApiOptions
   readonly #server: Server
   readonly #routes: ReadonlyMap<string, Handler>
+  readonly #open = new Set<ServerResponse>()
 
   constructor(options: HttpApiOptions) {
     this.#options = options
@@ -59,16 +61,19 @@ export class HttpApi {
     return `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`
   }
 
-  /** Takes no new connections and resolves when every response is finished. */
+  /** Takes no new connections and resolves when every response has been sent. */
   async drain(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    // A kept-alive connection becomes idle only after its last response; each look closes those that are.
-    const sweep = setInterval(() => this.#server.closeIdleConnections(), 20)
+    while (this.#open.size > 0) await Promise.all([...this.#open].map((response) => once(response, 'close')))
+    // What is left carries no response; a client that only keeps its connection must not hold us up.
+    this.#server.closeAllConnections()
     await closed
-    clearInterval(sweep)
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#open.add(response)
+    response.once('close', () => this.#open.delete(response))
+    if (!this.#server.listening) response.setHeader('connection', 'close')
     try {
       if (this.#options.answerOps(request, response)) return
       await this.#route(request)(request, response)

@@ -1,6 +1,7 @@
 import { featureHeadConfigJson, initialFeatureHead, type FeatureHead } from '@plateau/causal-lm'
 import {
   generateSigningKey,
+  readSigningKey,
   fileStore,
   writeCheckpoint,
   writeSigningKey,
@@ -13,6 +14,7 @@ import { describeModelDirectory, encodeSafetensors, floatTensor } from '@plateau
 import { commonConfig, startService, type StartedService } from '@plateau/service-kit'
 import { seededRandom } from '@plateau/speculation'
 import { silentLogger, type LogFields, type Logger } from '@plateau/telemetry'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,9 +32,12 @@ export interface ServingFixture {
   readonly grpcAddress: string
   readonly service: StartedService
   /** Writes a signed checkpoint of a head that has learned nothing, and announces it. */
-  publish(version: number, damage?: Damage): Promise<void>
+  readonly publish: (version: number, damage?: Damage) => Promise<void>
   /** Values of a topic so far. */
-  records<T>(topic: { readonly name: string; readonly codec: { decode(bytes: Uint8Array): T } }): Promise<T[]>
+  readonly records: <T>(topic: {
+    readonly name: string
+    readonly codec: { decode(bytes: Uint8Array): T }
+  }) => Promise<T[]>
   readonly logs: readonly { readonly message: string; readonly fields: LogFields }[]
   close(): Promise<void>
 }
@@ -51,8 +56,9 @@ export async function startServingFixture(
   options: { readonly target?: Partial<MarkovTargetOptions> | 'none'; readonly root?: string } = {},
 ): Promise<ServingFixture> {
   const root = options.root ?? (await mkdtemp(join(tmpdir(), 'serving-')))
-  const key = generateSigningKey()
-  await writeSigningKey(join(root, `key-${key.id}`), key)
+  const keyFile = join(root, 'key')
+  if (!existsSync(keyFile)) await writeSigningKey(keyFile, generateSigningKey())
+  const key = await readSigningKey(keyFile)
   const target =
     options.target === 'none'
       ? undefined
@@ -69,7 +75,7 @@ export async function startServingFixture(
     PLATEAU_MODEL: modelDirectory,
     PLATEAU_TARGET_ADDRESS: target?.address ?? '127.0.0.1:1',
     PLATEAU_CHECKPOINTS: join(root, 'checkpoints'),
-    PLATEAU_VERIFY_KEY_FILE: join(root, `key-${key.id}.pub`),
+    PLATEAU_VERIFY_KEY_FILE: `${keyFile}.pub`,
     PLATEAU_HTTP_PORT: '0',
     PLATEAU_GRPC_ADDRESS: '127.0.0.1:0',
     PLATEAU_REPORT_SECONDS: '0.05',
@@ -96,8 +102,14 @@ export async function startServingFixture(
       const written = await writeCheckpoint(store, about, headFiles(head), signer)
       if (damage.missing === true) await store.remove(about.lineage, version)
       const announced = DraftCheckpoint.encode({
-        ...{ ...written, schemaVersion: 1, parentVersion: version - 1, kind: about.kind, trainedPositions: 0 },
-        ...{ targetFingerprint: model.fingerprint, tokenizerHash: model.tokenizerHash, publishedAtMs: 1 },
+        ...written,
+        schemaVersion: 1,
+        parentVersion: version - 1,
+        kind: about.kind,
+        trainedPositions: 0,
+        targetFingerprint: model.fingerprint,
+        tokenizerHash: model.tokenizerHash,
+        publishedAtMs: 1,
         evaluation: undefined,
       }).finish()
       const headers = encodeHeaders({
