@@ -103,7 +103,8 @@ export function appendFacts(fact: Fact): void {
     const producer = world.log.producer({ maxBytesInFlight })
     let mostInFlight = 0
     const sends = Array.from({ length: 60 }, async (_, i) => {
-      const sent = producer.send(topic, [text('key', String(i).padEnd(3000))])
+      // The short ones would fit while a long one waits, and must not overtake it.
+      const sent = producer.send(topic, [text('key', String(i).padEnd(i % 3 === 2 ? 100 : 3000))])
       mostInFlight = Math.max(mostInFlight, producer.bytesInFlight)
       await sent
       mostInFlight = Math.max(mostInFlight, producer.bytesInFlight)
