@@ -1,1 +1,1 @@
-export {}
+export { trainer } from './service.js'

@@ -1,0 +1,112 @@
+import {
+  choice,
+  decimal,
+  defineConfig,
+  directory,
+  existingDirectory,
+  existingFile,
+  flag,
+  integer,
+  seconds,
+  share,
+  text,
+} from '@plateau/config'
+
+/** The trainer's own settings; the ones that every service has come with the shell. */
+export const trainerConfig = defineConfig(
+  {
+    model: existingDirectory({
+      env: 'PLATEAU_MODEL',
+      help: "The target's Hugging Face directory: drafts share its embeddings, final norm and output head.",
+    }),
+    checkpoints: directory({
+      env: 'PLATEAU_CHECKPOINTS',
+      default: '.plateau/checkpoints',
+      help: 'Where versions and the state to continue from are written.',
+    }),
+    signingKeyFile: existingFile({
+      env: 'PLATEAU_SIGNING_KEY_FILE',
+      help: 'Ed25519 private key (PEM, readable by its owner only) that checkpoints are signed with.',
+    }),
+    lineage: text({ env: 'PLATEAU_LINEAGE', default: 'default', help: "Which draft's line of versions to train." }),
+    keepVersions: integer({
+      env: 'PLATEAU_KEEP_VERSIONS',
+      default: 16,
+      min: 2,
+      help: 'Newest versions kept in the checkpoint store; the first one always stays.',
+    }),
+    bilinearFeatures: integer({
+      env: 'PLATEAU_BILINEAR_FEATURES',
+      default: 512,
+      max: 8192,
+      help: 'Random bilinear features of a new lineage: more predict better, and cost more per solve and draft step.',
+    }),
+    ridgeLambda: decimal({
+      env: 'PLATEAU_RIDGE_LAMBDA',
+      default: 10,
+      min: 1e-3,
+      help: 'Regularisation of the closed form.',
+    }),
+    halfLifePositions: integer({
+      env: 'PLATEAU_HALF_LIFE_POSITIONS',
+      default: 30_000,
+      min: 1000,
+      help: 'Positions after which the closed form counts a position half: shorter follows a shift faster.',
+    }),
+    gradients: flag({ env: 'PLATEAU_GRADIENTS', default: 'on', help: 'off: only the closed form learns.' }),
+    gradientShare: share({
+      env: 'PLATEAU_GRADIENT_SHARE',
+      default: 0.5,
+      help: 'Most of the time that gradient steps may take; windows and solves come first in any case.',
+    }),
+    loss: choice({ env: 'PLATEAU_LOSS', of: ['tv', 'kl'], default: 'tv', help: 'Loss of the gradient stage.' }),
+    learningRate: decimal({
+      env: 'PLATEAU_LEARNING_RATE',
+      default: 2e-4,
+      min: 0,
+      max: 1,
+      help: 'Peak learning rate of the gradient stage.',
+    }),
+    replayPositions: integer({
+      env: 'PLATEAU_REPLAY_POSITIONS',
+      default: 30_000,
+      min: 512,
+      help: 'Positions that gradient steps may come back to.',
+    }),
+    evaluationPositions: integer({
+      env: 'PLATEAU_EVALUATION_POSITIONS',
+      default: 1536,
+      min: 64,
+      help: 'Newest held-out positions that versions are compared on.',
+    }),
+    evaluationMaxAgeMs: seconds({
+      env: 'PLATEAU_EVALUATION_MAX_AGE_SECONDS',
+      default: 900,
+      help: 'Held-out positions captured longer ago are not used.',
+    }),
+    minPublishMs: seconds({
+      env: 'PLATEAU_MIN_PUBLISH_SECONDS',
+      default: 5,
+      help: 'Least time between two versions.',
+    }),
+    snapshotMs: seconds({
+      env: 'PLATEAU_SNAPSHOT_SECONDS',
+      default: 10,
+      min: 0.05,
+      help: 'How often the state to continue from is saved while windows arrive.',
+    }),
+    threads: integer({ env: 'PLATEAU_THREADS', default: 1, min: 1, max: 256, help: 'Threads of the arithmetic.' }),
+    niceness: integer({
+      env: 'PLATEAU_NICENESS',
+      default: 19,
+      max: 19,
+      help: 'Scheduling priority, 19 = only what others leave.',
+    }),
+  },
+  {
+    refuse: [
+      ({ gradients, gradientShare }) =>
+        gradients && gradientShare === 0 ? 'PLATEAU_GRADIENT_SHARE is 0: set PLATEAU_GRADIENTS=off instead' : undefined,
+    ],
+  },
+)

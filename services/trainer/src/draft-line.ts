@@ -1,0 +1,211 @@
+import { featureHeadKind, initialFeatureHead, type FeatureHead, type FeatureHeadConfig } from '@plateau/causal-lm'
+import {
+  MANIFEST_FILE,
+  openCheckpoint,
+  retainNewest,
+  sha256Hex,
+  versionPath,
+  writeCheckpoint,
+  type CheckpointEvaluation,
+  type CheckpointManifest,
+  type CheckpointReference,
+  type CheckpointStore,
+  type SigningKey,
+  type TrainedThrough,
+} from '@plateau/checkpoints'
+import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/contracts'
+import type { EventLog, Producer } from '@plateau/event-log'
+import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
+import type { Logger } from '@plateau/telemetry'
+
+export interface DraftLineOptions {
+  readonly lineage: string
+  readonly keepVersions: number
+  /** Shape of a lineage's first version; later ones follow it. */
+  readonly config: FeatureHeadConfig
+  readonly codeVersion: string
+}
+
+export interface DraftLineParts {
+  readonly log: EventLog
+  readonly producer: Producer
+  readonly store: CheckpointStore
+  readonly key: SigningKey
+  readonly model: DraftTargetModel
+  /** The target's tokenizer.json, copied into every version. */
+  readonly tokenizer: Uint8Array
+  readonly logger: Logger
+  readonly clock: () => number
+  readonly random: () => number
+}
+
+/** What training knows about a version it wants to publish. */
+export interface VersionFacts {
+  readonly evaluation: CheckpointEvaluation
+  readonly trainedThrough: readonly TrainedThrough[]
+  readonly trainedPositions: number
+  readonly policy: string
+}
+
+const MAX_MANIFEST_BYTES = 1024 * 1024
+
+/**
+ * One lineage's versions. The newest one in the store is the incumbent. A version is durable in the store before it is
+ * announced; one whose announcement was lost to a crash is announced at the next start, so an announcement never
+ * points at nothing and no version is silently left out.
+ */
+export class DraftLine {
+  readonly #options: DraftLineOptions
+  readonly #parts: DraftLineParts
+  #head: FeatureHead
+  #version: number
+  #publishedAtMs: number
+
+  private constructor(options: DraftLineOptions, parts: DraftLineParts, head: FeatureHead, version: number) {
+    this.#options = options
+    this.#parts = parts
+    this.#head = head
+    this.#version = version
+    this.#publishedAtMs = Number.NEGATIVE_INFINITY
+  }
+
+  /** Publishes an untrained head as version 1 when the lineage is new. */
+  static async open(options: DraftLineOptions, parts: DraftLineParts): Promise<DraftLine> {
+    const newest = (await parts.store.versions(options.lineage)).at(-1)
+    if (newest === undefined) {
+      const line = new DraftLine(
+        options,
+        parts,
+        initialFeatureHead(options.config, parts.model.target, parts.random),
+        0,
+      )
+      await line.publish(line.#head, {
+        evaluation: { positions: 0, alpha: null, parentAlpha: null, greedyMatch: null },
+        trainedThrough: [],
+        trainedPositions: 0,
+        policy: '',
+      })
+      return line
+    }
+    const { manifest, reference, head } = await readVersion(options, parts, newest)
+    const line = new DraftLine(options, parts, head, newest)
+    if ((await line.#announcedVersion()) < newest) await line.#announce(reference, manifest)
+    return line
+  }
+
+  get version(): number {
+    return this.#version
+  }
+
+  /** The newest version's head. */
+  get incumbent(): FeatureHead {
+    return this.#head
+  }
+
+  /** Of this process; minus infinity before the first. */
+  get publishedAtMs(): number {
+    return this.#publishedAtMs
+  }
+
+  async publish(head: FeatureHead, facts: VersionFacts): Promise<number> {
+    const { lineage, codeVersion, keepVersions } = this.#options
+    const { store, key, model, tokenizer, clock, logger } = this.#parts
+    const about: Omit<CheckpointManifest, 'schema' | 'files'> = {
+      lineage,
+      version: this.#version + 1,
+      parent: this.#version,
+      kind: featureHeadKind,
+      targetFingerprint: model.fingerprint,
+      tokenizerHash: model.tokenizerHash,
+      codeVersion,
+      createdAt: new Date(clock()).toISOString(),
+      ...facts,
+    }
+    const files = [...encodeFeatureHead(head), { path: 'tokenizer.json', bytes: tokenizer }]
+    const reference = await writeCheckpoint(store, about, files, key)
+    this.#head = head
+    this.#version = about.version
+    this.#publishedAtMs = clock()
+    await this.#announce(reference, about)
+    const removed = await retainNewest(store, lineage, keepVersions, [1])
+    logger.info('version published', {
+      version: about.version,
+      positions: facts.evaluation.positions,
+      alpha: facts.evaluation.alpha ?? undefined,
+      parentAlpha: facts.evaluation.parentAlpha ?? undefined,
+      trainedPositions: facts.trainedPositions,
+      removed: removed.length,
+    })
+    return about.version
+  }
+
+  async #announce(
+    reference: CheckpointReference,
+    manifest: Omit<CheckpointManifest, 'schema' | 'files'>,
+  ): Promise<void> {
+    const { evaluation } = manifest
+    const message = DraftCheckpoint.fromPartial({
+      schemaVersion: 1,
+      ...reference,
+      parentVersion: manifest.parent,
+      targetFingerprint: manifest.targetFingerprint,
+      tokenizerHash: manifest.tokenizerHash,
+      kind: manifest.kind,
+      evaluation: {
+        positions: evaluation.positions,
+        alpha: evaluation.alpha ?? Number.NaN,
+        parentAlpha: evaluation.parentAlpha ?? Number.NaN,
+        greedyMatch: evaluation.greedyMatch ?? Number.NaN,
+      },
+      trainedPositions: manifest.trainedPositions,
+      publishedAtMs: Date.parse(manifest.createdAt),
+    })
+    const headers = encodeHeaders({
+      id: `${reference.lineage}/${reference.version}`,
+      source: '/plateau/trainer',
+      type: topics.draftCheckpoints.messageType,
+      timeMs: Date.parse(manifest.createdAt),
+    })
+    const value = DraftCheckpoint.encode(message).finish()
+    await this.#parts.producer.send(topics.draftCheckpoints.name, [{ key: reference.lineage, value, headers }])
+  }
+
+  /** 0 = none. */
+  async #announcedVersion(): Promise<number> {
+    const reader = this.#parts.log.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
+    void reader.caughtUp.then(() => reader.close()).catch(() => {})
+    let newest = 0
+    for await (const { records } of reader) {
+      for (const { key, value } of records) {
+        if (key !== this.#options.lineage || value === null) continue
+        newest = Math.max(newest, DraftCheckpoint.decode(value).version)
+      }
+    }
+    return newest
+  }
+}
+
+async function readVersion(options: DraftLineOptions, { store, key, model }: DraftLineParts, version: number) {
+  const { lineage } = options
+  const manifestPath = `${versionPath(lineage, version)}/${MANIFEST_FILE}`
+  const manifestSha256 = sha256Hex(await store.read(manifestPath, MAX_MANIFEST_BYTES))
+  const reference = { lineage, version, manifestPath, manifestSha256 }
+  try {
+    const { manifest, files } = await openCheckpoint(store, reference, {
+      publicKeys: [key],
+      lineage,
+      targetFingerprint: model.fingerprint,
+      tokenizerHash: model.tokenizerHash,
+      minVersion: 1,
+    })
+    return { manifest, reference, head: decodeFeatureHead(files, versionPath(lineage, version)) }
+  } catch (cause) {
+    if (!(cause instanceof PlateauError)) throw cause
+    throw new PlateauError(
+      cause.code,
+      `lineage ${lineage} cannot be continued from its version ${version}: ${cause.message}. ` +
+        'Set PLATEAU_LINEAGE to a new name to begin another one.',
+      { facts: { ...cause.facts, lineage, version }, cause },
+    )
+  }
+}

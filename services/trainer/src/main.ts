@@ -1,0 +1,4 @@
+import { runService } from '@plateau/service-kit'
+import { trainer } from './service.js'
+
+await runService(trainer)

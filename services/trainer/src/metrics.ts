@@ -1,0 +1,94 @@
+import type { Metrics } from '@plateau/telemetry'
+
+export type TrainerMetrics = ReturnType<typeof declareTrainerMetrics>
+
+/** Every metric of the trainer, declared once. */
+export function declareTrainerMetrics(metrics: Metrics) {
+  return {
+    windows: metrics.counter<'arm' | 'decision'>({
+      name: 'plateau_trainer_windows_total',
+      help: 'Windows consumed by this process, by arm (selected, control, evaluation) and decision (keep, drop).',
+      labels: ['arm', 'decision'],
+    }),
+    duplicates: metrics.counter({
+      name: 'plateau_trainer_duplicate_windows_total',
+      help: 'Windows dropped because their ce_id had been consumed before.',
+    }),
+    deadLettered: metrics.counter<'reason'>({
+      name: 'plateau_trainer_dead_lettered_total',
+      help: 'Records that could not be used and went to the dead-letter topic, by reason.',
+      labels: ['reason'],
+    }),
+    unusable: metrics.counter<'reason'>({
+      name: 'plateau_trainer_unusable_windows_total',
+      help: 'Well-formed windows that this draft cannot learn from, by reason.',
+      labels: ['reason'],
+    }),
+    closedFormPositions: metrics.gauge({
+      name: 'plateau_trainer_closed_form_positions',
+      help: 'Positions of the lineage that went into the closed form so far, each counted once.',
+    }),
+    gradientPositions: metrics.gauge({
+      name: 'plateau_trainer_gradient_fresh_positions',
+      help: 'Positions of the lineage that gradients have used at least once, each counted once.',
+    }),
+    replayedPositions: metrics.counter({
+      name: 'plateau_trainer_replayed_positions_total',
+      help: 'Positions that gradient steps of this process used again.',
+    }),
+    heldOutPositions: metrics.gauge({
+      name: 'plateau_trainer_held_out_positions',
+      help: 'Recent held-out positions that versions are compared on.',
+    }),
+    solves: metrics.counter({
+      name: 'plateau_trainer_solves_total',
+      help: 'Solutions of the closed form.',
+    }),
+    solveSeconds: metrics.histogram({
+      name: 'plateau_trainer_solve_seconds',
+      help: 'Time of one solution, its calibration and evaluation included.',
+      buckets: [0.03, 0.1, 0.3, 1, 3, 10],
+    }),
+    stepSeconds: metrics.histogram({
+      name: 'plateau_trainer_step_seconds',
+      help: 'Time of one gradient step.',
+      buckets: [0.01, 0.03, 0.1, 0.3, 1, 3],
+    }),
+    steps: metrics.counter<'result'>({
+      name: 'plateau_trainer_steps_total',
+      help: 'Gradient steps, by result (applied; skipped: loss or gradient not finite; restored: back to the last good state).',
+      labels: ['result'],
+    }),
+    loss: metrics.gauge({
+      name: 'plateau_trainer_loss',
+      help: 'Loss of the last gradient step: 1 - alpha for TV, nats for KL.',
+    }),
+    gradientNorm: metrics.gauge({
+      name: 'plateau_trainer_gradient_norm',
+      help: 'Length of the last gradient, before clipping.',
+    }),
+    alpha: metrics.gauge<'draft'>({
+      name: 'plateau_trainer_held_out_alpha',
+      help: 'Mean alpha on recent held-out positions (a certified lower bound), by draft (incumbent, closed-form, gradients).',
+      labels: ['draft'],
+    }),
+    version: metrics.gauge({
+      name: 'plateau_trainer_version',
+      help: 'Newest version of the lineage.',
+    }),
+    publishes: metrics.counter<'origin'>({
+      name: 'plateau_trainer_publishes_total',
+      help: 'Versions published, by origin (untrained, closed-form, gradients).',
+      labels: ['origin'],
+    }),
+    lag: metrics.gauge<'partition'>({
+      name: 'plateau_trainer_lag_records',
+      help: 'Records of the partition not yet consumed, when its last batch was read.',
+      labels: ['partition'],
+    }),
+    snapshotAge: metrics.gauge({
+      name: 'plateau_trainer_snapshot_age_seconds',
+      help: 'Time since the state to continue from was saved.',
+    }),
+  }
+}

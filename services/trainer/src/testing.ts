@@ -1,0 +1,224 @@
+/** For tests: a small random teacher whose next hidden state depends on the token and the state, and its windows. */
+import { fileStore, generateSigningKey, type CheckpointStore } from '@plateau/checkpoints'
+import type { FeatureHeadConfig } from '@plateau/causal-lm'
+import {
+  Arm,
+  Decision,
+  encodeHeaders,
+  FloatFormat,
+  packFloats,
+  packTopK,
+  TokenWindow,
+  topics,
+  TrainingWindow,
+} from '@plateau/contracts'
+import type { EventLog, NewRecord, Producer } from '@plateau/event-log'
+import type { DraftTargetModel } from '@plateau/model-files'
+import { sampleIndex, seededRandom } from '@plateau/speculation'
+import { MetricRegistry, silentLogger } from '@plateau/telemetry'
+import { DraftLine, type DraftLineOptions } from './draft-line.js'
+import { declareTrainerMetrics } from './metrics.js'
+import { Trainer, type TrainerOptions } from './trainer.js'
+
+const H = 16
+const V = 48
+const K = 16
+
+export const headConfig: FeatureHeadConfig = {
+  hiddenSize: H,
+  vocabSize: V,
+  bilinearFeatures: 32,
+  rmsNormEps: 1e-5,
+  layer: undefined,
+}
+
+/** Seeds differ: domains. The embeddings, norm and head are those of one target. */
+export class Teacher {
+  readonly model: DraftTargetModel
+  readonly #map: Float32Array
+  readonly #random: () => number
+
+  constructor(seed = 1) {
+    const shared = normals(seededRandom(99))
+    const norm = shared(H).map((x) => 1 + 0.2 * x)
+    const target = { embeddings: shared(V * H), head: shared(V * H).map((x) => 0.6 * x), norm }
+    this.model = {
+      modelId: 'teacher',
+      fingerprint: 'f'.repeat(64),
+      tokenizerHash: 'e'.repeat(64),
+      tokenizerPath: '',
+      config: {
+        vocabSize: V,
+        hiddenSize: H,
+        layers: 1,
+        heads: 1,
+        kvHeads: 1,
+        headDim: H,
+        intermediateSize: H,
+        rmsNormEps: 1e-5,
+        ropeTheta: 10_000,
+        maxPositions: 64,
+        tieEmbeddings: false,
+        bosTokenId: undefined,
+        eosTokenIds: [],
+      },
+      target,
+    }
+    this.#random = seededRandom(seed)
+    this.#map = normals(seededRandom(seed + 1000))(2 * H * H)
+  }
+
+  window(sampleId: string, positions = 24): TokenWindow {
+    const { head } = this.model.target
+    let token = Math.floor(this.#random() * V)
+    let state = this.#normed(Float64Array.from({ length: H }, () => this.#random() - 0.5))
+    const lead = { token, state }
+    const states: number[] = []
+    const ids: number[] = []
+    const listedIds: number[] = []
+    const listedProbs: number[] = []
+    const tail: number[] = []
+    for (let i = 0; i < positions; i++) {
+      state = this.#next(token, state)
+      const weights = Array.from({ length: V }, (_, v) => {
+        let logit = 0
+        for (let d = 0; d < H; d++) logit += head[v * H + d]! * state[d]!
+        return Math.exp(logit)
+      })
+      const mass = weights.reduce((sum, weight) => sum + weight, 0)
+      const p = weights.map((weight, v) => ({ v, p: weight / mass })).toSorted((a, b) => b.p - a.p)
+      listedIds.push(...p.slice(0, K).map(({ v }) => v))
+      listedProbs.push(...p.slice(0, K).map((entry) => entry.p))
+      tail.push(p.slice(K).reduce((sum, entry) => sum + entry.p, 0))
+      token = sampleIndex(weights, this.#random())
+      ids.push(token)
+      states.push(...state)
+    }
+    const half = FloatFormat.FLOAT_FORMAT_FP16
+    return TokenWindow.fromPartial({
+      provenance: {
+        schemaVersion: 1,
+        targetFingerprint: this.model.fingerprint,
+        tokenizerHash: this.model.tokenizerHash,
+        draftVersion: '',
+      },
+      sampleId,
+      vocabSize: V,
+      capturedAtMs: Date.now(),
+      tokenIds: ids,
+      top: packTopK(listedIds, listedProbs, K, half),
+      tailMass: tail,
+      features: packFloats(states, half),
+      featureSize: H,
+      featureFormat: half,
+      hasLead: true,
+      leadTokenId: lead.token,
+      leadFeature: packFloats(lead.state, half),
+    })
+  }
+
+  #next(token: number, state: Float64Array): Float64Array {
+    const { embeddings } = this.model.target
+    const row = [...embeddings.subarray(token * H, (token + 1) * H), ...state]
+    const next = new Float64Array(H)
+    for (let o = 0; o < H; o++) {
+      for (let i = 0; i < 2 * H; i++) next[o]! += this.#map[o * 2 * H + i]! * row[i]!
+    }
+    // Not linear, so that the closed form does not solve it exactly.
+    return this.#normed(next.map((x) => Math.tanh(x / 3)))
+  }
+
+  #normed(x: Float64Array): Float64Array {
+    const rms = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / H)
+    return x.map((value, i) => (value / rms) * this.model.target.norm[i]!)
+  }
+}
+
+function normals(random: () => number): (n: number) => Float32Array {
+  return (n) =>
+    Float32Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()))
+}
+
+export interface RecordOptions {
+  readonly arm?: Arm
+  readonly keep?: boolean
+  readonly id?: string
+  readonly weights?: readonly number[]
+}
+
+export function trainingRecord(window: TokenWindow, options: RecordOptions = {}): NewRecord {
+  const { arm = Arm.ARM_SELECTED, keep = true } = options
+  const message = TrainingWindow.fromPartial({
+    window,
+    arm,
+    decision: keep && arm !== Arm.ARM_EVALUATION ? Decision.DECISION_KEEP : Decision.DECISION_DROP,
+    weights: [...(options.weights ?? window.tokenIds.map(() => 1))],
+    policy: 'test',
+  })
+  return {
+    key: window.sampleId,
+    value: TrainingWindow.encode(message).finish(),
+    headers: encodeHeaders({
+      id: options.id ?? `${window.sampleId}/${window.windowIndex}`,
+      source: '/test',
+      type: topics.trainingWindows.messageType,
+      timeMs: 0,
+    }),
+  }
+}
+
+/** Samples "<prefix>0", "<prefix>1", ...; every fifth is held out. */
+export function records(teacher: Teacher, prefix: string, count: number): NewRecord[] {
+  return Array.from({ length: count }, (_, i) =>
+    trainingRecord(teacher.window(`${prefix}${i}`), {
+      arm: i % 5 === 4 ? Arm.ARM_EVALUATION : Arm.ARM_SELECTED,
+      keep: i % 2 === 0,
+    }),
+  )
+}
+
+export const key = generateSigningKey()
+
+export const defaults: TrainerOptions = {
+  lineage: 'default',
+  ridgeLambda: 3,
+  halfLifePositions: 1e15,
+  gradients: false,
+  gradientShare: 1,
+  loss: 'tv',
+  learningRate: 1e-3,
+  replayPositions: 4000,
+  evaluationPositions: 1500,
+  evaluationMaxAgeMs: 3_600_000,
+  minPublishMs: 0,
+  snapshotMs: 50,
+  threads: 1,
+  firstSolvePositions: 300,
+}
+
+export interface Bench {
+  readonly store: CheckpointStore
+  readonly line: DraftLine
+  readonly trainer: Trainer
+  readonly producer: Producer
+  readonly metrics: ReturnType<typeof declareTrainerMetrics>
+}
+
+export async function openBench(
+  log: EventLog,
+  directory: string,
+  model: DraftTargetModel,
+  options: Partial<TrainerOptions> = {},
+  lineOptions: Partial<DraftLineOptions> = {},
+): Promise<Bench> {
+  const store = fileStore(directory)
+  const producer = log.producer()
+  const metrics = declareTrainerMetrics(new MetricRegistry())
+  const around = { log, producer, store, model, logger: silentLogger, clock: Date.now, random: seededRandom(1) }
+  const line = await DraftLine.open(
+    { lineage: 'default', keepVersions: 100, config: headConfig, codeVersion: 'test', ...lineOptions },
+    { ...around, key, tokenizer: Buffer.from('{}') },
+  )
+  const trainer = await Trainer.open({ ...defaults, ...options }, { ...around, line, metrics })
+  return { store, line, trainer, producer, metrics }
+}

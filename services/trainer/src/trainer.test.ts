@@ -1,0 +1,322 @@
+import { featureHeadRow } from '@plateau/causal-lm'
+import { openCheckpoint, type CheckpointStore } from '@plateau/checkpoints'
+import { Arm, DraftCheckpoint, topics } from '@plateau/contracts'
+import type { EventLog, LogRecord, NewRecord } from '@plateau/event-log'
+import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
+import { evaluateDraft } from '@plateau/inference'
+import { decodeFeatureHead } from '@plateau/model-files'
+import { addRows, emptySums, type RidgeSums } from '@plateau/training'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
+import { headConfig, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
+import { trainerDeadLetters, TRAINER_GROUP } from './trainer.js'
+import { acceptRecord } from './training-record.js'
+
+const teacher = new Teacher()
+const source = topics.trainingWindows.name
+const H = headConfig.hiddenSize
+
+let directory: string
+let log: EventLog
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'plateau-trainer-'))
+  log = openEmbeddedEventLog(join(directory, 'log'))
+  await log.ensureTopics([topics.trainingWindows, topics.draftCheckpoints, trainerDeadLetters])
+})
+afterEach(async () => {
+  await log.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const open = (options: Parameters<typeof openBench>[3] = {}, lineOptions = {}): Promise<Bench> =>
+  openBench(log, join(directory, 'store'), teacher.model, options, lineOptions)
+
+async function send(all: readonly NewRecord[]): Promise<void> {
+  const producer = log.producer()
+  await producer.send(source, all)
+  await producer.close()
+}
+
+/** Until everything in the topic is behind a saved snapshot. */
+async function consumed(): Promise<void> {
+  const ranges = await log.offsets(source)
+  for (;;) {
+    const committed = await log.committed(TRAINER_GROUP, source)
+    const reached = (partition: number): number => committed.find((at) => at.partition === partition)?.offset ?? -1
+    if (ranges.every(({ partition, earliest, next }) => next === earliest || reached(partition) >= next)) return
+    await sleep(5)
+  }
+}
+
+async function trained(bench: Bench): Promise<void> {
+  const running = bench.trainer.run()
+  await Promise.race([consumed(), running])
+  await bench.trainer.close()
+  await running
+}
+
+async function readAll(topic: string): Promise<LogRecord[]> {
+  const reader = log.reader({ topic, from: 'earliest' })
+  void reader.caughtUp.then(() => reader.close())
+  const found: LogRecord[] = []
+  for await (const batch of reader) found.push(...batch.records)
+  return found
+}
+
+const announcements = async (): Promise<DraftCheckpoint[]> =>
+  (await readAll(topics.draftCheckpoints.name)).map(({ value }) => DraftCheckpoint.decode(value!))
+
+async function savedState(store: CheckpointStore): Promise<Snapshot> {
+  return decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
+}
+
+async function headOf(store: CheckpointStore, version: number) {
+  const announced = (await announcements()).find((one) => one.version === version)!
+  const { files } = await openCheckpoint(store, announced, {
+    publicKeys: [key],
+    lineage: 'default',
+    targetFingerprint: teacher.model.fingerprint,
+    tokenizerHash: teacher.model.tokenizerHash,
+    minVersion: 1,
+  })
+  return decodeFeatureHead(files, 'test')
+}
+
+const expectations = {
+  targetFingerprint: teacher.model.fingerprint,
+  tokenizerHash: teacher.model.tokenizerHash,
+  vocabSize: headConfig.vocabSize,
+  norm: teacher.model.target.norm,
+}
+
+/** The sums of what may be trained on, each window once, row by row. */
+async function plainSums(bench: Bench, from: readonly LogRecord[]): Promise<RidgeSums> {
+  const sums = emptySums(2 * H + headConfig.bilinearFeatures, H)
+  const seen = new Set<string>()
+  for (const record of from) {
+    const { id, purpose, rows } = acceptRecord(record, expectations)
+    if (purpose !== 'training' || seen.has(id)) continue
+    seen.add(id)
+    const row = (i: number): Float32Array => rows.features.subarray(i * H, (i + 1) * H)
+    const x = Array.from(rows.tokens, (token, i) => [
+      ...featureHeadRow(bench.line.incumbent, teacher.model.target, token, row(i)),
+    ])
+    const y = rows.nextFeatures.map((value, i) => value / teacher.model.target.norm[i % H]!)
+    addRows(sums, Float32Array.from(x.flat()), y, rows.weights)
+  }
+  return sums
+}
+
+function relativeDifference(a: RidgeSums, b: RidgeSums): number {
+  const largest = b.gram.reduce((max, x) => Math.max(max, Math.abs(x)), 0)
+  const lower = a.gram.map((x, at) => (at % a.inputs <= Math.floor(at / a.inputs) ? Math.abs(x - b.gram[at]!) : 0))
+  const moment = a.moment.map((x, at) => Math.abs(x - b.moment[at]!))
+  return Math.max(...lower, ...moment, Math.abs(a.weight - b.weight)) / largest
+}
+
+describe('the trainer', () => {
+  test('publishes versions that get better, each signed, announced and explained', async () => {
+    await send(records(teacher, 's', 160))
+    const bench = await open()
+    await trained(bench)
+    const announced = await announcements()
+    expect(announced.map(({ version }) => version)).toEqual(announced.map((_, i) => i + 1))
+    expect(announced.length).toBeGreaterThanOrEqual(3)
+    for (const { evaluation, version } of announced.slice(1)) {
+      expect(`${version} ${evaluation!.alpha > evaluation!.parentAlpha}`).toBe(`${version} true`)
+    }
+    const fresh = Array.from({ length: 20 }, (_, i) => teacher.window(`fresh${i}`))
+    const alphaOf = async (version: number) =>
+      (await evaluateDraft(await headOf(bench.store, version), teacher.model, fresh)).alpha
+    const [first, last] = [await alphaOf(1), await alphaOf(announced.length)]
+    expect(last).toBeGreaterThan(first + 0.2)
+    expect(announced.at(-1)!.trainedPositions).toBeGreaterThan(1000)
+  })
+
+  test('trains on what it may, every window once, and never on the evaluation arm', async () => {
+    const all = records(teacher, 's', 100)
+    // The same windows again, as a producer that was not sure repeats them, in part at once and in part later.
+    await send([...all.slice(0, 60), ...all.slice(20, 70), ...all.slice(60)])
+    const bench = await open()
+    await trained(bench)
+    const { closedForm, counts } = await savedState(bench.store)
+    const expected = await plainSums(bench, await readAll(source))
+    expect(closedForm.sums.weight).toBe(expected.weight)
+    expect(relativeDifference(closedForm.sums, expected)).toBeLessThan(1e-5)
+    expect(counts.closedFormPositions).toBe(expected.weight)
+    expect(counts.windows).toEqual({ 'selected/keep': 40, 'selected/drop': 40, 'evaluation/drop': 20 })
+    expect(bench.metrics.duplicates.value({})).toBe(50)
+  })
+
+  test('killed at any moment it continues from its snapshot as if nothing had happened', async () => {
+    const all = records(teacher, 's', 120)
+    await send(all.slice(0, 70))
+    const before = await open({ gradients: true })
+    await trained(before)
+    // This state survives the kill; whatever the first process does after it is lost.
+    const survivor = (await before.store.readState('default', SNAPSHOT_NAME))!
+    await send(all.slice(70, 95))
+    await trained(await open({ gradients: true }))
+    await before.store.putState('default', SNAPSHOT_NAME, survivor)
+
+    await send(all.slice(95))
+    const after = await open({ gradients: true })
+    await trained(after)
+    const { closedForm, counts, heldOut } = await savedState(after.store)
+    const expected = await plainSums(after, await readAll(source))
+    expect(closedForm.sums.weight).toBe(expected.weight)
+    expect(relativeDifference(closedForm.sums, expected)).toBeLessThan(1e-5)
+    expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(120)
+    expect(counts.gradientPositions).toBeLessThanOrEqual(60 * 24)
+    // The held-out windows of the first life are back.
+    expect(heldOut).toHaveLength(24)
+    const versions = (await announcements()).map(({ version }) => version)
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b))
+    expect(new Set(versions).size).toBe(versions.length)
+  })
+
+  test('learns by gradients from kept windows only, each fresh once', async () => {
+    await send(records(teacher, 's', 260))
+    const bench = await open({ gradients: true, replayPositions: 2000 })
+    const running = bench.trainer.run()
+    await consumed()
+    while (bench.metrics.steps.value({ result: 'applied' }) < 60) await sleep(5)
+    await bench.trainer.close()
+    await running
+    const kept = await readAll(source).then((found) =>
+      found
+        .map((record) => acceptRecord(record, expectations))
+        .filter(({ keep, purpose }) => keep && purpose === 'training'),
+    )
+    const { counts, replay, gradients } = await savedState(bench.store)
+    expect(counts.gradientPositions).toBeGreaterThan(0)
+    expect(counts.gradientPositions).toBeLessThanOrEqual(kept.length * 24)
+    const places = new Set(kept.map(({ place }) => `${place.partition}/${place.offset}`))
+    expect(replay.every(({ partition, offset }) => places.has(`${partition}/${offset}`))).toBe(true)
+    expect(gradients!.training.rest.steps).toBeGreaterThanOrEqual(60)
+    expect(bench.metrics.loss.value({})).toBeLessThan(1)
+  })
+
+  test('puts aside what it cannot use, with the reason, and goes on', async () => {
+    const good = records(teacher, 's', 10)
+    const foreign = teacher.window('foreign')
+    foreign.provenance!.targetFingerprint = 'another'
+    const noise = teacher.window('noise')
+    noise.features.writeUInt16LE(0x7e00, 10)
+    const bad: NewRecord[] = [
+      { ...good[0]!, key: 'garbage', value: Buffer.from([255, 255, 1]) },
+      { ...good[0]!, key: 'headless', headers: {} },
+      trainingRecord(foreign),
+      trainingRecord(noise),
+      trainingRecord(teacher.window('unarmed'), { arm: Arm.ARM_UNSPECIFIED }),
+      trainingRecord(teacher.window('odd'), { weights: [1, 2] }),
+    ]
+    await send([...good.slice(0, 5), ...bad, ...good.slice(5)])
+    const bench = await open()
+    await trained(bench)
+    const letters = await readAll(trainerDeadLetters.name)
+    expect(Object.fromEntries(letters.map((letter) => [letter.key, letter.headers['x-dlq-error-class']]))).toEqual({
+      garbage: 'UNDECODABLE',
+      headless: 'HEADERS_MISSING',
+      foreign: 'WINDOW_TARGET_MISMATCH',
+      noise: 'WINDOW_INVALID',
+      unarmed: 'FIELD_INVALID',
+      odd: 'WINDOW_INVALID',
+    })
+    expect(letters.find((letter) => letter.key === 'garbage')!.value).toEqual(new Uint8Array([255, 255, 1]))
+    const { counts } = await savedState(bench.store)
+    expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(10)
+  })
+
+  test('windows without features are counted, not put aside', async () => {
+    const bare = { ...teacher.window('bare'), features: Buffer.alloc(0), hasLead: false, leadFeature: Buffer.alloc(0) }
+    await send([trainingRecord(bare)])
+    const bench = await open()
+    await trained(bench)
+    expect(bench.metrics.unusable.value({ reason: 'WINDOW_WITHOUT_FEATURES' })).toBe(1)
+    expect(await readAll(trainerDeadLetters.name)).toEqual([])
+  })
+
+  test('follows a shift to another domain', async () => {
+    const other = new Teacher(2)
+    await send(records(teacher, 'a', 120))
+    await trained(await open({ halfLifePositions: 1500 }))
+    await send(records(other, 'b', 160))
+    const bench = await open({ halfLifePositions: 1500, evaluationPositions: 400 })
+    const before = bench.line.version
+    await trained(bench)
+    const fresh = Array.from({ length: 20 }, (_, i) => other.window(`fresh${i}`))
+    const alphaOf = async (version: number) =>
+      (await evaluateDraft(await headOf(bench.store, version), teacher.model, fresh)).alpha
+    expect(bench.line.version).toBeGreaterThan(before)
+    expect(await alphaOf(bench.line.version)).toBeGreaterThan((await alphaOf(before)) + 0.1)
+  })
+})
+
+describe('a lineage', () => {
+  test('begins with an untrained version, and a new process announces nothing twice', async () => {
+    await (await open()).trainer.close()
+    await (await open()).trainer.close()
+    const announced = await announcements()
+    expect(announced.map(({ version, parentVersion }) => [version, parentVersion])).toEqual([[1, 0]])
+    expect(announced[0]!.evaluation!.alpha).toBeNaN()
+  })
+
+  test('whose last announcement was lost with its process announces that version at the next start', async () => {
+    const bench = await open()
+    await bench.trainer.close()
+    const store = bench.store
+    // As if the process had died between writing version 2 and announcing it.
+    const silent = log.producer()
+    const deaf = { ...silent, bytesInFlight: 0, send: () => Promise.reject(new Error('killed')) }
+    const { DraftLine } = await import('./draft-line.js')
+    const { silentLogger } = await import('@plateau/telemetry')
+    const line = await DraftLine.open(
+      { lineage: 'default', keepVersions: 5, config: headConfig, codeVersion: 'test' },
+      {
+        log,
+        producer: deaf,
+        store,
+        key,
+        model: teacher.model,
+        tokenizer: Buffer.from('{}'),
+        logger: silentLogger,
+        clock: Date.now,
+        random: Math.random,
+      },
+    )
+    const evaluation = { positions: 1, alpha: 0.5, parentAlpha: 0.1, greedyMatch: 0.5 }
+    const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '' }
+    await expect(line.publish(line.incumbent, facts)).rejects.toThrow('killed')
+    expect((await announcements()).map(({ version }) => version)).toEqual([1])
+    const next = await open()
+    expect(next.line.version).toBe(2)
+    expect((await announcements()).map(({ version, trainedPositions }) => [version, trainedPositions])).toEqual([
+      [1, 0],
+      [2, 7],
+    ])
+    await next.trainer.close()
+  })
+
+  test('of another target is refused with what to do', async () => {
+    await (await open()).trainer.close()
+    const other = { ...teacher.model, fingerprint: '0'.repeat(64) }
+    await expect(openBench(log, join(directory, 'store'), other)).rejects.toMatchObject({
+      code: 'CHECKPOINT_TARGET_MISMATCH',
+      message: expect.stringContaining('PLATEAU_LINEAGE'),
+    })
+  })
+
+  test('whose saved state is damaged is refused, not forgotten', async () => {
+    await send(records(teacher, 's', 20))
+    const bench = await open()
+    await trained(bench)
+    const state = (await bench.store.readState('default', SNAPSHOT_NAME))!
+    await bench.store.putState('default', SNAPSHOT_NAME, state.subarray(0, state.length - 100))
+    await expect(open()).rejects.toMatchObject({ code: 'TRAINER_STATE_INVALID' })
+  })
+})

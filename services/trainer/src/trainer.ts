@@ -1,0 +1,605 @@
+import {
+  defaultLogitScale,
+  featureHeadInputs,
+  withoutLayer,
+  withParameters,
+  type FeatureHead,
+} from '@plateau/causal-lm'
+import type { CheckpointStore } from '@plateau/checkpoints'
+import { deadLetterTopic, PlateauError, topics } from '@plateau/contracts'
+import { deadLetterRecord, type Batch, type EventLog, type LogRecord, type Producer } from '@plateau/event-log'
+import {
+  FeatureHeadScorer,
+  prepareDraftTarget,
+  summarizeScores,
+  type DraftRows,
+  type DraftScores,
+  type DraftTarget,
+  type WindowExpectations,
+} from '@plateau/inference'
+import type { DraftTargetModel } from '@plateau/model-files'
+import type { Logger } from '@plateau/telemetry'
+import { fitLogitScale, pairedGain } from '@plateau/training'
+import { setImmediate as turn } from 'node:timers/promises'
+import { BatchFeed } from './batch-feed.js'
+import { ClosedForm } from './closed-form.js'
+import type { DraftLine } from './draft-line.js'
+import { GradientStage } from './gradient-stage.js'
+import type { TrainerMetrics } from './metrics.js'
+import { RecentIds } from './recent-ids.js'
+import { positionsOf, RecentWindows } from './recent-windows.js'
+import { decodeSnapshot, encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
+import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
+
+export const TRAINER_GROUP = 'trainer.train.v1'
+
+const source = topics.trainingWindows
+export const trainerDeadLetters = deadLetterTopic(source, TRAINER_GROUP)
+
+export interface TrainerOptions {
+  readonly lineage: string
+  readonly ridgeLambda: number
+  readonly halfLifePositions: number
+  readonly gradients: boolean
+  readonly gradientShare: number
+  readonly loss: 'kl' | 'tv'
+  readonly learningRate: number
+  readonly replayPositions: number
+  readonly evaluationPositions: number
+  readonly evaluationMaxAgeMs: number
+  readonly minPublishMs: number
+  readonly snapshotMs: number
+  readonly threads: number
+  /** New positions after which the closed form is solved for the first time. Default 768. */
+  readonly firstSolvePositions?: number
+}
+
+export interface TrainerParts {
+  readonly log: EventLog
+  readonly producer: Producer
+  readonly store: CheckpointStore
+  readonly line: DraftLine
+  readonly model: DraftTargetModel
+  readonly logger: Logger
+  readonly metrics: TrainerMetrics
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  readonly random: () => number
+  /** Told at every turn of the loop. */
+  readonly beat?: () => void
+}
+
+const BATCH_RECORDS = 16
+const RECENT_IDS = 8192
+const CALIBRATION_POSITIONS = 1024
+const MIN_CALIBRATION_POSITIONS = 64
+const MIN_EVALUATION_POSITIONS = 96
+/** Scores count this many of a position's listed tokens. */
+const SCORED_TOKENS = 64
+const IDLE_WAIT_MS = 100
+/** The closed form is solved again when this share of its positions is new, within these bounds. */
+const SOLVE_SHARE = 0.12
+const MOST_NEW_POSITIONS = 3072
+/** Few new positions wait at most this long. */
+const SOLVE_AFTER_MS = 8000
+const LEAST_NEW_POSITIONS = 192
+const MIN_REPLAY_POSITIONS = 2048
+const STEPS_PER_EVALUATION = 25
+/** A version must be better by this, and by one standard error. */
+const MIN_GAIN = 0.003
+/** A decoder layer makes a draft step about twice as long: it must earn that. */
+const LAYER_GAIN = 0.01
+/** Early gradient steps may fall below the closed form; later it is a sign that they went astray. */
+const LENIENT_STEPS = 200
+const ASTRAY = 0.015
+
+/**
+ * Turns training windows into versions of a draft. One loop, in this order of urgency:
+ *
+ *   windows that have arrived -> solve the closed form when enough is new -> a gradient step in what time is left
+ *
+ * Exactly once: offsets, sums, weights and counts are saved together in one snapshot, atomically. After a kill the loop
+ * continues from the snapshot's offsets: what came after it is read again and was in no saved state. What a producer
+ * repeats is known by its ce_id. Evaluation windows only ever go to the held-out buffer.
+ *
+ * States: new, running, closed.
+ */
+export class Trainer {
+  readonly #options: TrainerOptions
+  readonly #parts: TrainerParts
+  readonly #target: DraftTarget
+  readonly #expected: WindowExpectations
+  readonly #closedForm: ClosedForm
+  readonly #scorers = new Map<boolean, FeatureHeadScorer>()
+  readonly #heldOut: RecentWindows
+  readonly #calibration: RecentWindows
+  readonly #ids = new Map<number, RecentIds>()
+  readonly #offsets: Map<number, number>
+  readonly #counts: LineageCounts
+  readonly #stopping = new AbortController()
+  /** The fixed random features, and the newest solution once there is one. */
+  #solution: FeatureHead
+  #isSolved = false
+  #gradients: GradientStage | undefined
+  /** Kept windows that wait for the gradient stage to begin. */
+  #kept: { readonly place: RecordPlace; readonly rows: DraftRows; readonly uses: number }[] = []
+  #policy: string
+  #newPositions = 0
+  #solvedAtMs = Number.NEGATIVE_INFINITY
+  #nextStepMs = 0
+  #stepsSinceEvaluation = 0
+  #isExhausted = false
+  #savedAtMs: number
+  #changed = false
+  #running: Promise<void> | undefined
+
+  private constructor(
+    options: TrainerOptions,
+    parts: TrainerParts,
+    closedForm: ClosedForm,
+    target: DraftTarget,
+    saved: Snapshot | undefined,
+  ) {
+    const { line, model, clock } = parts
+    this.#options = options
+    this.#parts = parts
+    this.#target = target
+    this.#closedForm = closedForm
+    this.#solution = withoutLayer(line.incumbent)
+    this.#expected = {
+      targetFingerprint: model.fingerprint,
+      tokenizerHash: model.tokenizerHash,
+      vocabSize: line.incumbent.config.vocabSize,
+      norm: model.target.norm,
+    }
+    this.#heldOut = new RecentWindows(options.evaluationPositions, options.evaluationMaxAgeMs)
+    this.#calibration = new RecentWindows(CALIBRATION_POSITIONS, Infinity)
+    this.#offsets = new Map(saved?.offsets.map(({ partition, offset }) => [partition, offset]))
+    for (const [partition, ids] of Object.entries(saved?.recentIds ?? {})) {
+      this.#ids.set(Number(partition), new RecentIds(RECENT_IDS, ids))
+    }
+    this.#counts = saved?.counts ?? { windows: {}, closedFormPositions: 0, gradientPositions: 0 }
+    this.#policy = saved?.policy ?? ''
+    this.#savedAtMs = clock()
+    parts.metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
+  }
+
+  /** Continues from the saved state of the lineage, or begins. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
+  static async open(options: TrainerOptions, parts: TrainerParts): Promise<Trainer> {
+    const { config } = parts.line.incumbent
+    const target = prepareDraftTarget(parts.model.target, config)
+    const saved = await readSnapshot(options, parts, featureHeadInputs(config))
+    const { ridgeLambda: lambda, halfLifePositions, threads } = options
+    const closedForm = await ClosedForm.open(
+      parts.line.incumbent,
+      target,
+      { lambda, halfLifePositions, threads },
+      saved?.closedForm,
+    )
+    const trainer = new Trainer(options, parts, closedForm, target, saved)
+    if (saved !== undefined) await trainer.#resume(saved)
+    trainer.#showCounts()
+    return trainer
+  }
+
+  /** Trains until `close`. Rejects when it cannot go on; a restart continues from the last snapshot. */
+  run(): Promise<void> {
+    this.#running ??= this.#loop()
+    return this.#running
+  }
+
+  /** Ends after the work in hand, with a last snapshot. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopping.abort()
+    if (this.#running === undefined) return this.#release()
+    await this.#running.catch(() => {})
+  }
+
+  get counts(): Readonly<LineageCounts> {
+    return this.#counts
+  }
+
+  async #loop(): Promise<void> {
+    const from = [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
+    const reader = this.#parts.log.reader({ topic: source.name, from, maxBatchRecords: BATCH_RECORDS })
+    const feed = new BatchFeed(reader)
+    const onStop = (): void => void feed.close()
+    this.#stopping.signal.addEventListener('abort', onStop)
+    try {
+      while (!this.#stopping.signal.aborted) {
+        this.#parts.beat?.()
+        const batch = await feed.take(this.#waitMs())
+        if (this.#stopping.signal.aborted) break
+        if (batch !== undefined) await this.#ingest(batch)
+        if (this.#solveIsDue()) await this.#solve()
+        else if (batch === undefined && this.#stepIsDue()) await this.#step()
+        if (this.#changed && this.#parts.clock() - this.#savedAtMs >= this.#options.snapshotMs) await this.#save()
+        // Health and metrics are answered between two pieces of work, however busy the stream.
+        await turn()
+      }
+      if (this.#changed) await this.#save()
+    } finally {
+      this.#stopping.signal.removeEventListener('abort', onStop)
+      await feed.close()
+      await this.#release()
+    }
+  }
+
+  #waitMs(): number {
+    if (this.#solveIsDue()) return 0
+    if (!this.#canStep()) return IDLE_WAIT_MS
+    return Math.min(IDLE_WAIT_MS, Math.max(0, this.#nextStepMs - this.#parts.clock()))
+  }
+
+  async #ingest({ partition, records, highWatermark }: Batch): Promise<void> {
+    const poison: { record: LogRecord; error: PlateauError }[] = []
+    for (const record of records) {
+      try {
+        await this.#consume(acceptRecord(record, this.#expected))
+      } catch (error) {
+        if (!(error instanceof PlateauError)) throw error
+        if (error.code === 'WINDOW_WITHOUT_FEATURES') this.#parts.metrics.unusable.add({ reason: error.code })
+        else poison.push({ record, error })
+      }
+    }
+    await this.#bury(poison)
+    const next = records.at(-1)!.offset + 1
+    this.#offsets.set(partition, next)
+    this.#changed = true
+    this.#parts.metrics.lag.set({ partition: String(partition) }, Math.max(0, highWatermark - next))
+    this.#showCounts()
+  }
+
+  async #consume(window: AcceptedRecord): Promise<void> {
+    const { metrics } = this.#parts
+    const { partition } = window.place
+    const ids = this.#ids.get(partition) ?? new RecentIds(RECENT_IDS)
+    this.#ids.set(partition, ids)
+    if (!ids.add(window.id)) return metrics.duplicates.add({})
+    const decision = window.keep ? 'keep' : 'drop'
+    metrics.windows.add({ arm: window.arm, decision })
+    const key = `${window.arm}/${decision}`
+    this.#counts.windows[key] = (this.#counts.windows[key] ?? 0) + 1
+    if (window.policy !== '') this.#policy = window.policy
+    switch (window.purpose) {
+      case 'held-out':
+        return this.#heldOut.push(window)
+      case 'calibration':
+        return this.#calibration.push(window)
+      case 'training':
+        await this.#closedForm.add(window.rows)
+        this.#newPositions += window.rows.length
+        this.#counts.closedFormPositions += window.rows.length
+        if (window.keep) this.#learnLater(window.place, window.rows)
+    }
+  }
+
+  #learnLater(place: RecordPlace, rows: DraftRows, uses = 0): void {
+    if (!this.#options.gradients) return
+    this.#isExhausted = false
+    if (this.#gradients !== undefined) return this.#gradients.push(place, rows, uses)
+    this.#kept.push({ place, rows, uses })
+    while (positionsOf(this.#kept.map((kept) => kept.rows)) > this.#options.replayPositions) this.#kept.shift()
+  }
+
+  /** Before the offset moves on: a record is never dropped without a trace. */
+  async #bury(poison: readonly { readonly record: LogRecord; readonly error: PlateauError }[]): Promise<void> {
+    if (poison.length === 0) return
+    const { producer, logger, metrics, clock } = this.#parts
+    const letters = poison.map(({ record, error }) => deadLetterRecord(record, TRAINER_GROUP, error, clock()))
+    await producer.send(trainerDeadLetters.name, letters)
+    for (const { record, error } of poison) {
+      metrics.deadLettered.add({ reason: error.code })
+      const { topic, partition, offset } = record
+      logger.warn('record dead-lettered', { topic, partition, offset, code: error.code, why: error.message })
+    }
+  }
+
+  #solveIsDue(): boolean {
+    const { firstSolvePositions = 768 } = this.#options
+    if (!this.#isSolved) return this.#newPositions >= firstSolvePositions
+    const enough = Math.min(
+      MOST_NEW_POSITIONS,
+      Math.max(firstSolvePositions, SOLVE_SHARE * this.#counts.closedFormPositions),
+    )
+    if (this.#newPositions >= enough) return true
+    const waitedMs = this.#parts.clock() - this.#solvedAtMs
+    return this.#newPositions >= LEAST_NEW_POSITIONS && waitedMs >= SOLVE_AFTER_MS
+  }
+
+  async #solve(): Promise<void> {
+    const { metrics, clock, logger } = this.#parts
+    const startedMs = clock()
+    this.#newPositions = 0
+    try {
+      const projection = await this.#closedForm.solve()
+      const solved = withParameters(this.#solution, { 'fc.weight': projection })
+      this.#solution = await this.#calibrated(solved)
+    } catch (error) {
+      // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
+      if (!(error instanceof RangeError)) throw error
+      logger.warn('closed form not solved', { error })
+      return
+    } finally {
+      this.#solvedAtMs = clock()
+    }
+    this.#isSolved = true
+    if (this.#gradients === undefined) await this.#beginGradients()
+    else this.#gradients.rebase(this.#solution)
+    metrics.solves.add({})
+    await this.#compete()
+    metrics.solveSeconds.record({}, (clock() - startedMs) / 1000)
+  }
+
+  /** With the logit scale at which it does best on positions the sums have not seen. */
+  async #calibrated(head: FeatureHead): Promise<FeatureHead> {
+    const windows = this.#calibration.at(this.#parts.clock())
+    if (positionsOf(windows) < MIN_CALIBRATION_POSITIONS) return head
+    const scorer = await this.#scorerOf(head)
+    const scale = await fitLogitScale(async (c) => summarizeScores(await scorer.score(head, windows, c)).alpha)
+    return withParameters(head, { logit_scale: Float32Array.of(scale) })
+  }
+
+  #canStep(): boolean {
+    return this.#gradients !== undefined && !this.#isExhausted
+  }
+
+  #stepIsDue(): boolean {
+    return this.#canStep() && this.#parts.clock() >= this.#nextStepMs
+  }
+
+  async #beginGradients(): Promise<void> {
+    const { gradients, loss, learningRate, replayPositions, threads } = this.#options
+    if (
+      !gradients ||
+      positionsOf(this.#kept.map(({ rows }) => rows)) < Math.min(MIN_REPLAY_POSITIONS, replayPositions / 2)
+    )
+      return
+    const { random } = this.#parts
+    const options = { loss, learningRate, replayPositions, threads, random }
+    this.#gradients = await GradientStage.open(this.#solution, this.#target, options)
+    for (const { place, rows, uses } of this.#kept) this.#gradients.push(place, rows, uses)
+    this.#kept = []
+  }
+
+  async #step(): Promise<void> {
+    const { metrics, clock, logger } = this.#parts
+    const startedMs = clock()
+    const report = await this.#gradients!.step()
+    if (report === undefined) {
+      // Everything in the window was used as often as is good for it.
+      this.#isExhausted = true
+      return
+    }
+    const tookMs = clock() - startedMs
+    this.#nextStepMs = clock() + tookMs * (1 / this.#options.gradientShare - 1)
+    this.#changed = true
+    this.#counts.gradientPositions += report.freshPositions
+    metrics.stepSeconds.record({}, tookMs / 1000)
+    metrics.steps.add({ result: report.restored ? 'restored' : report.applied ? 'applied' : 'skipped' })
+    metrics.replayedPositions.add({}, report.replayedPositions)
+    metrics.loss.set({}, report.loss)
+    metrics.gradientNorm.set({}, report.gradientNorm)
+    if (!report.applied) {
+      logger.warn('gradient step skipped: not finite', { loss: report.loss, restored: report.restored })
+    }
+    this.#showCounts()
+    if (++this.#stepsSinceEvaluation >= STEPS_PER_EVALUATION) await this.#compete()
+  }
+
+  /** Compares what training has with what is live, on recent held-out positions, and publishes what is better. */
+  async #compete(): Promise<void> {
+    this.#stepsSinceEvaluation = 0
+    const { line, metrics, clock } = this.#parts
+    const windows = this.#heldOut.at(clock())
+    metrics.heldOutPositions.set({}, positionsOf(windows))
+    if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return
+    const live = await this.#contender('incumbent', line.incumbent, windows)
+    const closedForm = await this.#contender('closed-form', this.#solution, windows)
+    const trained =
+      this.#gradients === undefined || this.#gradients.steps < STEPS_PER_EVALUATION
+        ? undefined
+        : await this.#contender('gradients', this.#gradients.head, windows)
+    if (trained !== undefined) this.#watchGradients(trained, closedForm)
+    const best = trained !== undefined && trained.worth > closedForm.worth ? trained : closedForm
+    if (clock() - line.publishedAtMs < this.#options.minPublishMs) return
+    const lengths = windows.map(({ length }) => length)
+    const { gain, standardError } = pairedGain(best.scores.alpha, live.scores.alpha, lengths)
+    const cost = best.worth - best.alpha - (live.worth - live.alpha)
+    if (gain + cost < Math.max(MIN_GAIN, standardError)) return
+    await this.#publish(best, live)
+  }
+
+  async #contender(name: 'incumbent' | 'closed-form' | 'gradients', head: FeatureHead, windows: readonly DraftRows[]) {
+    const scores: DraftScores = await (await this.#scorerOf(head)).score(head, windows)
+    const { alpha, greedyMatch, positions } = summarizeScores(scores)
+    this.#parts.metrics.alpha.set({ draft: name }, alpha)
+    // Alpha less what the layer costs.
+    const worth = alpha - (head.config.layer === undefined ? 0 : LAYER_GAIN)
+    return { name, head, scores, alpha, greedyMatch, positions, worth }
+  }
+
+  #watchGradients(trained: { readonly alpha: number }, closedForm: { readonly alpha: number }): void {
+    if (this.#gradients!.steps < LENIENT_STEPS || trained.alpha > closedForm.alpha - ASTRAY) return
+    this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', {
+      steps: this.#gradients!.steps,
+      alpha: trained.alpha,
+      closedFormAlpha: closedForm.alpha,
+    })
+    this.#gradients!.restart(this.#solution)
+  }
+
+  async #publish(
+    best: {
+      readonly name: string
+      readonly head: FeatureHead
+      readonly alpha: number
+      readonly positions: number
+      readonly greedyMatch: number
+    },
+    live: { readonly alpha: number },
+  ): Promise<void> {
+    const { line, metrics } = this.#parts
+    const version = await line.publish(best.head, {
+      evaluation: {
+        positions: best.positions,
+        alpha: best.alpha,
+        parentAlpha: live.alpha,
+        greedyMatch: best.greedyMatch,
+      },
+      trainedThrough: [...this.#offsets].map(([partition, nextOffset]) => ({
+        topic: source.name,
+        partition,
+        nextOffset,
+      })),
+      trainedPositions: this.#counts.closedFormPositions,
+      policy: this.#policy,
+    })
+    metrics.publishes.add({ origin: best.name })
+    metrics.version.set({}, version)
+    metrics.alpha.set({ draft: 'incumbent' }, best.alpha)
+    await this.#save()
+  }
+
+  async #scorerOf({ config }: FeatureHead): Promise<FeatureHeadScorer> {
+    const hasLayer = config.layer !== undefined
+    const known = this.#scorers.get(hasLayer)
+    if (known !== undefined) return known
+    const { threads } = this.#options
+    const scorer = await FeatureHeadScorer.create(config, this.#target, { threads, listedTokens: SCORED_TOKENS })
+    this.#scorers.set(hasLayer, scorer)
+    return scorer
+  }
+
+  async #save(): Promise<void> {
+    const { store, log, model, clock } = this.#parts
+    const offsets = [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
+    const gradients = this.#gradients
+    const snapshot: Snapshot = {
+      targetFingerprint: model.fingerprint,
+      tokenizerHash: model.tokenizerHash,
+      offsets,
+      recentIds: Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()])),
+      counts: this.#counts,
+      policy: this.#policy,
+      heldOut: this.#heldOut.places,
+      calibration: this.#calibration.places,
+      replay: gradients?.places ?? this.#kept.map(({ place, uses }) => ({ ...place, uses })),
+      logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
+      closedForm: await this.#closedForm.state(),
+      gradients: gradients && { training: gradients.state, projection: gradients.projection },
+    }
+    await store.putState(this.#options.lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot))
+    this.#changed = false
+    this.#savedAtMs = clock()
+    // Only to be seen from outside: we never start from these.
+    await log.commit(TRAINER_GROUP, source.name, offsets)
+  }
+
+  /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
+  async #resume(saved: Snapshot): Promise<void> {
+    const { logger, random } = this.#parts
+    const { loss, learningRate, replayPositions, threads } = this.#options
+    if (saved.counts.closedFormPositions > 0) {
+      const solution = withParameters(this.#solution, {
+        'fc.weight': await this.#closedForm.solve(),
+        logit_scale: Float32Array.of(saved.logitScale),
+      })
+      this.#solution = solution
+      this.#isSolved = true
+      if (saved.gradients !== undefined && this.#options.gradients) {
+        const options = { loss, learningRate, replayPositions, threads, random }
+        this.#gradients = await GradientStage.open(solution, this.#target, options)
+        this.#gradients.load(saved.gradients.training, saved.gradients.projection)
+      }
+    }
+    const put = new Map<string, (window: AcceptedRecord) => void>()
+    const keyOf = ({ partition, offset }: RecordPlace): string => `${partition}/${offset}`
+    for (const place of saved.heldOut) put.set(keyOf(place), (window) => this.#heldOut.push(window))
+    for (const place of saved.calibration) put.set(keyOf(place), (window) => this.#calibration.push(window))
+    for (const { uses, ...place } of saved.replay) {
+      put.set(keyOf(place), (window) => this.#learnLater(window.place, window.rows, uses))
+    }
+    let found = 0
+    for await (const record of recordsBefore(this.#parts.log, saved)) {
+      const use = put.get(keyOf(record))
+      if (use === undefined) continue
+      use(acceptRecord(record, this.#expected))
+      found++
+    }
+    logger.info('continuing', {
+      version: this.#parts.line.version,
+      positions: saved.counts.closedFormPositions,
+      windowsHeldBack: found,
+      windowsExpired: put.size - found,
+    })
+  }
+
+  #showCounts(): void {
+    const { metrics, line } = this.#parts
+    metrics.closedFormPositions.set({}, this.#counts.closedFormPositions)
+    metrics.gradientPositions.set({}, this.#counts.gradientPositions)
+    metrics.version.set({}, line.version)
+  }
+
+  async #release(): Promise<void> {
+    await this.#closedForm.release()
+    await this.#gradients?.release()
+    for (const scorer of this.#scorers.values()) await scorer.release()
+  }
+}
+
+async function readSnapshot(
+  { lineage }: TrainerOptions,
+  { store, model, logger }: TrainerParts,
+  inputs: number,
+): Promise<Snapshot | undefined> {
+  const bytes = await store.readState(lineage, SNAPSHOT_NAME)
+  if (bytes === undefined) {
+    logger.info('no saved state, starting from what the log holds', { lineage })
+    return undefined
+  }
+  const saved = decodeSnapshot(bytes, `the state of lineage ${lineage}`)
+  const isOurs =
+    saved.targetFingerprint === model.fingerprint &&
+    saved.tokenizerHash === model.tokenizerHash &&
+    saved.closedForm.sums.inputs === inputs
+  if (isOurs) return saved
+  throw new PlateauError(
+    'TRAINER_STATE_MISMATCH',
+    `the saved state of lineage ${lineage} belongs to another target or draft: set PLATEAU_LINEAGE to a new name`,
+    { facts: { lineage, saved: saved.targetFingerprint, target: model.fingerprint } },
+  )
+}
+
+/** From the oldest window that a snapshot refers to up to its offsets. */
+async function* recordsBefore(log: EventLog, saved: Snapshot): AsyncGenerator<LogRecord> {
+  const oldest = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
+  for (const { partition, offset } of [...saved.heldOut, ...saved.calibration, ...saved.replay]) {
+    oldest.set(partition, Math.min(offset, oldest.get(partition) ?? offset))
+  }
+  const ends = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
+  const ranges = await log.offsets(source.name)
+  // Partitions that nothing was consumed of are not read here.
+  const from = ranges.map(({ partition, next }) => ({ partition, offset: oldest.get(partition) ?? next }))
+  const reader = log.reader({ topic: source.name, from, maxBatchRecords: BATCH_RECORDS })
+  const open = new Set(
+    ranges
+      .filter(({ partition, earliest, next }) => {
+        const start = Math.max(earliest, oldest.get(partition) ?? next)
+        return start < Math.min(next, ends.get(partition) ?? 0)
+      })
+      .map(({ partition }) => partition),
+  )
+  if (open.size === 0) return reader.close()
+  // What expired meanwhile never comes.
+  void reader.caughtUp.then(() => reader.close()).catch(() => {})
+  for await (const { partition, records } of reader) {
+    const end = ends.get(partition) ?? 0
+    for (const record of records) if (record.offset < end) yield record
+    // The next batch of this partition begins at or after its end, or there is none.
+    if ((records.at(-1)?.offset ?? end) + 1 >= end) open.delete(partition)
+    if (open.size === 0) break
+  }
+  await reader.close()
+}

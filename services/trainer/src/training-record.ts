@@ -1,0 +1,77 @@
+import { Arm, decodeHeaders, Decision, messageOf, PlateauError, topics, TrainingWindow } from '@plateau/contracts'
+import type { LogRecord } from '@plateau/event-log'
+import { hashToUnit } from '@plateau/flatness'
+import { windowRows, type DraftRows, type WindowExpectations } from '@plateau/inference'
+
+/** Where a record lies in the topic; the windows that are held back are found again by it. */
+export interface RecordPlace {
+  readonly partition: number
+  readonly offset: number
+}
+
+/**
+ * What a window is for. Held out: never trained on. Calibration: a slice of the rest that stays out of the closed form
+ * too, because the logit scale must be fitted on positions the solution has not seen.
+ */
+export type Purpose = 'held-out' | 'calibration' | 'training'
+
+export interface AcceptedRecord {
+  readonly place: RecordPlace
+  /** ce_id: the same on every redelivery. */
+  readonly id: string
+  readonly arm: 'selected' | 'control' | 'evaluation'
+  readonly keep: boolean
+  readonly purpose: Purpose
+  readonly rows: DraftRows
+  readonly capturedAtMs: number
+  readonly policy: string
+}
+
+export const CALIBRATION_SHARE = 1 / 16
+
+/** Throws a PlateauError, whose code is the reason on the dead letter, when the record cannot be used. */
+export function acceptRecord(record: LogRecord, expected: WindowExpectations): AcceptedRecord {
+  const headers = decodeHeaders(record.headers)
+  if (headers === undefined) throw new PlateauError('HEADERS_MISSING', 'a CloudEvents header is missing or malformed')
+  if (headers.type !== topics.trainingWindows.messageType) {
+    throw new PlateauError('MESSAGE_TYPE_UNEXPECTED', `the record holds a ${headers.type}`)
+  }
+  const { window, arm, decision, weights, policy } = decode(record.value)
+  if (window === undefined) throw new PlateauError('FIELD_MISSING', 'window is missing')
+  const armName = ARMS[arm]
+  if (armName === undefined) throw new PlateauError('FIELD_INVALID', `arm is ${arm}`)
+  if (decision !== Decision.DECISION_KEEP && decision !== Decision.DECISION_DROP) {
+    throw new PlateauError('FIELD_INVALID', `decision is ${decision}`)
+  }
+  return {
+    place: { partition: record.partition, offset: record.offset },
+    id: headers.id,
+    arm: armName,
+    keep: decision === Decision.DECISION_KEEP && armName !== 'evaluation',
+    purpose: purposeOf(armName, window.sampleId),
+    rows: windowRows(window, expected, weights),
+    capturedAtMs: window.capturedAtMs,
+    policy,
+  }
+}
+
+const ARMS: Readonly<Partial<Record<Arm, AcceptedRecord['arm']>>> = {
+  [Arm.ARM_SELECTED]: 'selected',
+  [Arm.ARM_CONTROL]: 'control',
+  [Arm.ARM_EVALUATION]: 'evaluation',
+}
+
+/** By sample, so that one response never lies on both sides. */
+function purposeOf(arm: AcceptedRecord['arm'], sampleId: string): Purpose {
+  if (arm === 'evaluation') return 'held-out'
+  return hashToUnit('calibration', sampleId) < CALIBRATION_SHARE ? 'calibration' : 'training'
+}
+
+function decode(value: Uint8Array | null): TrainingWindow {
+  if (value === null) throw new PlateauError('VALUE_MISSING', 'the record has no value')
+  try {
+    return TrainingWindow.decode(value)
+  } catch (cause) {
+    throw new PlateauError('UNDECODABLE', `the value is not a TrainingWindow: ${messageOf(cause)}`, { cause })
+  }
+}
