@@ -1,4 +1,12 @@
-import { Arm, Decision, deadLetterTopic, encodeHeaders, SelectionPolicy, topics } from '@plateau/contracts'
+import {
+  Arm,
+  Decision,
+  deadLetterTopic,
+  encodeHeaders,
+  SelectionPolicy,
+  topics,
+  type TopicSpec,
+} from '@plateau/contracts'
 import { partitionOf, type EventLog, type NewRecord } from '@plateau/event-log'
 import { armOf } from '@plateau/flatness'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -14,9 +22,12 @@ afterEach(() => test.close())
 const keyOf = (window: { sampleId: string; windowIndex: number }): string => `${window.sampleId}:${window.windowIndex}`
 
 /** Empty when each window has exactly one scored and one training record, and the two say the same. */
-async function violations(windows: readonly { sampleId: string; windowIndex: number }[]): Promise<string[]> {
-  const scored = await test.scored()
-  const training = await test.training()
+async function violations(
+  windows: readonly { sampleId: string; windowIndex: number }[],
+  log = test,
+): Promise<string[]> {
+  const scored = await log.scored()
+  const training = await log.training()
   return windows.flatMap((window) => {
     const key = keyOf(window)
     const decisions = scored.filter((s) => keyOf(s) === key)
@@ -150,6 +161,20 @@ describe('a crash', () => {
     }
     await scoreAll(test)
     expect(await violations(windows)).toEqual([])
+  })
+
+  it('is made good, too, where the output topics have other partition counts than the source', async () => {
+    const uneven = [
+      { ...topics.scoredTokens, partitions: 3 },
+      { ...topics.trainingWindows, partitions: 2 },
+    ]
+    const log = await new TestLog().prepare(...(uneven as TopicSpec[]))
+    const windows = traffic(400)
+    await log.publish(windows.map(recordOf))
+    for (const step of ['scored', 'training', 'scored'] as const) await runUntilKilled(dyingLog(log.log, step, 1))
+    await scoreAll(log)
+    expect(await violations(windows, log)).toEqual([])
+    await log.close()
   })
 
   it('does not move the threshold: what follows is decided as without it', async () => {

@@ -1,6 +1,7 @@
 // Windows and a log for this service's tests.
 
 import {
+  allTopics,
   encodeHeaders,
   FloatFormat,
   packTopK,
@@ -8,6 +9,7 @@ import {
   TokenWindow,
   topics,
   TrainingWindow,
+  type TopicSpec,
 } from '@plateau/contracts'
 import type { EventLog, LogRecord, NewRecord } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
@@ -85,8 +87,11 @@ export class TestLog {
   readonly directory = mkdtempSync(join(tmpdir(), 'plateau-scorer-'))
   readonly log: EventLog = openEmbeddedEventLog(this.directory)
 
-  async prepare(): Promise<this> {
-    await this.log.ensureTopics([...Object.values(topics), scorerDeadLetters])
+  /** `specs` stand in for the topics of the same name. */
+  async prepare(...specs: TopicSpec[]): Promise<this> {
+    await this.log.ensureTopics(specs)
+    const taken = new Set(specs.map((spec) => spec.name))
+    await this.log.ensureTopics([...allTopics, scorerDeadLetters].filter((spec) => !taken.has(spec.name)))
     return this
   }
 
