@@ -1,3 +1,4 @@
+import type { StoredFile } from '@plateau/checkpoints'
 import { RolloutState, serving, topics } from '@plateau/contracts'
 import { callServerStream, callUnary, createClient } from '@plateau/rpc'
 import { loadTokenizer } from '@plateau/model-files'
@@ -280,7 +281,8 @@ describe('drafts', () => {
     ['made for another target', { manifest: { targetFingerprint: 'x' } }, 'CHECKPOINT_TARGET_MISMATCH'],
     ['made for another tokenizer', { manifest: { tokenizerHash: 'x' } }, 'CHECKPOINT_TOKENIZER_MISMATCH'],
     ['of a kind that is not known', { manifest: { kind: 'causal-lm' } }, 'DRAFT_KIND_UNKNOWN'],
-    ['without a tensor', { head: withoutScale }, 'DRAFT_INVALID'],
+    ['whose weights are cut off', { files: cutOff }, 'MODEL_FILE_TRUNCATED'],
+    ['without weights', { files: (files) => files.filter(({ path }) => path === 'config.json') }, 'DRAFT_INVALID'],
   ])('a version %s is refused and the live one stays', async (_, damage, code) => {
     const { url, publish, records } = await start()
     await publish(1)
@@ -317,6 +319,6 @@ describe('drafts', () => {
   })
 })
 
-function withoutScale<T extends { readonly parameters: ReadonlyMap<string, unknown> }>(head: T): T {
-  return { ...head, parameters: new Map([...head.parameters].filter(([name]) => name !== 'logit_scale')) }
+function cutOff(files: readonly StoredFile[]): StoredFile[] {
+  return files.map(({ path, bytes }) => ({ path, bytes: path === 'config.json' ? bytes : bytes.subarray(0, 5000) }))
 }

@@ -1,10 +1,10 @@
 import { fileStore, readVerifyingKey } from '@plateau/checkpoints'
 import type { RunningService, ServiceContext } from '@plateau/service-kit'
+import { loadTokenizer, readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
 import { startServer } from '@plateau/rpc'
 import { seededRandom } from '@plateau/speculation'
 import { randomInt, randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { describeModelDirectory, loadTokenizer } from '@plateau/model-files'
 import { AcceptanceLedger } from './acceptance-ledger.js'
 import { AcceptanceReporter } from './acceptance-reporter.js'
 import { Admission } from './admission.js'
@@ -13,7 +13,7 @@ import type { ServingConfig } from './config.js'
 import { DraftHolder } from './draft-holder.js'
 import { DraftWatcher } from './draft-watcher.js'
 import { grpcApi, statusOf } from './grpc-api.js'
-import { DraftLoader, readDraftTensors } from './load-draft.js'
+import { DraftLoader } from './load-draft.js'
 import { HttpApi } from './openai/http-api.js'
 import { chatRenderer } from './openai/parse-request.js'
 import { RolloutReporter } from './rollout-reporter.js'
@@ -29,7 +29,7 @@ const MAX_VERSIONS = 8
 /** Puts the service together. The order of `stop` is the reverse: doors first, then the drafts, the reports, the link. */
 export async function startServing(context: Context): Promise<RunningService> {
   const { config, logger, metrics: registry, health, eventLog, clock } = context
-  const model = await describeModelDirectory(config.model)
+  const model = await readDraftTarget(config.model)
   const tokenizer = await loadTokenizer(config.model)
   const identity: TargetIdentity = { fingerprint: model.fingerprint, tokenizerHash: model.tokenizerHash }
   const server = `${hostname()}:${process.pid}`
@@ -93,7 +93,7 @@ export async function startServing(context: Context): Promise<RunningService> {
   })
 
   const watcher = config.speculation
-    ? await watchDrafts(context, { holder, rollouts, identity, onRejected: () => metrics.rejectedVersions.add({}) })
+    ? await watchDrafts(context, { holder, rollouts, model, onRejected: () => metrics.rejectedVersions.add({}) })
     : undefined
 
   const http = new HttpApi({
@@ -145,7 +145,7 @@ async function watchDrafts(
   parts: {
     readonly holder: DraftHolder
     readonly rollouts: RolloutReporter
-    readonly identity: TargetIdentity
+    readonly model: DraftTargetModel
     readonly onRejected: () => void
   },
 ): Promise<DraftWatcher> {
@@ -154,8 +154,7 @@ async function watchDrafts(
     store: fileStore(config.checkpoints),
     // The configuration refuses speculation without a key.
     verifyingKey: await readVerifyingKey(config.verifyKeyFile!),
-    tensors: await readDraftTensors(config.model),
-    target: parts.identity,
+    model: parts.model,
     lineage,
     maxProposal,
   })

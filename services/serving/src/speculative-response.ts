@@ -82,7 +82,10 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       finish = verdict.finishReason
       emitted += tokens.length
       if (lease !== undefined) {
-        lease.controller.observe({ proposed, accepted: verdict.accepted, draftUs, targetUs: verdict.stepUs })
+        const { accepted, stepUs: targetUs } = verdict
+        // Without a next token the response ended on an accepted one, and what follows it was not judged.
+        const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
+        lease.controller.observe({ proposed, accepted, judged, draftUs, targetUs })
       }
       if (session !== undefined && finish === UNFINISHED) {
         const adopting = session

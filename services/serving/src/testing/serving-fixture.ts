@@ -1,4 +1,4 @@
-import { featureHeadConfigJson, initialFeatureHead, type FeatureHead } from '@plateau/causal-lm'
+import { initialFeatureHead, type FeatureHead } from '@plateau/causal-lm'
 import {
   generateSigningKey,
   readSigningKey,
@@ -6,11 +6,12 @@ import {
   writeCheckpoint,
   writeSigningKey,
   type CheckpointManifest,
+  type StoredFile,
 } from '@plateau/checkpoints'
 import { mergeConfigs } from '@plateau/config'
 import { DraftCheckpoint, encodeHeaders, topics } from '@plateau/contracts'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
-import { describeModelDirectory, encodeSafetensors, floatTensor } from '@plateau/model-files'
+import { readDraftTarget, encodeFeatureHead } from '@plateau/model-files'
 import { commonConfig, startService, type StartedService } from '@plateau/service-kit'
 import { seededRandom } from '@plateau/speculation'
 import { silentLogger, type LogFields, type Logger } from '@plateau/telemetry'
@@ -19,13 +20,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { servingConfig } from '../config.js'
-import { readDraftTensors } from '../load-draft.js'
 import { startServing } from '../serving-service.js'
 import { startMarkovTarget, type MarkovTargetOptions } from './markov-target.js'
 
 export const modelDirectory = new URL('../../../../models/tiny-target', import.meta.url).pathname
-const model = await describeModelDirectory(modelDirectory)
-const tensors = await readDraftTensors(modelDirectory)
+const model = await readDraftTarget(modelDirectory)
 
 export interface ServingFixture {
   readonly url: string
@@ -47,7 +46,7 @@ export interface Damage {
   /** Announced, but not in the store. */
   readonly missing?: boolean
   readonly foreignKey?: boolean
-  readonly head?: (head: FeatureHead) => FeatureHead
+  readonly files?: (files: readonly StoredFile[]) => StoredFile[]
 }
 
 /** The whole service in this process: real log, real store, real gRPC to a Markov target that claims to be the model. */
@@ -96,10 +95,15 @@ export async function startServingFixture(
     service,
     logs,
     publish: async (version, damage = {}) => {
-      const head = (damage.head ?? ((same) => same))(untrainedHead(version))
+      const head = untrainedHead(version)
       const about = { ...manifestOf(version), ...damage.manifest }
       const signer = damage.foreignKey === true ? generateSigningKey() : key
-      const written = await writeCheckpoint(store, about, headFiles(head), signer)
+      const written = await writeCheckpoint(
+        store,
+        about,
+        damage.files?.(encodeFeatureHead(head)) ?? encodeFeatureHead(head),
+        signer,
+      )
       if (damage.missing === true) await store.remove(about.lineage, version)
       const announced = DraftCheckpoint.encode({
         ...written,
@@ -144,15 +148,7 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 function untrainedHead(seed: number): FeatureHead {
   const { hiddenSize, vocabSize, rmsNormEps } = model.config
   const config = { hiddenSize, vocabSize, rmsNormEps, bilinearFeatures: 0, layer: undefined }
-  return initialFeatureHead(config, tensors, seededRandom(seed))
-}
-
-function headFiles({ config, parameters }: FeatureHead) {
-  const named = [...parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data, 'F32')] as const)
-  return [
-    { path: 'config.json', bytes: Buffer.from(JSON.stringify(featureHeadConfigJson(config))) },
-    { path: 'model.safetensors', bytes: encodeSafetensors(new Map(named)) },
-  ]
+  return initialFeatureHead(config, model.target, seededRandom(seed))
 }
 
 function manifestOf(version: number): Omit<CheckpointManifest, 'schema' | 'files'> {
