@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
 import type { Batch, BatchControl } from '@plateau/event-log'
 import type { OwnedPartition } from './group-store.js'
@@ -69,6 +70,8 @@ export class PartitionLane {
       }
       await this.#parts.handler({ topic, partition, records, highWatermark }, this.#control())
       position = last.offset + 1
+      // Reading never waits, so neither might the handler: heartbeats and everyone else need their turn.
+      await nextTurn()
     }
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, PartitionRange, Reader, ReaderOptions } from '@plateau/event-log'
 import { closedError } from './log-errors.js'
 import { Pulse } from './pulse.js'
@@ -60,6 +61,8 @@ export class EmbeddedReader implements Reader {
 
   async #next(): Promise<IteratorResult<Batch, undefined>> {
     this.#settleCaughtUp()
+    // Reading never waits: without this a long topic would keep everyone else from their turn.
+    await nextTurn()
     while (!this.#isClosed) {
       const stirred = this.#stir.next()
       const batch = await this.#fetchInTurn()

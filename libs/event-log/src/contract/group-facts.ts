@@ -43,6 +43,33 @@ export function groupFacts(fact: Fact): void {
     expect(Math.max(...sizes)).toBe(4)
   })
 
+  fact('a long backlog leaves the rest of the process its turns', async (world) => {
+    const topic = await world.topic({ partitions: 1 })
+    await world.append(topic, numbered(60))
+    const consumer = world.log.consumer({ group: world.name('group'), topics: [topic], maxBatchRecords: 2 })
+    let handedOver = 0
+    let batches = 0
+    let turns = 0
+    const running = consumer.run(async ({ records }) => {
+      batches++
+      handedOver += records.length
+      setImmediate(() => turns++)
+    })
+    await world.until('all handed over', () => handedOver === 60)
+    expect(turns).toBeGreaterThanOrEqual(batches - 1)
+    await consumer.close()
+    await running
+
+    handedOver = batches = turns = 0
+    for await (const { records } of world.log.reader({ topic, from: 'earliest', maxBatchRecords: 2 })) {
+      expect(turns).toBe(batches)
+      batches++
+      handedOver += records.length
+      setImmediate(() => turns++)
+      if (handedOver === 60) break
+    }
+  })
+
   fact('nothing is committed on its own: what was only handed over comes again', async (world) => {
     const topic = await world.topic()
     const group = world.name('group')
