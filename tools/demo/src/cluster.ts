@@ -149,7 +149,7 @@ export class Cluster {
     const running = this.#running.get(name)
     if (!running) return 'not running'
     running.child.kill(signal)
-    const code = await Promise.race([running.exited, sleep(30_000).then(() => undefined)])
+    const code = await Promise.race([running.exited, sleep(30_000, undefined, { ref: false })])
     if (code !== undefined) return code
     running.child.kill('SIGKILL')
     return running.exited

@@ -207,8 +207,8 @@ function phaseReport(phase: Phase, curve: AcceptanceCurve, observer: Observer): 
 async function windowCounts(cluster: Cluster, observer: Observer): Promise<WindowCounts> {
   const { captured, scored, kept, control, evaluation } = observer.counts
   const [shed, trained] = await Promise.all([
-    metricSum(cluster.opsUrl('target-model'), 'plateau_capture_windows_shed_total'),
-    metricSum(cluster.opsUrl('trainer'), 'plateau_trainer_windows_trained_total'),
+    metricSum(cluster.opsUrl('target-model'), 'plateau_target_windows_shed_total'),
+    metricSum(cluster.opsUrl('trainer'), 'plateau_trainer_windows_total', 'arm="evaluation"'),
   ])
   return { captured, shed, scored, kept, control, evaluation, trained }
 }
