@@ -16,7 +16,7 @@ import {
   deadLetterTopic,
 } from '@plateau/contracts'
 import { Cluster, complete, metricSum, readPrompts } from '@plateau/demo'
-import type { EventLog, LogRecord } from '@plateau/event-log'
+import type { EventLog } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { describeModelDirectory } from '@plateau/model-files'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -24,16 +24,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { promptModel, tinyModel } from './models.js'
+import { readAll } from './read-all.js'
 import { until } from './until.js'
-
-/** Everything in a topic so far. */
-async function readAll(log: EventLog, topic: string): Promise<LogRecord[]> {
-  const reader = log.reader({ topic, from: 'earliest' })
-  const records: LogRecord[] = []
-  void reader.caughtUp.then(() => reader.close())
-  for await (const batch of reader) records.push(...batch.records)
-  return records
-}
 
 describe('bad input to a running system', () => {
   const directory = mkdtempSync(join(tmpdir(), 'plateau-damage-'))
