@@ -110,6 +110,18 @@ describe('the speculation controller', () => {
     expect(controller.snapshot().acceptance[1]).toBeGreaterThan(0.9)
   })
 
+  it('does not take the time of catching up for the time of a step, unless it is shorter', () => {
+    const controller = new SpeculationController({ maxProposal: 6 })
+    run(controller, bad, 200, 12)
+    const before = controller.snapshot().breakEvenAcceptance!
+    const probe = (draftUs: number) =>
+      controller.observe({ proposed: 1, accepted: 0, draftUs, draftCaughtUpFirst: true, targetUs: 1140 })
+    for (let i = 0; i < 20; i++) probe(5000)
+    expect(controller.snapshot().breakEvenAcceptance).toBeCloseTo(before, 1)
+    for (let i = 0; i < 20; i++) probe(50)
+    expect(controller.snapshot().breakEvenAcceptance).toBeLessThan(before - 0.1)
+  })
+
   it('is not misled by a single stalled step', () => {
     const controller = new SpeculationController({ maxProposal: 6 })
     run(controller, good, 1000, 11)

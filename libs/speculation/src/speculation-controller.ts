@@ -29,6 +29,11 @@ export interface SpeculationRound {
   readonly judged?: number
   /** Time of the whole proposal; ignored when nothing was proposed. */
   readonly draftUs: number
+  /**
+   * True when draftUs also holds work that a usual step does not have: catching up with a prompt, or with tokens of
+   * rounds without a proposal. It then only says that a step takes no longer than that. Default false.
+   */
+  readonly draftCaughtUpFirst?: boolean
   /** Time of the target's step over proposed + 1 positions. */
   readonly targetUs: number
 }
@@ -94,13 +99,14 @@ export class SpeculationController {
     return 0
   }
 
-  observe({ proposed, accepted, judged, draftUs, targetUs }: SpeculationRound): void {
+  observe({ proposed, accepted, judged, draftUs, draftCaughtUpFirst = false, targetUs }: SpeculationRound): void {
     if (!(accepted <= proposed) || proposed > this.#maxProposal) {
       throw new RangeError(`a round cannot have ${accepted} of ${proposed} accepted (at most ${this.#maxProposal})`)
     }
     this.#targetStep.observe(proposed + 1, targetUs)
     if (proposed > 0) {
-      this.#draftStep.observeTime(draftUs / proposed)
+      const stepUs = draftUs / proposed
+      if (!draftCaughtUpFirst || stepUs < this.#draftStep.value) this.#draftStep.observeTime(stepUs)
       const memory = this.#proposal === 0 ? PROBE_MEMORY : MEMORY
       // Positions that were not judged fade too, back to the belief that they do as well as the position before.
       for (let i = 0; i < this.#maxProposal; i++) {
