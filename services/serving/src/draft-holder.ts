@@ -19,6 +19,7 @@ export interface DraftLease {
 
 export interface DraftHolderOptions {
   readonly maxProposal: number
+  readonly onSwap?: () => void
   /** Told when a version's native memory is freed, or could not be. */
   readonly onReleased?: (version: number, error?: unknown) => void
 }
@@ -75,6 +76,7 @@ export class DraftHolder {
     const old = this.#live
     this.#live = { draft, version, controller: new SpeculationController({ maxProposal }), leases: 0, retired: false }
     this.#swaps += 1
+    this.#options.onSwap?.()
     if (old !== undefined) this.#retire(old)
   }
 

@@ -166,11 +166,13 @@ export class ServingEngine {
         lease: call.lease,
         maxProposal: Math.min(maxProposal, link.description().maxProposal),
         promptFeatures,
-        random,
-        clockUs: () => nowMs() * 1000,
-        onDraftError: (error) => {
-          metrics.draftErrors.add({})
-          logger.error('draft failed, response goes on without it', { version: call.lease?.draft.version, error })
+        draft: {
+          random,
+          clockUs: () => nowMs() * 1000,
+          onError: (error) => {
+            metrics.draftErrors.add({})
+            logger.error('draft failed, response goes on without it', { version: call.lease?.draft.version, error })
+          },
         },
       },
     )
@@ -209,12 +211,10 @@ export class ServingEngine {
     if (!(error instanceof PlateauError)) return error
     if (error.code === 'DEADLINE_EXCEEDED') return deadlineExceeded(this.#options.timeoutMs)
     // A cancellation that nobody here asked for is a target that is shutting down.
-    const lost = error.code === 'CANCELLED' ? unavailable('the target broke off the response', error) : error
-    if (lost.code === 'UNAVAILABLE') {
-      this.#options.target.suspect(lost)
-      if (at.started) this.#options.metrics.lostStreams.add({})
-    }
-    return lost
+    if (error.code !== 'UNAVAILABLE' && error.code !== 'CANCELLED') return error
+    this.#options.target.suspect(error)
+    if (at.started) this.#options.metrics.lostStreams.add({})
+    return unavailable(`the target broke off the response: ${error.message}`, error)
   }
 }
 

@@ -74,6 +74,10 @@ export function declareServingMetrics(metrics: Metrics) {
       name: 'plateau_draft_errors_total',
       help: 'Failures of a draft while proposing; the response went on without it.',
     }),
+    swaps: metrics.counter({
+      name: 'plateau_draft_swaps_total',
+      help: 'Times that new requests were given another version.',
+    }),
     rejectedVersions: metrics.counter({
       name: 'plateau_draft_versions_rejected_total',
       help: 'Announced versions, or records, that were refused.',
@@ -94,7 +98,6 @@ export function observeServing(
     readonly running: () => number
     readonly waiting: () => number
     readonly liveVersion: () => number
-    readonly swaps: () => number
     readonly proposal: () => number
     readonly breakEven: () => number | undefined
     readonly targetConnected: () => boolean
@@ -105,7 +108,6 @@ export function observeServing(
   gauge('plateau_requests_running', 'Responses being generated.', read.running)
   gauge('plateau_requests_waiting', 'Requests waiting for their turn.', read.waiting)
   gauge('plateau_draft_version', 'Version that new requests use; 0 = none.', read.liveVersion)
-  gauge('plateau_draft_swaps', 'Swaps since the start.', read.swaps)
   gauge('plateau_speculation_on', '1 while speculation pays, else 0.', () => (read.proposal() > 0 ? 1 : 0))
   gauge('plateau_speculation_proposal', 'Tokens proposed in a round at present; 0 = off.', read.proposal)
   gauge(

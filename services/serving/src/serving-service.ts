@@ -41,6 +41,7 @@ export async function startServing(context: Context): Promise<RunningService> {
   const admission = new Admission(config)
   const holder = new DraftHolder({
     maxProposal: config.maxProposal,
+    onSwap: () => metrics.swaps.add({}),
     onReleased: (version, error) => {
       if (error === undefined) logger.debug('draft released', { version })
       else logger.error('draft not released', { version, error })
@@ -86,7 +87,6 @@ export async function startServing(context: Context): Promise<RunningService> {
     running: () => admission.running,
     waiting: () => admission.waiting,
     liveVersion: () => holder.liveVersion,
-    swaps: () => holder.swaps,
     proposal: () => holder.controller?.snapshot().proposal ?? 0,
     breakEven: () => holder.controller?.snapshot().breakEvenAcceptance,
     targetConnected: () => target.whyNotReady() === undefined,

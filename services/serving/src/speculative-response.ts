@@ -1,6 +1,7 @@
 import { target } from '@plateau/contracts'
-import type { DraftSession, Proposal, Random } from '@plateau/speculation'
+import type { Proposal } from '@plateau/speculation'
 import type { DraftLease } from './draft-holder.js'
+import { DraftSide, NOTHING, type DraftSideOptions } from './draft-side.js'
 import { packRows } from './pack-rows.js'
 import type { SpeculateStream } from './speculate-stream.js'
 
@@ -17,11 +18,7 @@ export interface ResponseContext {
   /** Most tokens the target takes in one round. */
   readonly maxProposal: number
   readonly promptFeatures: number
-  readonly random: Random
-  /** Microseconds, for the draft's share of a round. */
-  readonly clockUs: () => number
-  /** The draft failed; the response goes on without it. */
-  readonly onDraftError: (error: unknown) => void
+  readonly draft: DraftSideOptions
 }
 
 /** What one round emitted. */
@@ -35,17 +32,18 @@ export interface Round {
   readonly finish: target.FinishReason
 }
 
-const NOTHING: Proposal = { tokens: [], q: [], rawQ: [] }
 const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 
 /**
  * One response with speculation, round by round: the draft proposes, the target verifies, both go on from what was
- * emitted. The output has the target's distribution whatever the draft does, so a draft that fails is simply left out.
+ * emitted. The output has the target's distribution whatever the draft does.
  * The consumer pulls: a slow client slows the rounds. Leaving the loop ends the response at the target.
  */
 export async function* speculativeResponse(request: ResponseRequest, context: ResponseContext): AsyncGenerator<Round> {
   const { stream, lease } = context
-  let session: DraftSession | undefined
+  const { temperature, topK, topP, maxTokens } = request.sampling
+  const sampling = { temperature, topK, topP: topP || 1 }
+  const draft = new DraftSide(lease, context.draft)
   try {
     const first = await stream.open({
       promptTokenIds: [...request.promptTokenIds],
@@ -55,23 +53,14 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       draftVersion: lease?.draft.version ?? '',
     })
     const firstTokens = emittedTokens(NOTHING, first)
-    yield { tokens: firstTokens, proposed: 0, accepted: 0, alpha: [], finish: first.finishReason }
-    if (first.finishReason !== UNFINISHED) return
-
-    const guard = guardDraft(context.onDraftError)
-    const start = { tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) }
-    session = guard(() => lease?.draft.open(start))
     let emitted = firstTokens.length
-    let finish: target.FinishReason = UNFINISHED
+    let finish = first.finishReason
+    yield { tokens: firstTokens, proposed: 0, accepted: 0, alpha: [], finish }
+    draft.open({ tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) })
 
     while (finish === UNFINISHED) {
       // A round emits one token more than it accepts, so the last token is never worth proposing.
-      const room = Math.min(request.sampling.maxTokens - emitted - 1, context.maxProposal)
-      const wanted = session === undefined ? 0 : Math.min(lease!.controller.next(), room)
-      const startedUs = context.clockUs()
-      const proposal = wanted > 0 ? await proposeOrNothing(session!, wanted, request.sampling, context) : NOTHING
-      const draftUs = context.clockUs() - startedUs
-
+      const proposal = await draft.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
       const verdict = await stream.propose({
         tokenIds: [...proposal.tokens],
         q: packRows(proposal.q),
@@ -79,42 +68,18 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       })
       const tokens = emittedTokens(proposal, verdict)
       const proposed = proposal.tokens.length
-      finish = verdict.finishReason
+      const { accepted, alpha, stepUs } = verdict
+      // Without a next token the response ended on an accepted one, and what follows it was not judged.
+      const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
+      draft.observe({ accepted, judged, targetUs: stepUs })
+      draft.adopt(tokens, featureRows(verdict.features))
       emitted += tokens.length
-      if (lease !== undefined) {
-        const { accepted, stepUs: targetUs } = verdict
-        // Without a next token the response ended on an accepted one, and what follows it was not judged.
-        const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
-        lease.controller.observe({ proposed, accepted, judged, draftUs, targetUs })
-      }
-      if (session !== undefined && finish === UNFINISHED) {
-        const adopting = session
-        const adopted = guard(() => {
-          adopting.adopt(tokens, featureRows(verdict.features))
-          return true
-        })
-        if (adopted === undefined) session = dropSession(session, guard)
-      }
-      yield { tokens, proposed, accepted: verdict.accepted, alpha: verdict.alpha, finish }
+      finish = verdict.finishReason
+      yield { tokens, proposed, accepted, alpha, finish }
     }
   } finally {
-    if (session !== undefined) dropSession(session, guardDraft(context.onDraftError))
+    draft.close()
     stream.close()
-  }
-}
-
-async function proposeOrNothing(
-  session: DraftSession,
-  count: number,
-  sampling: target.SamplingParams,
-  context: ResponseContext,
-): Promise<Proposal> {
-  const { temperature, topK, topP } = sampling
-  try {
-    return await session.propose(count, { temperature, topK, topP: topP || 1 }, context.random)
-  } catch (error) {
-    context.onDraftError(error)
-    return NOTHING
   }
 }
 
@@ -127,22 +92,4 @@ function emittedTokens(proposal: Proposal, verdict: target.SpeculateVerdict): nu
 function featureRows(bytes: Uint8Array): Float32Array {
   const copy = bytes.slice()
   return new Float32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4)
-}
-
-type Guard = <T>(work: () => T) => T | undefined
-
-function guardDraft(onDraftError: (error: unknown) => void): Guard {
-  return (work) => {
-    try {
-      return work()
-    } catch (error) {
-      onDraftError(error)
-      return undefined
-    }
-  }
-}
-
-function dropSession(session: DraftSession, guard: Guard): undefined {
-  guard(() => session.close())
-  return undefined
 }
