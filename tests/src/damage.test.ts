@@ -23,13 +23,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { promptModel, tinyModel } from './models.js'
+import { demoModel, tinyModel } from './models.js'
 import { readAll } from './read-all.js'
 import { until } from './until.js'
 
 describe('bad input to a running system', () => {
   const directory = mkdtempSync(join(tmpdir(), 'plateau-damage-'))
-  const prompts = readPrompts(promptModel, 'sotu').prompts
+  const prompts = readPrompts(demoModel, 'sotu').prompts
   let cluster: Cluster
   let log: EventLog
 

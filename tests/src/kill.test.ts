@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { promptModel, tinyModel } from './models.js'
+import { demoModel, tinyModel } from './models.js'
 import { readLedger, type Ledger } from './ledger.js'
 import { until } from './until.js'
 
@@ -62,7 +62,7 @@ describe('kill -9 of each service in turn, while clients keep asking', () => {
 
   beforeAll(async () => {
     cluster = await Cluster.start({ directory, model: tinyModel, env: { trainer: { PLATEAU_SNAPSHOT_SECONDS: '2' } } })
-    clients = new Clients(cluster.httpUrl, readPrompts(promptModel, 'sotu').prompts, 3)
+    clients = new Clients(cluster.httpUrl, readPrompts(demoModel, 'sotu').prompts, 3)
     await sleep(4000)
     for (const service of ['flatness-scorer', 'trainer', 'target-model', 'serving'] as const) {
       const before = clients.answered
