@@ -8,7 +8,7 @@ export interface SelectorOptions {
   /**
    * How many recent windows the threshold is a quantile of. Short follows drift (a step in the scores is forgotten after
    * about half of it), long is steadier (the kept share's error is about sqrt(keep (1 - keep) / recentWindows)).
-   * Default 512.
+   * Default 128.
    */
   readonly recentWindows?: number
   /** Fewer recent windows than this: everything is kept. Default 16. */
@@ -39,7 +39,7 @@ export class WindowSelector {
   #quantile: SlidingQuantile
 
   constructor(policy: SelectionPolicy, options: SelectorOptions = {}) {
-    this.#recentWindows = options.recentWindows ?? 512
+    this.#recentWindows = options.recentWindows ?? 128
     this.#warmUpWindows = Math.min(options.warmUpWindows ?? 16, this.#recentWindows)
     this.#policy = policy
     this.#quantile = new SlidingQuantile(this.#recentWindows)

@@ -42,7 +42,7 @@ export const scorerConfig = defineConfig(
       env: 'PLATEAU_RECENT_WINDOWS',
       min: 8,
       max: 100_000,
-      default: 512,
+      default: 128,
       help: 'Windows of one partition that the threshold is a quantile of.',
     }),
     warmUpWindows: integer({

@@ -31,6 +31,12 @@ const pace = (quick: boolean) =>
     ? { phaseSeconds: 22, maxTokens: 48, greedyKept: 10, speedPrompts: 3, buckets: 8, positionsPerBucket: 250 }
     : { phaseSeconds: 90, maxTokens: 64, greedyKept: 32, speedPrompts: 10, buckets: 18, positionsPerBucket: 500 }
 
+/** What a run of minutes needs: a threshold that has seen enough after seconds, and all versions kept for the comparison. */
+const demoSettings = {
+  'flatness-scorer': { PLATEAU_RECENT_WINDOWS: '32', PLATEAU_WARM_UP_WINDOWS: '4' },
+  trainer: { PLATEAU_KEEP_VERSIONS: '1000' },
+}
+
 /** Runs the whole demonstration and returns its report; prints as it goes. */
 export async function runDemo(options: DemoOptions, stream: NodeJS.WriteStream): Promise<DemoReport> {
   const startMs = Date.now()
@@ -39,7 +45,7 @@ export async function runDemo(options: DemoOptions, stream: NodeJS.WriteStream):
   const domains = demoDomains.map((domain) => readPrompts(options.model, domain))
   const directory = resolve(options.directory ?? (await mkdtemp(join(tmpdir(), 'plateau-demo-'))))
   view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
-  const cluster = await Cluster.start({ directory, model: resolve(options.model) })
+  const cluster = await Cluster.start({ directory, model: resolve(options.model), env: demoSettings })
   const log = openEmbeddedEventLog(cluster.eventLogDirectory)
   const observer = new Observer(log)
   const target = await TargetClient.connect(cluster.targetAddress, options.model)
