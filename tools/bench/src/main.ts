@@ -17,7 +17,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   },
   score: {
     summary: 'windows and tokens a second through the scorer, from log to log (tokensPerSecond, overTarget)',
-    run: async () => (await import('./score.js')).benchScore(),
+    run: async (args) => (await import('./score.js')).benchScore(args),
   },
   speculate: {
     summary: 'plain against speculative decoding with the draft that the loop reaches (speedup)',
