@@ -46,7 +46,11 @@ export function bidiStream<Request, Response>(
   handle: (requests: AsyncIterable<Request>, context: CallContext) => AsyncIterable<Response>,
   report: ReportError,
 ): handleBidiStreamingCall<Request, Response> {
-  return (call) => void respond(call, (context) => handle(requestsOf<Request>(call), context), report)
+  return (call) => {
+    // A handler that stops reading must not take the stream down: its answer or error is still to be sent.
+    const requests = call.iterator({ destroyOnReturn: false })
+    void respond(call, (context) => handle(requestsOf<Request>(requests), context), report)
+  }
 }
 
 interface ObservedCall {

@@ -193,6 +193,25 @@ describe('streams', () => {
     expect(await call.receive()).toBeUndefined()
   })
 
+  it.each(['error', 'end'])('a handler that stops reading its requests still sends its %s', async (kind) => {
+    const { client } = await serve({
+      async *speculate(requests) {
+        for await (const _ of requests) {
+          yield verdict(0)
+          if (kind === 'end') return
+          throw new PlateauError('RESOURCE_EXHAUSTED', 'no room for the next round')
+        }
+      },
+    })
+    const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>((...args) => client.speculate(...args), {
+      deadlineMs: 5_000,
+    })
+    await call.send({ message: undefined })
+    await call.receive()
+    const next = await call.receive().catch((error: PlateauError) => error.code)
+    expect(next).toBe(kind === 'end' ? undefined : 'RESOURCE_EXHAUSTED')
+  })
+
   it('a client that goes away frees a handler that waits for its next request', async () => {
     const ended = Promise.withResolvers<unknown>()
     const { client, reported } = await serve({
