@@ -1,5 +1,5 @@
 import type { StoredFile } from '@plateau/checkpoints'
-import { RolloutState, serving, topics } from '@plateau/contracts'
+import { PlateauError, RolloutState, serving, topics } from '@plateau/contracts'
 import { callServerStream, callUnary, createClient } from '@plateau/rpc'
 import { loadTokenizer } from '@plateau/model-files'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -177,6 +177,20 @@ describe('the HTTP door', () => {
     const before = rounds
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(rounds).toBeLessThanOrEqual(before + 1)
+  })
+
+  it('a target that breaks off a streamed response leaves an error event and no end mark', async () => {
+    const broken = new PlateauError('UNAVAILABLE', 'shutting down', { retryable: true })
+    const beforeVerdict = (round: number) => (round < 3 ? Promise.resolve() : Promise.reject(broken))
+    const { url } = await start({}, { target: { beforeVerdict } })
+    const body = { prompt: 'Mr. Speaker', temperature: 0, max_tokens: 20, stream: true }
+    const sent = await events(await post(url, '/v1/completions', body))
+    expect(sent).not.toContain('[DONE]')
+    const { error } = JSON.parse(sent.at(-1)!) as Answer
+    expect(error).toMatchObject({ type: 'server_error', message: expect.stringContaining('shutting down') })
+    const metrics = async () => (await fetch(`${url}/metrics`)).text()
+    expect(await metrics()).toContain('plateau_target_streams_lost_total 1')
+    expect(await metrics()).toContain('plateau_requests_total{outcome="failed",tenant=""} 1')
   })
 
   it('more requests than may wait are told to come back', async () => {
