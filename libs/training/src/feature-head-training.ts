@@ -33,7 +33,7 @@ export interface FeatureHeadTrainingOptions {
 }
 
 export const defaultFeatureHeadTraining: FeatureHeadTrainingOptions = {
-  learningRate: 2e-4,
+  learningRate: 5e-4,
   projectionRate: 0.2,
   warmUpSteps: 60,
   weightDecay: 0.01,

@@ -91,6 +91,17 @@ describe('the closed form', () => {
     }
   })
 
+  test('holds each input to zero by its own lambda', () => {
+    const data = rows(60, 8)
+    const sums = sumsOf(data)
+    const even = new Float64Array(D).fill(3)
+    expect(worstDifference(solveRidge(sums, even), solveRidge(sums, 3))).toBe(0)
+    const held = solveRidge(sums, even.with(4, 1e12)).subarray(4 * O, 5 * O)
+    expect(worstDifference(held, new Float64Array(O))).toBeLessThan(1e-9)
+    expect(() => solveRidge(sums, new Float64Array(D - 1))).toThrow(/12 numbers for 13 inputs/)
+    expect(() => solveRidge(sums, even.with(2, -1))).toThrow(/got -1/)
+  })
+
   test('recovers an exact linear map when lambda vanishes', () => {
     const data = rows(80, 3)
     const truth = Float64Array.from({ length: D * O }, (_, i) => Math.sin(i))

@@ -43,9 +43,9 @@ export const trainerConfig = defineConfig(
     }),
     ridgeLambda: decimal({
       env: 'PLATEAU_RIDGE_LAMBDA',
-      default: 10,
+      default: 30,
       min: 1e-3,
-      help: 'Regularisation of the closed form.',
+      help: 'Regularisation of the closed form; random features are held ten times as strongly.',
     }),
     halfLifePositions: integer({
       env: 'PLATEAU_HALF_LIFE_POSITIONS',
@@ -62,7 +62,7 @@ export const trainerConfig = defineConfig(
     loss: choice({ env: 'PLATEAU_LOSS', of: ['tv', 'kl'], default: 'tv', help: 'Loss of the gradient stage.' }),
     learningRate: decimal({
       env: 'PLATEAU_LEARNING_RATE',
-      default: 2e-4,
+      default: 5e-4,
       min: 0,
       max: 1,
       help: 'Peak learning rate of the gradient stage.',
