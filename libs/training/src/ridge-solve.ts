@@ -37,7 +37,7 @@ function choleskyFactor(sums: RidgeSums, lambda: Float64Array): Float64Array {
       for (let k = 0; k < row; k++) pivot -= l[row * d + k]! ** 2
       if (!(pivot > 0)) {
         throw new RangeError(
-          `the sums are not positive definite: pivot ${row} of ${d} is ${pivot} with lambda ${lambda}`,
+          `the sums are not positive definite: pivot ${row} of ${d} is ${pivot} with lambda ${lambda[row]}`,
         )
       }
       l[row * d + row] = Math.sqrt(pivot)
