@@ -75,9 +75,9 @@ export const trainerConfig = defineConfig(
     }),
     evaluationPositions: integer({
       env: 'PLATEAU_EVALUATION_POSITIONS',
-      default: 1536,
+      default: 768,
       min: 64,
-      help: 'Newest held-out positions that versions are compared on.',
+      help: 'Newest positions of the evaluation arm that versions are compared on.',
     }),
     evaluationMaxAgeMs: seconds({
       env: 'PLATEAU_EVALUATION_MAX_AGE_SECONDS',
@@ -89,9 +89,14 @@ export const trainerConfig = defineConfig(
       default: 5,
       help: 'Least time between two versions.',
     }),
+    testFirstPositions: integer({
+      env: 'PLATEAU_TEST_FIRST_POSITIONS',
+      default: 512,
+      help: 'Newest training positions that versions are compared on before they are trained on.',
+    }),
     snapshotMs: seconds({
       env: 'PLATEAU_SNAPSHOT_SECONDS',
-      default: 10,
+      default: 5,
       min: 0.05,
       help: 'How often the state to continue from is saved while windows arrive.',
     }),

@@ -38,7 +38,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     heldOutPositions: metrics.gauge({
       name: 'plateau_trainer_held_out_positions',
-      help: 'Recent held-out positions that versions are compared on.',
+      help: 'Recent positions, unseen by training, that versions are compared on.',
     }),
     solves: metrics.counter({
       name: 'plateau_trainer_solves_total',
@@ -69,7 +69,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     alpha: metrics.gauge<'draft'>({
       name: 'plateau_trainer_held_out_alpha',
-      help: 'Mean alpha on recent held-out positions (a certified lower bound), by draft (incumbent, closed-form, gradients).',
+      help: 'Mean alpha on recent unseen positions (a certified lower bound), by draft (incumbent, closed-form, gradients).',
       labels: ['draft'],
     }),
     version: metrics.gauge({

@@ -36,6 +36,8 @@ export interface Snapshot {
   readonly policy: string
   readonly heldOut: readonly RecordPlace[]
   readonly calibration: readonly RecordPlace[]
+  /** Consumed and not yet in the sums. */
+  readonly waiting: readonly RecordPlace[]
   readonly replay: readonly ReplayedPlace[]
   /** Logit scale of the newest solution. */
   readonly logitScale: number

@@ -194,6 +194,7 @@ export const defaults: TrainerOptions = {
   snapshotMs: 50,
   threads: 1,
   firstSolvePositions: 300,
+  testFirstPositions: 0,
 }
 
 export interface Bench {

@@ -179,6 +179,28 @@ describe('the trainer', () => {
     expect(new Set(versions).size).toBe(versions.length)
   })
 
+  test('tests on the newest windows before it trains on them, and a kill loses none of them', async () => {
+    const all = records(teacher, 's', 100)
+    await send(all.slice(0, 60))
+    const first = await open({ testFirstPositions: 300 })
+    await trained(first)
+    const { counts, waiting } = await savedState(first.store)
+    expect(waiting.length).toBeGreaterThan(5)
+    const trainedOn = (await readAll(source))
+      .map((record) => acceptRecord(record, expectations))
+      .filter(({ purpose }) => purpose === 'training')
+    expect(counts.closedFormPositions).toBe((trainedOn.length - waiting.length) * 24)
+    // The next process finds them in the log; here nothing waits, so they are trained on.
+    await send(all.slice(60))
+    const second = await open()
+    await trained(second)
+    const after = await savedState(second.store)
+    const expected = await plainSums(second, await readAll(source))
+    expect(after.waiting).toEqual([])
+    expect(after.closedForm.sums.weight).toBeCloseTo(expected.weight, 6)
+    expect(relativeDifference(after.closedForm.sums, expected)).toBeLessThan(1e-5)
+  })
+
   test('learns by gradients from kept windows only, each fresh once', async () => {
     await send(records(teacher, 's', 260))
     const bench = await open({ gradients: true, replayPositions: 2000 })

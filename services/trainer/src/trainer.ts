@@ -50,8 +50,10 @@ export interface TrainerOptions {
   readonly minPublishMs: number
   readonly snapshotMs: number
   readonly threads: number
-  /** New positions after which the closed form is solved for the first time. Default 768. */
+  /** New positions after which the closed form is solved for the first time. Default 512. */
   readonly firstSolvePositions?: number
+  /** Positions that wait to be trained on until versions were compared on them; 0 = none. Default 512. */
+  readonly testFirstPositions?: number
 }
 
 export interface TrainerParts {
@@ -81,9 +83,13 @@ const IDLE_WAIT_MS = 100
 const SOLVE_SHARE = 0.12
 const MOST_NEW_POSITIONS = 3072
 /** Few new positions wait at most this long. */
-const SOLVE_AFTER_MS = 8000
+const SOLVE_AFTER_MS = 5000
 const LEAST_NEW_POSITIONS = 192
-const MIN_REPLAY_POSITIONS = 2048
+const MIN_REPLAY_POSITIONS = 1024
+/** At the start fewer wait: at most this share of the positions so far. */
+const TEST_FIRST_SHARE = 0.25
+/** When nothing newer comes, windows wait this long. */
+const TEST_FIRST_MS = 10_000
 const STEPS_PER_EVALUATION = 25
 /** A version must be better by this, and by one standard error. */
 const MIN_GAIN = 0.003
@@ -93,6 +99,14 @@ const LAYER_GAIN = 0.01
 const LENIENT_STEPS = 200
 const ASTRAY = 0.015
 
+/** A window that versions are still compared on. */
+interface WaitingWindow {
+  readonly place: RecordPlace
+  readonly rows: DraftRows
+  readonly keep: boolean
+  readonly arrivedMs: number
+}
+
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
  *
@@ -100,7 +114,11 @@ const ASTRAY = 0.015
  *
  * Exactly once: offsets, sums, weights and counts are saved together in one snapshot, atomically. After a kill the loop
  * continues from the snapshot's offsets: what came after it is read again and was in no saved state. What a producer
- * repeats is known by its ce_id. Evaluation windows only ever go to the held-out buffer.
+ * repeats is known by its ce_id.
+ *
+ * What versions are compared on, no version has been trained on: the evaluation arm, which never is; and the newest
+ * training windows, which are tested on first and trained on only when newer ones take their place. The arm alone would
+ * be a fair judge but a slow one: at 5 % of little traffic it takes minutes to notice a shift that everybody else sees.
  *
  * States: new, running, closed.
  */
@@ -117,6 +135,7 @@ export class Trainer {
   readonly #offsets: Map<number, number>
   readonly #counts: LineageCounts
   readonly #stopping = new AbortController()
+  #waiting: WaitingWindow[] = []
   /** The fixed random features, and the newest solution once there is one. */
   #solution: FeatureHead
   #isSolved = false
@@ -211,6 +230,7 @@ export class Trainer {
         const batch = await feed.take(this.#waitMs())
         if (this.#stopping.signal.aborted) break
         if (batch !== undefined) await this.#ingest(batch)
+        await this.#admit()
         if (this.#solveIsDue()) await this.#solve()
         else if (batch === undefined && this.#stepIsDue()) await this.#step()
         if (this.#changed && this.#parts.clock() - this.#savedAtMs >= this.#options.snapshotMs) await this.#save()
@@ -267,11 +287,30 @@ export class Trainer {
       case 'calibration':
         return this.#calibration.push(window)
       case 'training':
-        await this.#closedForm.add(window.rows)
-        this.#newPositions += window.rows.length
-        this.#counts.closedFormPositions += window.rows.length
-        if (window.keep) this.#learnLater(window.place, window.rows)
+        this.#waiting.push({ ...window, arrivedMs: this.#parts.clock() })
     }
+  }
+
+  /** Windows that have been tested on long enough are trained on from now on. */
+  async #admit(): Promise<void> {
+    const { testFirstPositions = 512 } = this.#options
+    const oldestMs = this.#parts.clock() - TEST_FIRST_MS
+    let positions = positionsOf(this.#waiting.map(({ rows }) => rows))
+    const most = Math.min(testFirstPositions, TEST_FIRST_SHARE * (this.#counts.closedFormPositions + positions))
+    let admitted = 0
+    for (const { place, rows, keep, arrivedMs } of this.#waiting) {
+      if (positions <= most && arrivedMs > oldestMs) break
+      await this.#closedForm.add(rows)
+      this.#newPositions += rows.length
+      this.#counts.closedFormPositions += rows.length
+      if (keep) this.#learnLater(place, rows)
+      positions -= rows.length
+      admitted++
+    }
+    if (admitted === 0) return
+    this.#waiting = this.#waiting.slice(admitted)
+    this.#changed = true
+    this.#showCounts()
   }
 
   #learnLater(place: RecordPlace, rows: DraftRows, uses = 0): void {
@@ -296,7 +335,7 @@ export class Trainer {
   }
 
   #solveIsDue(): boolean {
-    const { firstSolvePositions = 768 } = this.#options
+    const { firstSolvePositions = 512 } = this.#options
     if (!this.#isSolved) return this.#newPositions >= firstSolvePositions
     const enough = Math.min(
       MOST_NEW_POSITIONS,
@@ -387,11 +426,11 @@ export class Trainer {
     if (++this.#stepsSinceEvaluation >= STEPS_PER_EVALUATION) await this.#compete()
   }
 
-  /** Compares what training has with what is live, on recent held-out positions, and publishes what is better. */
+  /** Compares what training has with what is live, on recent positions unseen by both, and publishes what is better. */
   async #compete(): Promise<void> {
     this.#stepsSinceEvaluation = 0
     const { line, metrics, clock } = this.#parts
-    const windows = this.#heldOut.at(clock())
+    const windows = [...this.#heldOut.at(clock()), ...this.#waiting.map(({ rows }) => rows)]
     metrics.heldOutPositions.set({}, positionsOf(windows))
     if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return
     const live = await this.#contender('incumbent', line.incumbent, windows)
@@ -484,6 +523,7 @@ export class Trainer {
       policy: this.#policy,
       heldOut: this.#heldOut.places,
       calibration: this.#calibration.places,
+      waiting: this.#waiting.map(({ place }) => place),
       replay: gradients?.places ?? this.#kept.map(({ place, uses }) => ({ ...place, uses })),
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
       closedForm: await this.#closedForm.state(),
@@ -517,6 +557,8 @@ export class Trainer {
     const keyOf = ({ partition, offset }: RecordPlace): string => `${partition}/${offset}`
     for (const place of saved.heldOut) put.set(keyOf(place), (window) => this.#heldOut.push(window))
     for (const place of saved.calibration) put.set(keyOf(place), (window) => this.#calibration.push(window))
+    const arrivedMs = this.#parts.clock()
+    for (const place of saved.waiting) put.set(keyOf(place), (window) => this.#waiting.push({ ...window, arrivedMs }))
     for (const { uses, ...place } of saved.replay) {
       put.set(keyOf(place), (window) => this.#learnLater(window.place, window.rows, uses))
     }
@@ -575,7 +617,7 @@ async function readSnapshot(
 /** From the oldest window that a snapshot refers to up to its offsets. */
 async function* recordsBefore(log: EventLog, saved: Snapshot): AsyncGenerator<LogRecord> {
   const oldest = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
-  for (const { partition, offset } of [...saved.heldOut, ...saved.calibration, ...saved.replay]) {
+  for (const { partition, offset } of [...saved.heldOut, ...saved.calibration, ...saved.waiting, ...saved.replay]) {
     oldest.set(partition, Math.min(offset, oldest.get(partition) ?? offset))
   }
   const ends = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
