@@ -122,6 +122,28 @@ describe('the speculation controller', () => {
     expect(controller.snapshot().breakEvenAcceptance).toBeLessThan(before - 0.1)
   })
 
+  it('counts what an exchange costs besides the target, at its least: waiting is no cost of speculation', () => {
+    const rounds = (overheadUs: (proposed: number, round: number) => number) => {
+      const controller = new SpeculationController({ maxProposal: 4 })
+      const random = seededRandom(6)
+      for (let round = 0; round < 400; round++) {
+        const proposed = controller.next()
+        let accepted = 0
+        while (accepted < proposed && random() < 0.6) accepted++
+        const targetUs = verification(proposed + 1)
+        const exchangeUs = targetUs + overheadUs(proposed, round)
+        controller.observe({ proposed, accepted, draftUs: 60 * proposed, targetUs, exchangeUs })
+      }
+      return controller.snapshot()
+    }
+    // Dear messages that are dearer with a proposal in them, and pay for nothing.
+    expect(rounds((proposed) => (proposed > 0 ? 3000 : 100)).proposal).toBe(0)
+    // The same cost on both sides makes fewer rounds worth more.
+    expect(rounds(() => 1000).breakEvenAcceptance).toBeLessThan(rounds(() => 0).breakEvenAcceptance!)
+    // Now and then a long wait for others, on both sides.
+    expect(rounds((_, round) => (round % 3 === 0 ? 100 : 50_000)).proposal).toBeGreaterThan(0)
+  })
+
   it('is not misled by a single stalled step', () => {
     const controller = new SpeculationController({ maxProposal: 6 })
     run(controller, good, 1000, 11)

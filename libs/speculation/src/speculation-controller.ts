@@ -2,7 +2,8 @@
  * How many tokens to propose. Speculation pays when the tokens of a round outweigh its time:
  *
  *   E(g) = 1 + a1 + a1 a2 + ... + a1...ag        tokens of a round with g proposals (Leviathan et al. 2023, section 3)
- *   T(g) = g c + v(g + 1)                        its time: g draft steps and one target step over g + 1 positions
+ *   T(g) = g c + v(g + 1) + r                    its time: g draft steps, one target step over g + 1 positions, and
+ *                                                r for messages and packing, with and without proposals apart
  *
  * with a_i the chance that proposal i holds once the ones before it did, c the time of a draft step, v(S) of a target
  * step over S positions, all measured as they happen (the latency model of TIDE, arXiv 2602.05145, with v(S) and a_i
@@ -36,6 +37,11 @@ export interface SpeculationRound {
   readonly draftCaughtUpFirst?: boolean
   /** Time of the target's step over proposed + 1 positions. */
   readonly targetUs: number
+  /**
+   * Time of the round without the draft as its caller saw it: messages, packing, the target's step, waiting. What it has
+   * beyond targetUs is taken at its least, because the rest is waiting for other responses.
+   */
+  readonly exchangeUs?: number
 }
 
 export interface SpeculationSnapshot {
@@ -70,6 +76,7 @@ export class SpeculationController {
   readonly #acceptance: Mean[]
   readonly #draftStep = new Mean()
   readonly #targetStep: StepTimes
+  readonly #overhead = { plain: new Least(), speculative: new Least() }
   #proposal: number
   #sinceProbe = 0
   #sinceBaseline = 0
@@ -99,11 +106,13 @@ export class SpeculationController {
     return 0
   }
 
-  observe({ proposed, accepted, judged, draftUs, draftCaughtUpFirst = false, targetUs }: SpeculationRound): void {
+  observe(round: SpeculationRound): void {
+    const { proposed, accepted, judged, draftUs, draftCaughtUpFirst = false, targetUs, exchangeUs = targetUs } = round
     if (!(accepted <= proposed) || proposed > this.#maxProposal) {
       throw new RangeError(`a round cannot have ${accepted} of ${proposed} accepted (at most ${this.#maxProposal})`)
     }
     this.#targetStep.observe(proposed + 1, targetUs)
+    this.#overhead[proposed > 0 ? 'speculative' : 'plain'].observe(Math.max(0, exchangeUs - targetUs))
     if (proposed > 0) {
       const stepUs = draftUs / proposed
       if (!draftCaughtUpFirst || stepUs < this.#draftStep.value) this.#draftStep.observeTime(stepUs)
@@ -145,13 +154,19 @@ export class SpeculationController {
     let tokens = 1
     let reached = 1
     for (let i = 0; i < proposal; i++) tokens += reached *= acceptance[i]!
-    return tokens / (proposal * this.#draftStep.value + this.#targetStep.at(proposal + 1))
+    return tokens / this.#roundUs(proposal)
   }
 
-  /** (1 + a) / (c + v(2)) = 1 / v(1), solved for a. */
+  #roundUs(proposal: number): number {
+    const { plain, speculative } = this.#overhead
+    const overheadUs = (proposal > 0 ? speculative.value : undefined) ?? plain.value ?? 0
+    return proposal * this.#draftStep.value + this.#targetStep.at(proposal + 1) + overheadUs
+  }
+
+  /** (1 + a) / T(1) = 1 / T(0), solved for a. */
   #breakEven(): number | undefined {
     if (!this.#measured() || this.#maxProposal === 0) return undefined
-    return (this.#draftStep.value + this.#targetStep.at(2)) / this.#targetStep.at(1) - 1
+    return this.#roundUs(1) / this.#roundUs(0) - 1
   }
 
   /** Plain rounds between probes: a probe that yields nothing costs breakEven plain rounds. */
@@ -247,5 +262,23 @@ class Mean {
 
   towards(prior: number, priorWeight: number): number {
     return (this.weight * this.value + priorWeight * prior) / (this.weight + priorWeight)
+  }
+}
+
+/** Numbers that may each hold a wait; fewer say nothing of the least. */
+const LEAST_OF = 8
+
+/** The least of recent numbers: each one that is not lower lets it rise by a hundredth. */
+class Least {
+  #value = Number.POSITIVE_INFINITY
+  #count = 0
+
+  observe(x: number): void {
+    this.#value = Math.min(x, this.#value * 1.01 + 1e-3)
+    this.#count++
+  }
+
+  get value(): number | undefined {
+    return this.#count < LEAST_OF ? undefined : this.#value
   }
 }

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { AcceptanceLedger } from './acceptance-ledger.js'
 import { BoundedLabels } from './bounded-labels.js'
 import { declareServingMetrics } from './serving-metrics.js'
-import type { Round } from './speculative-response.js'
+import type { Round } from './response.js'
 
 function ledger(maxVersions = 3) {
   const metrics = declareServingMetrics(new MetricRegistry())

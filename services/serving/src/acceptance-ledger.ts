@@ -1,7 +1,7 @@
 import { type Acceptance } from '@plateau/contracts'
 import type { BoundedLabels } from './bounded-labels.js'
 import type { ServingMetrics } from './serving-metrics.js'
-import type { Round } from './speculative-response.js'
+import type { Round } from './response.js'
 
 /** Whose round it was. Version "0" = no draft. */
 export interface Share {

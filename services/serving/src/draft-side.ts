@@ -16,14 +16,15 @@ export interface RoundOutcome {
   /** Proposed tokens that the target decided about. */
   readonly judged: number
   readonly targetUs: number
+  /** From packing the proposal until the draft has taken up the verdict. */
+  readonly exchangeUs: number
 }
 
 /**
- * A draft's part in one response. Without a lease it stays silent, and so it does once the draft has failed: a draft can
- * cost speed, never a response.
+ * A draft's part in one response. Once the draft has failed it stays silent: a draft can cost speed, never a response.
  */
 export class DraftSide {
-  readonly #lease: DraftLease | undefined
+  readonly #lease: DraftLease
   readonly #options: DraftSideOptions
   #session: DraftSession | undefined
   #proposed = 0
@@ -32,21 +33,21 @@ export class DraftSide {
   #caughtUp = false
   #caughtUpFirst = false
 
-  constructor(lease: DraftLease | undefined, options: DraftSideOptions) {
+  constructor(lease: DraftLease, options: DraftSideOptions) {
     this.#lease = lease
     this.#options = options
   }
 
   open(start: DraftStart): void {
     this.#guard(() => {
-      this.#session = this.#lease?.draft.open(start)
+      this.#session = this.#lease.draft.open(start)
     })
   }
 
   /** At most `room` tokens; as many as pay at present. */
   async propose(room: number, sampling: Sampling): Promise<Proposal> {
     const { clockUs, random, onError } = this.#options
-    const wanted = this.#session === undefined ? 0 : Math.min(this.#lease!.controller.next(), room)
+    const wanted = this.#session === undefined ? 0 : Math.min(this.#lease.controller.next(), room)
     let proposal = NOTHING
     this.#caughtUpFirst = !this.#caughtUp
     if (wanted > 0) {
@@ -66,7 +67,7 @@ export class DraftSide {
 
   /** Tells the controller how the round went. */
   observe(outcome: RoundOutcome): void {
-    this.#lease?.controller.observe({
+    this.#lease.controller.observe({
       proposed: this.#proposed,
       draftUs: this.#draftUs,
       draftCaughtUpFirst: this.#caughtUpFirst,

@@ -155,7 +155,7 @@ describe('a response', () => {
   })
 
   it('ends with a stop string, and the target is told at once', async () => {
-    const { engine, target } = await setUp()
+    const { engine, target } = await setUp({ beforeVerdict: () => new Promise((resolve) => setTimeout(resolve, 5)) })
     const expected = greedyResponse([3, 4], 40, V)
     const text = tokenizer.decode(expected)
     const { finish, tokens } = await run(engine, request([3, 4], 40, { stop: [text.slice(10, 13)] }))

@@ -7,7 +7,9 @@ import type { Admission } from './admission.js'
 import type { DraftHolder, DraftLease } from './draft-holder.js'
 import { badRequest, cancelled, deadlineExceeded, unavailable } from './request-errors.js'
 import type { ServingMetrics } from './serving-metrics.js'
-import { speculativeResponse, type Round } from './speculative-response.js'
+import { plainResponse } from './plain-response.js'
+import type { Round } from './response.js'
+import { speculativeResponse } from './speculative-response.js'
 import type { TargetLink } from './target-link.js'
 import { textPieces, type Piece } from './text-pieces.js'
 
@@ -159,23 +161,25 @@ export class ServingEngine {
     } = this.#options
     const { tenant, domain } = request
     const consent = request.capture && mayCapture(tenant)
-    return speculativeResponse(
-      { promptTokenIds: request.promptTokenIds, sampling, capture: { consent, sampleId: newId(), tenant, domain } },
-      {
-        stream: link.open({ signal: call.signal, deadlineMs: call.remainingMs }),
-        lease: call.lease,
-        maxProposal: Math.min(maxProposal, link.description().maxProposal),
-        promptFeatures,
-        draft: {
-          random,
-          clockUs: () => nowMs() * 1000,
-          onError: (error) => {
-            metrics.draftErrors.add({})
-            logger.error('draft failed, response goes on without it', { version: call.lease?.draft.version, error })
-          },
+    const capture = { consent, sampleId: newId(), tenant, domain }
+    const asked = { promptTokenIds: [...request.promptTokenIds], sampling, capture }
+    const settings = { signal: call.signal, deadlineMs: call.remainingMs }
+    const { lease } = call
+    if (lease === undefined) return plainResponse(link.generate(asked, settings))
+    return speculativeResponse(asked, {
+      stream: link.open(settings),
+      lease,
+      maxProposal: Math.min(maxProposal, link.description().maxProposal),
+      promptFeatures,
+      draft: {
+        random,
+        clockUs: () => nowMs() * 1000,
+        onError: (error) => {
+          metrics.draftErrors.add({})
+          logger.error('draft failed, response goes on without it', { version: lease.draft.version, error })
         },
       },
-    )
+    })
   }
 
   async *#count(

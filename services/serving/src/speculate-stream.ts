@@ -12,10 +12,12 @@ export interface SpeculateStream {
   close(): void
 }
 
-export function openSpeculateStream(
-  client: target.TargetServiceClient,
-  settings: { readonly signal: AbortSignal; readonly deadlineMs: number },
-): SpeculateStream {
+export interface ResponseSettings {
+  readonly signal: AbortSignal
+  readonly deadlineMs: number
+}
+
+export function openSpeculateStream(client: target.TargetServiceClient, settings: ResponseSettings): SpeculateStream {
   const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>(
     (metadata, options) => client.speculate(metadata, options),
     settings,

@@ -1,35 +1,19 @@
-import { target } from '@plateau/contracts'
+import { FloatFormat, target, unpackFloats } from '@plateau/contracts'
 import type { Proposal } from '@plateau/speculation'
 import type { DraftLease } from './draft-holder.js'
 import { DraftSide, NOTHING, type DraftSideOptions } from './draft-side.js'
 import { packRows } from './pack-rows.js'
+import type { ResponseRequest, Round } from './response.js'
 import type { SpeculateStream } from './speculate-stream.js'
-
-export interface ResponseRequest {
-  readonly promptTokenIds: readonly number[]
-  readonly sampling: target.SamplingParams
-  readonly capture: target.Capture
-}
 
 export interface ResponseContext {
   readonly stream: SpeculateStream
-  /** The version this response uses from start to end; undefined: plain decoding over the same stream. */
-  readonly lease: DraftLease | undefined
+  /** The version this response uses from start to end. */
+  readonly lease: DraftLease
   /** Most tokens the target takes in one round. */
   readonly maxProposal: number
   readonly promptFeatures: number
   readonly draft: DraftSideOptions
-}
-
-/** What one round emitted. */
-export interface Round {
-  /** The accepted tokens, then the recovered or bonus one. */
-  readonly tokens: readonly number[]
-  readonly proposed: number
-  readonly accepted: number
-  /** sum of min(p, q) at every judged position. */
-  readonly alpha: readonly number[]
-  readonly finish: target.FinishReason
 }
 
 const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
@@ -49,8 +33,8 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       promptTokenIds: [...request.promptTokenIds],
       sampling: request.sampling,
       capture: request.capture,
-      promptFeatures: lease === undefined ? 0 : context.promptFeatures,
-      draftVersion: lease?.draft.version ?? '',
+      promptFeatures: context.promptFeatures,
+      draftVersion: lease.draft.version,
     })
     const firstTokens = emittedTokens(NOTHING, first)
     let emitted = firstTokens.length
@@ -61,6 +45,7 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
     while (finish === UNFINISHED) {
       // A round emits one token more than it accepts, so the last token is never worth proposing.
       const proposal = await draft.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
+      const startedUs = context.draft.clockUs()
       const verdict = await stream.propose({
         tokenIds: [...proposal.tokens],
         q: packRows(proposal.q),
@@ -71,8 +56,8 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       const { accepted, alpha, stepUs } = verdict
       // Without a next token the response ended on an accepted one, and what follows it was not judged.
       const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
-      draft.observe({ accepted, judged, targetUs: stepUs })
       draft.adopt(tokens, featureRows(verdict.features))
+      draft.observe({ accepted, judged, targetUs: stepUs, exchangeUs: context.draft.clockUs() - startedUs })
       emitted += tokens.length
       finish = verdict.finishReason
       yield { tokens, proposed, accepted, alpha, finish }
@@ -88,8 +73,6 @@ function emittedTokens(proposal: Proposal, verdict: target.SpeculateVerdict): nu
   return verdict.nextTokenId === undefined ? accepted : [...accepted, verdict.nextTokenId]
 }
 
-/** FP32, little-endian, as they came; copied, because a view into a network buffer may lie at an odd offset. */
 function featureRows(bytes: Uint8Array): Float32Array {
-  const copy = bytes.slice()
-  return new Float32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4)
+  return unpackFloats(bytes, FloatFormat.FLOAT_FORMAT_FP32, bytes.length / 4)
 }

@@ -1,9 +1,9 @@
 import { messageOf, PlateauError, target } from '@plateau/contracts'
-import { callUnary, createClient } from '@plateau/rpc'
+import { callServerStream, callUnary, createClient } from '@plateau/rpc'
 import type { Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unavailable } from './request-errors.js'
-import { openSpeculateStream, type SpeculateStream } from './speculate-stream.js'
+import { openSpeculateStream, type ResponseSettings, type SpeculateStream } from './speculate-stream.js'
 
 export interface TargetIdentity {
   readonly fingerprint: string
@@ -64,8 +64,13 @@ export class TargetLink {
     return this.#description
   }
 
-  open(settings: { readonly signal: AbortSignal; readonly deadlineMs: number }): SpeculateStream {
+  open(settings: ResponseSettings): SpeculateStream {
     return openSpeculateStream(this.#client, settings)
+  }
+
+  /** Plain decoding. */
+  generate(request: target.GenerateRequest, settings: ResponseSettings): AsyncIterable<target.GenerateResponse> {
+    return callServerStream((...call) => this.#client.generate(...call), request, settings)
   }
 
   /** A call failed as if the target were gone: look now, and take no requests until it answers. */

@@ -1,6 +1,6 @@
 import { loadTokenizer } from '@plateau/model-files'
 import { expect, it } from 'vitest'
-import type { Round } from './speculative-response.js'
+import type { Round } from './response.js'
 import { textPieces, type Piece } from './text-pieces.js'
 
 const tokenizer = await loadTokenizer(new URL('../../../models/tiny-target', import.meta.url).pathname)

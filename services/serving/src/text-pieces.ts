@@ -1,6 +1,6 @@
 import { target } from '@plateau/contracts'
 import type { IncrementalDecoder } from '@plateau/model-files'
-import type { Round } from './speculative-response.js'
+import type { Round } from './response.js'
 import { StopScanner } from './stop-scanner.js'
 
 export type FinishReason = 'stop' | 'length'

@@ -1,5 +1,5 @@
 import { FloatFormat, packFloats, PlateauError, target, unpackTopK, type TopK } from '@plateau/contracts'
-import { bidiStream, startServer, unary, type RpcServer } from '@plateau/rpc'
+import { bidiStream, serverStream, startServer, unary, type RpcServer } from '@plateau/rpc'
 import {
   denseOverlap,
   denseTargetRow,
@@ -42,22 +42,29 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
   let active = 0
   let cancelled = 0
   const fail = (error: unknown): void => console.error('markov target', error)
+  async function* counted(requests: AsyncIterable<target.SpeculateRequest>): AsyncGenerator<target.SpeculateVerdict> {
+    active += 1
+    let finished = false
+    try {
+      for await (const verdict of respond(requests, opened, options)) {
+        finished = verdict.finishReason !== target.FinishReason.FINISH_REASON_UNSPECIFIED
+        yield verdict
+      }
+    } finally {
+      active -= 1
+      if (!finished) cancelled += 1
+    }
+  }
   const implementation: target.TargetServiceServer = {
     describe: unary<target.DescribeRequest, target.DescribeResponse>(async () => describe(options), fail),
-    generate: (call) => call.end(),
+    generate: serverStream<target.GenerateRequest, target.GenerateResponse>(async function* (request) {
+      for await (const verdict of counted(plainRequests(request))) {
+        yield { tokenId: verdict.nextTokenId!, finishReason: verdict.finishReason }
+      }
+    }, fail),
     score: (_, callback) => callback(null, { window: undefined }),
     speculate: bidiStream<target.SpeculateRequest, target.SpeculateResponse>(async function* (requests) {
-      active += 1
-      let finished = false
-      try {
-        for await (const verdict of respond(requests, opened, options)) {
-          finished = verdict.finishReason !== target.FinishReason.FINISH_REASON_UNSPECIFIED
-          yield { verdict }
-        }
-      } finally {
-        active -= 1
-        if (!finished) cancelled += 1
-      }
+      for await (const verdict of counted(requests)) yield { verdict }
     }, fail),
   }
   const server: RpcServer = await startServer({
@@ -71,6 +78,20 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
     active: () => active,
     stop: () => server.drain(0),
   }
+}
+
+/** Plain decoding as the same rounds: opened, then proposals of nothing. */
+async function* plainRequests({ promptTokenIds, sampling, capture }: target.GenerateRequest) {
+  const value = target.SpeculateOpen.fromPartial({
+    promptTokenIds,
+    sampling: sampling!,
+    capture: capture!,
+  } as Partial<target.SpeculateOpen>)
+  yield { message: { $case: 'open', value } } satisfies target.SpeculateRequest
+  for (;;)
+    yield {
+      message: { $case: 'proposal', value: target.SpeculateProposal.fromPartial({}) },
+    } satisfies target.SpeculateRequest
 }
 
 /** Logits after `token`: a few likely successors, never the end token 0. */
