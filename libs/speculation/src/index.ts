@@ -5,6 +5,7 @@ export { seededRandom, type Random } from './random.js'
 export { argmax, keptCount, sampleIndex, transformLogits, type Sampling } from './sampling.js'
 export {
   SpeculationController,
+  type ResponseRecord,
   type SpeculationOptions,
   type SpeculationRound,
   type SpeculationSnapshot,

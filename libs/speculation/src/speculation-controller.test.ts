@@ -144,6 +144,31 @@ describe('the speculation controller', () => {
     expect(rounds((_, round) => (round % 3 === 0 ? 100 : 50_000)).proposal).toBeGreaterThan(0)
   })
 
+  it('turns off within a response that the draft does not know, and leaves the others on', () => {
+    const controller = new SpeculationController({ maxProposal: 4 })
+    run(controller, good, 200, 7)
+    const [known, unknown] = [controller.begin(), controller.begin()]
+    const random = seededRandom(8)
+    const drafted = { known: 0, unknown: 0 }
+    for (let round = 0; round < 60; round++) {
+      for (const [name, response, acceptance] of [
+        ['known', known, 0.7],
+        ['unknown', unknown, 0.02],
+      ] as const) {
+        const proposed = controller.next(response)
+        let accepted = 0
+        while (accepted < proposed && random() < acceptance) accepted++
+        controller.observe(
+          { proposed, accepted, draftUs: 250 * proposed, targetUs: verification(proposed + 1) },
+          response,
+        )
+        drafted[name] += proposed > 0 ? 1 : 0
+      }
+    }
+    expect(drafted.known).toBeGreaterThan(50)
+    expect(drafted.unknown).toBeLessThan(25)
+  })
+
   it('is not misled by a single stalled step', () => {
     const controller = new SpeculationController({ maxProposal: 6 })
     run(controller, good, 1000, 11)

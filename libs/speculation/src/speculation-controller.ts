@@ -69,7 +69,20 @@ const MAX_PROBE_INTERVAL = 1024
 /** While on: one plain step in this many rounds refreshes v(1). */
 const BASELINE_INTERVAL = 96
 
-/** One per draft version; shared by all responses that use it. No clock and no randomness: it only counts. */
+/** Judged proposals of a response that count as much as all the traffic before it. */
+const RESPONSE_PRIOR = 8
+
+/** What one response has shown of itself: text that the draft does not know is noticed within the response. */
+export interface ResponseRecord {
+  readonly acceptance: readonly Mean[]
+  /** Its own proposal length, and 0 = off. */
+  proposal: number
+}
+
+/**
+ * One per draft version; shared by all responses that use it. Costs and the belief about a new response are common; each
+ * response adds its own acceptance. No clock and no randomness: it only counts.
+ */
 export class SpeculationController {
   readonly #maxProposal: number
   readonly #initialAcceptance: number
@@ -90,23 +103,29 @@ export class SpeculationController {
     this.#proposal = maxProposal
   }
 
-  /** How many tokens to propose in the next round. */
-  next(): number {
+  /** For one response, to be handed to `next` and `observe`. */
+  begin(): ResponseRecord {
+    return { acceptance: Array.from({ length: this.#maxProposal }, () => new Mean()), proposal: this.#proposal }
+  }
+
+  /** How many tokens to propose in the next round. Without a response: what suits the traffic as a whole. */
+  next(response?: ResponseRecord): number {
     if (this.#maxProposal === 0) return 0
     // Both sides must have been timed once before they can be compared.
     if (!this.#targetStep.timed(1)) return 0
     if (this.#draftStep.weight === 0) return Math.min(2, this.#maxProposal)
-    if (this.#proposal === 0) {
+    const proposal = response?.proposal ?? this.#proposal
+    if (proposal === 0) {
       if (++this.#sinceProbe < this.#probeInterval()) return 0
       this.#sinceProbe = 0
       return 1
     }
-    if (++this.#sinceBaseline < BASELINE_INTERVAL) return this.#proposal
+    if (++this.#sinceBaseline < BASELINE_INTERVAL) return proposal
     this.#sinceBaseline = 0
     return 0
   }
 
-  observe(round: SpeculationRound): void {
+  observe(round: SpeculationRound, response?: ResponseRecord): void {
     const { proposed, accepted, judged, draftUs, draftCaughtUpFirst = false, targetUs, exchangeUs = targetUs } = round
     if (!(accepted <= proposed) || proposed > this.#maxProposal) {
       throw new RangeError(`a round cannot have ${accepted} of ${proposed} accepted (at most ${this.#maxProposal})`)
@@ -119,11 +138,17 @@ export class SpeculationController {
       const memory = this.#proposal === 0 ? PROBE_MEMORY : MEMORY
       // Positions that were not judged fade too, back to the belief that they do as well as the position before.
       for (let i = 0; i < this.#maxProposal; i++) {
-        if (i < (judged ?? Math.min(accepted + 1, proposed))) this.#acceptance[i]!.observe(i < accepted ? 1 : 0, memory)
-        else if (i > 0) this.#acceptance[i]!.fade(MEMORY)
+        if (i < (judged ?? Math.min(accepted + 1, proposed))) {
+          this.#acceptance[i]!.observe(i < accepted ? 1 : 0, memory)
+          response?.acceptance[i]!.observe(i < accepted ? 1 : 0, MEMORY)
+        } else if (i > 0) this.#acceptance[i]!.fade(MEMORY)
       }
     }
-    this.#choose()
+    if (!this.#measured()) return
+    const proposal = this.#best(this.#acceptanceByPosition(), this.#proposal)
+    if (proposal === 0 && this.#proposal > 0) this.#sinceProbe = 0
+    this.#proposal = proposal
+    if (response) response.proposal = this.#best(this.#acceptanceByPosition(response), response.proposal)
   }
 
   snapshot(): SpeculationSnapshot {
@@ -136,17 +161,15 @@ export class SpeculationController {
     }
   }
 
-  #choose(): void {
-    if (!this.#measured()) return
-    const acceptance = this.#acceptanceByPosition()
+  /** The proposal length that pays most, `now` being in use. */
+  #best(acceptance: readonly number[], now: number): number {
     let best = 0
-    let bestRate = this.#rate(0, acceptance) * (this.#proposal === 0 ? ON_GAIN : 1)
+    let bestRate = this.#rate(0, acceptance) * (now === 0 ? ON_GAIN : 1)
     for (let proposal = 1; proposal <= this.#maxProposal; proposal++) {
       const rate = this.#rate(proposal, acceptance)
       if (rate > bestRate) [best, bestRate] = [proposal, rate]
     }
-    if (best === 0 && this.#proposal > 0) this.#sinceProbe = 0
-    this.#proposal = best
+    return best
   }
 
   /** Tokens per microsecond with `proposal` tokens a round. */
@@ -179,11 +202,12 @@ export class SpeculationController {
     return this.#targetStep.timed(1) && this.#draftStep.weight > 0
   }
 
-  #acceptanceByPosition(): number[] {
+  #acceptanceByPosition(response?: ResponseRecord): number[] {
     const acceptance: number[] = []
-    for (const observed of this.#acceptance) {
+    for (const [i, observed] of this.#acceptance.entries()) {
       const before = acceptance.at(-1) ?? this.#initialAcceptance
-      acceptance.push(observed.towards(before, PRIOR_WEIGHT))
+      const common = observed.towards(before, PRIOR_WEIGHT)
+      acceptance.push(response?.acceptance[i]!.towards(common, RESPONSE_PRIOR) ?? common)
     }
     return acceptance
   }

@@ -1,4 +1,4 @@
-import type { DraftSession, DraftStart, Proposal, Random, Sampling } from '@plateau/speculation'
+import type { DraftSession, DraftStart, Proposal, Random, ResponseRecord, Sampling } from '@plateau/speculation'
 import type { DraftLease } from './draft-holder.js'
 
 export interface DraftSideOptions {
@@ -26,6 +26,7 @@ export interface RoundOutcome {
 export class DraftSide {
   readonly #lease: DraftLease
   readonly #options: DraftSideOptions
+  readonly #record: ResponseRecord
   #session: DraftSession | undefined
   #proposed = 0
   #draftUs = 0
@@ -36,6 +37,7 @@ export class DraftSide {
   constructor(lease: DraftLease, options: DraftSideOptions) {
     this.#lease = lease
     this.#options = options
+    this.#record = lease.controller.begin()
   }
 
   open(start: DraftStart): void {
@@ -47,7 +49,7 @@ export class DraftSide {
   /** At most `room` tokens; as many as pay at present. */
   async propose(room: number, sampling: Sampling): Promise<Proposal> {
     const { clockUs, random, onError } = this.#options
-    const wanted = this.#session === undefined ? 0 : Math.min(this.#lease.controller.next(), room)
+    const wanted = this.#session === undefined ? 0 : Math.min(this.#lease.controller.next(this.#record), room)
     let proposal = NOTHING
     this.#caughtUpFirst = !this.#caughtUp
     if (wanted > 0) {
@@ -67,12 +69,8 @@ export class DraftSide {
 
   /** Tells the controller how the round went. */
   observe(outcome: RoundOutcome): void {
-    this.#lease.controller.observe({
-      proposed: this.#proposed,
-      draftUs: this.#draftUs,
-      draftCaughtUpFirst: this.#caughtUpFirst,
-      ...outcome,
-    })
+    const round = { proposed: this.#proposed, draftUs: this.#draftUs, draftCaughtUpFirst: this.#caughtUpFirst }
+    this.#lease.controller.observe({ ...round, ...outcome }, this.#record)
   }
 
   adopt(tokens: readonly number[], features: Float32Array): void {
