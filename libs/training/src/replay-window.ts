@@ -17,8 +17,9 @@ export interface ReplayOptions {
 }
 
 /**
- * The bounded past that gradient steps draw from. Every item is fresh once: the step that first uses it. After that it
- * comes back at random, at most `maxUses` times in all, until it is too old.
+ * The bounded past that gradient steps draw from. Every item is fresh once: the step that first uses it. The newest
+ * fresh items come first, so that a step that cannot keep up follows what is served now. After that an item comes back
+ * at random, at most `maxUses` times in all, until it is too old.
  */
 export class ReplayWindow<T> {
   readonly #options: ReplayOptions
@@ -55,13 +56,17 @@ export class ReplayWindow<T> {
       used.length,
       Math.max(Math.round(count * this.#options.replayShare), count - fresh.length),
     )
-    const chosen = [...fresh.slice(0, count - replayed), ...drawWithout(used, replayed, random)]
+    const chosen = [...lastOf(fresh, count - replayed), ...drawWithout(used, replayed, random)]
     return chosen.map((entry) => {
       const isFresh = entry.uses === 0
       entry.uses++
       return { item: entry.item, size: entry.size, fresh: isFresh }
     })
   }
+}
+
+function lastOf<E>(from: readonly E[], count: number): E[] {
+  return from.slice(from.length - Math.min(count, from.length))
 }
 
 /** `count` different elements: the first steps of a Fisher-Yates shuffle. */

@@ -102,7 +102,7 @@ export class DraftLine {
     return this.#head
   }
 
-  /** Of this process; minus infinity before the first. */
+  /** Of the newest trained version of this process; minus infinity before it. */
   get publishedAtMs(): number {
     return this.#publishedAtMs
   }
@@ -125,7 +125,8 @@ export class DraftLine {
     const reference = await writeCheckpoint(store, about, files, key)
     this.#head = head
     this.#version = about.version
-    this.#publishedAtMs = clock()
+    // Whatever replaces an untrained head is welcome at once.
+    if (about.version > 1) this.#publishedAtMs = clock()
     await this.#announce(reference, about)
     const removed = await retainNewest(store, lineage, keepVersions, [1])
     logger.info('version published', {

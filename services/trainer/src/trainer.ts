@@ -73,7 +73,8 @@ export interface TrainerParts {
 
 const BATCH_RECORDS = 16
 const RECENT_IDS = 8192
-const CALIBRATION_POSITIONS = 1024
+/** One scalar is fitted on them, several times per solution: few do. */
+const CALIBRATION_POSITIONS = 384
 const MIN_CALIBRATION_POSITIONS = 64
 const MIN_EVALUATION_POSITIONS = 96
 /** Scores count this many of a position's listed tokens. */
@@ -85,6 +86,8 @@ const MOST_NEW_POSITIONS = 3072
 /** Few new positions wait at most this long. */
 const SOLVE_AFTER_MS = 5000
 const LEAST_NEW_POSITIONS = 192
+/** At most this share of the time goes into solving: behind a backlog, or on a busy machine, new windows come first. */
+const MOST_SOLVE_SHARE = 0.3
 const MIN_REPLAY_POSITIONS = 1024
 /** At the start fewer wait: at most this share of the positions so far. */
 const TEST_FIRST_SHARE = 0.25
@@ -95,9 +98,8 @@ const STEPS_PER_EVALUATION = 25
 const MIN_GAIN = 0.003
 /** A decoder layer makes a draft step about twice as long: it must earn that. */
 const LAYER_GAIN = 0.01
-/** Early gradient steps may fall below the closed form; later it is a sign that they went astray. */
-const LENIENT_STEPS = 200
-const ASTRAY = 0.015
+/** Gradients that fall this far below the closed form have lost touch, mostly because the traffic has shifted. */
+const ASTRAY = 0.02
 
 /** A window that versions are still compared on. */
 interface WaitingWindow {
@@ -145,6 +147,7 @@ export class Trainer {
   #policy: string
   #newPositions = 0
   #solvedAtMs = Number.NEGATIVE_INFINITY
+  #solveTookMs = 0
   #nextStepMs = 0
   #stepsSinceEvaluation = 0
   #isExhausted = false
@@ -337,12 +340,13 @@ export class Trainer {
   #solveIsDue(): boolean {
     const { firstSolvePositions = 512 } = this.#options
     if (!this.#isSolved) return this.#newPositions >= firstSolvePositions
+    const waitedMs = this.#parts.clock() - this.#solvedAtMs
+    if (waitedMs < this.#solveTookMs * (1 / MOST_SOLVE_SHARE - 1)) return false
     const enough = Math.min(
       MOST_NEW_POSITIONS,
       Math.max(firstSolvePositions, SOLVE_SHARE * this.#counts.closedFormPositions),
     )
     if (this.#newPositions >= enough) return true
-    const waitedMs = this.#parts.clock() - this.#solvedAtMs
     return this.#newPositions >= LEAST_NEW_POSITIONS && waitedMs >= SOLVE_AFTER_MS
   }
 
@@ -358,16 +362,17 @@ export class Trainer {
       // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
       if (!(error instanceof RangeError)) throw error
       logger.warn('closed form not solved', { error })
-      return
-    } finally {
       this.#solvedAtMs = clock()
+      return
     }
     this.#isSolved = true
     if (this.#gradients === undefined) await this.#beginGradients()
     else this.#gradients.rebase(this.#solution)
     metrics.solves.add({})
     await this.#compete()
-    metrics.solveSeconds.record({}, (clock() - startedMs) / 1000)
+    this.#solvedAtMs = clock()
+    this.#solveTookMs = this.#solvedAtMs - startedMs
+    metrics.solveSeconds.record({}, this.#solveTookMs / 1000)
   }
 
   /** With the logit scale at which it does best on positions the sums have not seen. */
@@ -459,7 +464,7 @@ export class Trainer {
   }
 
   #watchGradients(trained: { readonly alpha: number }, closedForm: { readonly alpha: number }): void {
-    if (this.#gradients!.steps < LENIENT_STEPS || trained.alpha > closedForm.alpha - ASTRAY) return
+    if (trained.alpha > closedForm.alpha - ASTRAY) return
     this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', {
       steps: this.#gradients!.steps,
       alpha: trained.alpha,
