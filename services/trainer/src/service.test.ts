@@ -1,0 +1,92 @@
+import { generateSigningKey, writeSigningKey } from '@plateau/checkpoints'
+import { initialParameters } from '@plateau/causal-lm'
+import { ConfigError, mergeConfigs } from '@plateau/config'
+import { DraftCheckpoint, topics } from '@plateau/contracts'
+import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
+import { writeModelDirectory } from '@plateau/model-files'
+import { commonConfig, startService } from '@plateau/service-kit'
+import { seededRandom } from '@plateau/speculation'
+import { silentLogger } from '@plateau/telemetry'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+
+import { getPriority, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { trainer } from './service.js'
+import { Teacher } from './testing.js'
+
+const schema = mergeConfigs(commonConfig(trainer.opsPort), trainer.config)
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'plateau-trainer-service-'))
+  const { config } = new Teacher().model
+  const model = join(directory, 'model')
+  await writeModelDirectory(model, config, initialParameters(config, seededRandom(1)), 'F16')
+  await writeFile(join(model, 'tokenizer.json'), '{}')
+  await writeSigningKey(join(directory, 'key.pem'), generateSigningKey())
+  await mkdir(join(directory, 'log'))
+})
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+const environment = (changes: Record<string, string> = {}): Record<string, string> => ({
+  PLATEAU_EVENT_LOG: `embedded:${join(directory, 'log')}`,
+  PLATEAU_MODEL: join(directory, 'model'),
+  PLATEAU_CHECKPOINTS: join(directory, 'store'),
+  PLATEAU_SIGNING_KEY_FILE: join(directory, 'key.pem'),
+  PLATEAU_OPS_PORT: '0',
+  PLATEAU_NICENESS: '0',
+  PLATEAU_BILINEAR_FEATURES: '8',
+  ...changes,
+})
+
+describe('the configuration', () => {
+  test('needs a model and a signing key, and has a default for the rest', () => {
+    expect(schema.parse(environment())).toMatchObject({ lineage: 'default', loss: 'tv', gradients: true })
+    expect(() => schema.parse({})).toThrow(/PLATEAU_MODEL[^]*PLATEAU_SIGNING_KEY_FILE/)
+  })
+
+  test.each([
+    [{ PLATEAU_LOSS: 'mse' }, /PLATEAU_LOSS/],
+    [{ PLATEAU_GRADIENT_SHARE: '0' }, /PLATEAU_GRADIENTS=off/],
+    [{ PLATEAU_RIDGE_LAMBDA: '0' }, /PLATEAU_RIDGE_LAMBDA/],
+    [{ PLATEAU_MODEL: '/nowhere' }, /PLATEAU_MODEL/],
+    [{ PLATEAU_HALFLIFE: '1000' }, /PLATEAU_HALFLIFE/],
+  ])('refuses %o', (changes, problem) => {
+    expect(() => schema.parse(environment(changes))).toThrow(ConfigError)
+    expect(() => schema.parse(environment(changes))).toThrow(problem)
+  })
+})
+
+describe('the service', () => {
+  test('begins a lineage, answers for its health and metrics, and drains', async () => {
+    const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+    await eventLog.ensureTopics(Object.values(topics))
+    const service = await startService(trainer, schema.parse(environment()), { logger: silentLogger, eventLog })
+    expect((await fetch(new URL('/readyz', service.opsUrl))).status).toBe(200)
+    const metrics = await (await fetch(new URL('/metrics', service.opsUrl))).text()
+    expect(metrics).toMatch(/plateau_trainer_version 1/)
+    expect(metrics).toMatch(/plateau_trainer_snapshot_age_seconds/)
+    expect(getPriority()).toBe(0)
+    const reader = eventLog.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
+    for await (const { records } of reader) {
+      expect(DraftCheckpoint.decode(records[0]!.value!).version).toBe(1)
+      break
+    }
+    expect(await service.stop()).toBe(0)
+  })
+
+  test.each([
+    ['a model without its tokenizer', 'tokenizer', /tokenizer/],
+    ['a key that others can read', 'key', /chmod 600/],
+  ])('does not start with %s', async (_, what, problem) => {
+    if (what === 'tokenizer') await rm(join(directory, 'model', 'tokenizer.json'))
+    else await writeFile(join(directory, 'other.pem'), 'anything', { mode: 0o644 })
+    const changes = what === 'key' ? { PLATEAU_SIGNING_KEY_FILE: join(directory, 'other.pem') } : {}
+    const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+    await eventLog.ensureTopics(Object.values(topics))
+    const config = schema.parse(environment(changes))
+    await expect(startService(trainer, config, { logger: silentLogger, eventLog })).rejects.toThrow(problem)
+    await eventLog.close()
+  })
+})
