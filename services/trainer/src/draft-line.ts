@@ -47,6 +47,8 @@ export interface VersionFacts {
   readonly policy: string
 }
 
+type ManifestFacts = Omit<CheckpointManifest, 'schema' | 'files'>
+
 const MAX_MANIFEST_BYTES = 1024 * 1024
 
 /**
@@ -60,6 +62,8 @@ export class DraftLine {
   #head: FeatureHead
   #version: number
   #publishedAtMs: number
+  /** Durable in the store, but the log would not take the announcement. */
+  #unannounced: { readonly reference: CheckpointReference; readonly manifest: ManifestFacts } | undefined
 
   private constructor(options: DraftLineOptions, parts: DraftLineParts, head: FeatureHead, version: number) {
     this.#options = options
@@ -89,7 +93,8 @@ export class DraftLine {
     }
     const { manifest, reference, head } = await readVersion(options, parts, newest)
     const line = new DraftLine(options, parts, head, newest)
-    if ((await line.#announcedVersion()) < newest) await line.#announce(reference, manifest)
+    if ((await line.#announcedVersion()) < newest) line.#unannounced = { reference, manifest }
+    await line.announce()
     return line
   }
 
@@ -110,7 +115,7 @@ export class DraftLine {
   async publish(head: FeatureHead, facts: VersionFacts): Promise<number> {
     const { lineage, codeVersion, keepVersions } = this.#options
     const { store, key, model, tokenizer, clock, logger } = this.#parts
-    const about: Omit<CheckpointManifest, 'schema' | 'files'> = {
+    const about: ManifestFacts = {
       lineage,
       version: this.#version + 1,
       parent: this.#version,
@@ -127,7 +132,8 @@ export class DraftLine {
     this.#version = about.version
     // Whatever replaces an untrained head is welcome at once.
     if (about.version > 1) this.#publishedAtMs = clock()
-    await this.#announce(reference, about)
+    this.#unannounced = { reference, manifest: about }
+    await this.announce()
     const removed = await retainNewest(store, lineage, keepVersions, [1])
     logger.info('version published', {
       version: about.version,
@@ -140,10 +146,20 @@ export class DraftLine {
     return about.version
   }
 
-  async #announce(
-    reference: CheckpointReference,
-    manifest: Omit<CheckpointManifest, 'schema' | 'files'>,
-  ): Promise<void> {
+  /** Announces the newest version if that is still to be done. A log that is full or away is asked again next time. */
+  async announce(): Promise<void> {
+    if (this.#unannounced === undefined) return
+    const { reference, manifest } = this.#unannounced
+    try {
+      await this.#send(reference, manifest)
+      this.#unannounced = undefined
+    } catch (error) {
+      if (!(error instanceof PlateauError && error.retryable)) throw error
+      this.#parts.logger.warn('version not announced yet', { version: reference.version, error })
+    }
+  }
+
+  async #send(reference: CheckpointReference, manifest: ManifestFacts): Promise<void> {
     const { evaluation } = manifest
     const message = DraftCheckpoint.fromPartial({
       schemaVersion: 1,

@@ -16,7 +16,7 @@ import type { EventLog, NewRecord, Producer } from '@plateau/event-log'
 import type { DraftTargetModel } from '@plateau/model-files'
 import { sampleIndex, seededRandom } from '@plateau/speculation'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
-import { DraftLine, type DraftLineOptions } from './draft-line.js'
+import { DraftLine } from './draft-line.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 
@@ -210,14 +210,18 @@ export async function openBench(
   directory: string,
   model: DraftTargetModel,
   options: Partial<TrainerOptions> = {},
-  lineOptions: Partial<DraftLineOptions> = {},
+  wrap: {
+    readonly store?: (store: CheckpointStore) => CheckpointStore
+    readonly producer?: (producer: Producer) => Producer
+  } = {},
 ): Promise<Bench> {
-  const store = fileStore(directory)
-  const producer = log.producer()
+  const { store: wrapStore = (store) => store, producer: wrapProducer = (producer) => producer } = wrap
+  const store = wrapStore(fileStore(directory))
+  const producer = wrapProducer(log.producer())
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const around = { log, producer, store, model, logger: silentLogger, clock: Date.now, random: seededRandom(1) }
   const line = await DraftLine.open(
-    { lineage: 'default', keepVersions: 100, config: headConfig, codeVersion: 'test', ...lineOptions },
+    { lineage: 'default', keepVersions: 100, config: headConfig, codeVersion: 'test' },
     { ...around, key, tokenizer: Buffer.from('{}') },
   )
   const trainer = await Trainer.open({ ...defaults, ...options }, { ...around, line, metrics })

@@ -1,6 +1,6 @@
 import { featureHeadRow } from '@plateau/causal-lm'
 import { openCheckpoint, type CheckpointStore } from '@plateau/checkpoints'
-import { Arm, DraftCheckpoint, topics } from '@plateau/contracts'
+import { Arm, DraftCheckpoint, PlateauError, topics } from '@plateau/contracts'
 import type { EventLog, LogRecord, NewRecord } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { evaluateDraft } from '@plateau/inference'
@@ -32,8 +32,10 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-const open = (options: Parameters<typeof openBench>[3] = {}, lineOptions = {}): Promise<Bench> =>
-  openBench(log, join(directory, 'store'), teacher.model, options, lineOptions)
+const open = (
+  options: Parameters<typeof openBench>[3] = {},
+  wrap: Parameters<typeof openBench>[4] = {},
+): Promise<Bench> => openBench(log, join(directory, 'store'), teacher.model, options, wrap)
 
 async function send(all: readonly NewRecord[]): Promise<void> {
   const producer = log.producer()
@@ -267,6 +269,51 @@ describe('the trainer', () => {
     await trained(bench)
     expect(bench.metrics.unusable.value({ reason: 'WINDOW_WITHOUT_FEATURES' })).toBe(1)
     expect(await readAll(trainerDeadLetters.name)).toEqual([])
+  })
+
+  test('a full disk and a full log delay it and stop nothing', async () => {
+    let isFull = false
+    const refused: string[] = []
+    const unlessFull = async <T>(what: string, action: () => Promise<T>): Promise<T> => {
+      if (!isFull) return action()
+      refused.push(what)
+      throw new PlateauError('FULL', 'no space left', { retryable: true })
+    }
+    const bench = await open(
+      {},
+      {
+        store: (store) => ({
+          put: (...args) => unlessFull('version', () => store.put(...args)),
+          putState: (...args) => unlessFull('state', () => store.putState(...args)),
+          read: (...args) => store.read(...args),
+          readState: (...args) => store.readState(...args),
+          versions: (...args) => store.versions(...args),
+          remove: (...args) => store.remove(...args),
+        }),
+        producer: (producer) => ({
+          send: (topic, all) => unlessFull(topic, () => producer.send(topic, all)),
+          bytesInFlight: 0,
+          flush: () => producer.flush(),
+          close: () => producer.close(),
+        }),
+      },
+    )
+    isFull = true
+    const running = bench.trainer.run()
+    await send([...records(teacher, 's', 80), { ...records(teacher, 'x', 1)[0]!, headers: {} }])
+    while (!['version', 'state', trainerDeadLetters.name].every((what) => refused.includes(what))) await sleep(5)
+    expect(bench.line.version).toBe(1)
+    isFull = false
+    await consumed()
+    await send(records(teacher, 't', 80))
+    await consumed()
+    await bench.trainer.close()
+    await running
+    expect(await readAll(trainerDeadLetters.name)).toHaveLength(1)
+    const { counts } = await savedState(bench.store)
+    expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(160)
+    expect((await announcements()).at(-1)!.version).toBe(bench.line.version)
+    expect(bench.line.version).toBeGreaterThan(1)
   })
 
   test('follows a shift to another domain', async () => {

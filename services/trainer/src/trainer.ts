@@ -20,7 +20,7 @@ import {
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import { fitLogitScale, pairedGain } from '@plateau/training'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { BatchFeed } from './batch-feed.js'
 import { ClosedForm } from './closed-form.js'
 import type { DraftLine } from './draft-line.js'
@@ -72,6 +72,8 @@ export interface TrainerParts {
 }
 
 const BATCH_RECORDS = 16
+/** Between two attempts at something outside that is full or away. */
+const RETRY_MS = 1000
 const RECENT_IDS = 8192
 /** One scalar is fitted on them, several times per solution: few do. */
 const CALIBRATION_POSITIONS = 384
@@ -152,6 +154,8 @@ export class Trainer {
   #stepsSinceEvaluation = 0
   #isExhausted = false
   #savedAtMs: number
+  #triedToSaveMs = Number.NEGATIVE_INFINITY
+  #nextAnnounceMs = 0
   #changed = false
   #running: Promise<void> | undefined
 
@@ -222,6 +226,7 @@ export class Trainer {
   }
 
   async #loop(): Promise<void> {
+    const { line } = this.#parts
     const from = [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
     const reader = this.#parts.log.reader({ topic: source.name, from, maxBatchRecords: BATCH_RECORDS })
     const feed = new BatchFeed(reader)
@@ -236,16 +241,30 @@ export class Trainer {
         await this.#admit()
         if (this.#solveIsDue()) await this.#solve()
         else if (batch === undefined && this.#stepIsDue()) await this.#step()
-        if (this.#changed && this.#parts.clock() - this.#savedAtMs >= this.#options.snapshotMs) await this.#save()
+        if (this.#saveIsDue()) await this.#save()
+        if (this.#parts.clock() >= this.#nextAnnounceMs) {
+          await line.announce()
+          this.#nextAnnounceMs = this.#parts.clock() + RETRY_MS
+        }
         // Health and metrics are answered between two pieces of work, however busy the stream.
         await turn()
       }
       if (this.#changed) await this.#save()
+      await line.announce()
+    } catch (error) {
+      // Told to stop while waiting to try again: the next process takes the same records.
+      if (!(error instanceof Error && error.name === 'AbortError')) throw error
     } finally {
       this.#stopping.signal.removeEventListener('abort', onStop)
       await feed.close()
       await this.#release()
     }
+  }
+
+  #saveIsDue(): boolean {
+    const { clock } = this.#parts
+    const { snapshotMs } = this.#options
+    return this.#changed && clock() - this.#savedAtMs >= snapshotMs && clock() - this.#triedToSaveMs >= snapshotMs
   }
 
   #waitMs(): number {
@@ -329,11 +348,29 @@ export class Trainer {
     if (poison.length === 0) return
     const { producer, logger, metrics, clock } = this.#parts
     const letters = poison.map(({ record, error }) => deadLetterRecord(record, TRAINER_GROUP, error, clock()))
-    await producer.send(trainerDeadLetters.name, letters)
+    while (!(await this.#tolerant('dead letters not written', () => producer.send(trainerDeadLetters.name, letters)))) {
+      this.#parts.beat?.()
+      await sleep(RETRY_MS, undefined, { signal: this.#stopping.signal })
+    }
     for (const { record, error } of poison) {
       metrics.deadLettered.add({ reason: error.code })
       const { topic, partition, offset } = record
       logger.warn('record dead-lettered', { topic, partition, offset, code: error.code, why: error.message })
+    }
+  }
+
+  /**
+   * A disk or a log that is full or away is no reason to stop learning: true when it worked, false when it may work
+   * later. Throws what trying again cannot help.
+   */
+  async #tolerant(what: string, action: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await action()
+      return true
+    } catch (error) {
+      if (!(error instanceof PlateauError && error.retryable)) throw error
+      this.#parts.logger.warn(`${what}, trying again`, { error })
+      return false
     }
   }
 
@@ -484,7 +521,7 @@ export class Trainer {
     live: { readonly alpha: number },
   ): Promise<void> {
     const { line, metrics } = this.#parts
-    const version = await line.publish(best.head, {
+    const facts = {
       evaluation: {
         positions: best.positions,
         alpha: best.alpha,
@@ -498,9 +535,10 @@ export class Trainer {
       })),
       trainedPositions: this.#counts.closedFormPositions,
       policy: this.#policy,
-    })
+    }
+    if (!(await this.#tolerant('version not written', () => line.publish(best.head, facts)))) return
     metrics.publishes.add({ origin: best.name })
-    metrics.version.set({}, version)
+    metrics.version.set({}, line.version)
     metrics.alpha.set({ draft: 'incumbent' }, best.alpha)
     await this.#save()
   }
@@ -534,11 +572,16 @@ export class Trainer {
       closedForm: await this.#closedForm.state(),
       gradients: gradients && { training: gradients.state, projection: gradients.projection },
     }
-    await store.putState(this.#options.lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot))
+    this.#triedToSaveMs = clock()
+    const { lineage } = this.#options
+    const isSaved = await this.#tolerant('state not saved', () =>
+      store.putState(lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot)),
+    )
+    if (!isSaved) return
     this.#changed = false
     this.#savedAtMs = clock()
     // Only to be seen from outside: we never start from these.
-    await log.commit(TRAINER_GROUP, source.name, offsets)
+    await this.#tolerant('lag not reported', () => log.commit(TRAINER_GROUP, source.name, offsets))
   }
 
   /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
