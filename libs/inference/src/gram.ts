@@ -1,4 +1,4 @@
-import { buildRidgeProductsGraph, featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
+import { buildRidgeProductsGraph, type FeatureHead } from '@plateau/causal-lm'
 import { addProducts, embedRows, type DraftRows, type DraftTarget, type RidgeSums } from '@plateau/training'
 import { float32, type FloatTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
@@ -33,7 +33,6 @@ export class RidgeAccumulator {
 
   /** Of the head only the fixed random features matter. */
   static async create(head: FeatureHead, target: DraftTarget, threads: number): Promise<RidgeAccumulator> {
-    for (const name of head.parameters.keys()) if (name.startsWith('bilinear.')) featureHeadParameter(head, name)
     const graph = buildRidgeProductsGraph(head.config, BATCH_ROWS, head.parameters, target.norm)
     return new RidgeAccumulator(await loadSession(graph, { threads, name: 'ridge products' }), target)
   }
