@@ -19,8 +19,10 @@ export default defineConfig({
         include: ['src/**/*.test.ts'],
         // Set before onnxruntime-node loads: it writes to the home folder otherwise.
         env: { ORT_DISABLE_TELEMETRY: '1' },
-        testTimeout: root === 'tests' ? 180_000 : 30_000,
-        hookTimeout: root === 'tests' ? 180_000 : 30_000,
+        // Whole systems start in tests/: one after the other, when the unit tests are through.
+        ...(root === 'tests'
+          ? { testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 1, sequence: { groupOrder: 1 } }
+          : { testTimeout: 30_000, hookTimeout: 30_000 }),
       },
     })),
   },
