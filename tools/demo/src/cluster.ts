@@ -44,7 +44,10 @@ export class Cluster {
     readonly servingAddress: string,
     readonly httpPort: number,
     readonly opsPorts: Readonly<Record<ServiceName, number>>,
-  ) {}
+  ) {
+    // Whatever ends this process, its services do not stay behind.
+    process.once('exit', this.#killAll)
+  }
 
   /** Starts the services and waits until each says it is ready. Throws with the end of a service's log when one is not. */
   static async start(options: ClusterOptions): Promise<Cluster> {
@@ -99,6 +102,8 @@ export class Cluster {
     const child = spawn(process.execPath, ['--enable-source-maps', main], {
       env: { ...inheritedEnvironment(), ...this.#environment(name), ...this.options.env?.[name] },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: Ctrl-C is for whoever runs the cluster, which then drains the services in order.
+      detached: true,
     })
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
@@ -138,11 +143,16 @@ export class Cluster {
     for (const name of serviceNames.toReversed()) {
       if (this.#running.has(name)) await this.terminate(name)
     }
+    process.removeListener('exit', this.#killAll)
   }
 
   logTail(name: ServiceName, lines = 20): string {
     const file = this.logFile(name)
     return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '(no log)'
+  }
+
+  readonly #killAll = (): void => {
+    for (const { child } of this.#running.values()) child.kill('SIGKILL')
   }
 
   async #end(name: ServiceName, signal: NodeJS.Signals): Promise<number | string> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -37,81 +38,117 @@ const demoSettings = {
   trainer: { PLATEAU_KEEP_VERSIONS: '1000' },
 }
 
-/** Runs the whole demonstration and returns its report; prints as it goes. */
-export async function runDemo(options: DemoOptions, stream: NodeJS.WriteStream): Promise<DemoReport> {
-  const startMs = Date.now()
+/**
+ * Runs the whole demonstration and returns its report; prints as it goes. Aborting `signal` ends it: services stop, files
+ * go, and the promise rejects.
+ */
+export async function runDemo(
+  options: DemoOptions,
+  stream: NodeJS.WriteStream,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<DemoReport> {
   const view = createView(stream, options.plain)
-  const settings = pace(options.quick)
-  const domains = demoDomains.map((domain) => readPrompts(options.model, domain))
   const directory = resolve(options.directory ?? (await mkdtemp(join(tmpdir(), 'plateau-demo-'))))
   view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
   const cluster = await Cluster.start({ directory, model: resolve(options.model), env: demoSettings })
   const log = openEmbeddedEventLog(cluster.eventLogDirectory)
   const observer = new Observer(log)
   const target = await TargetClient.connect(cluster.targetAddress, options.model)
+  const { maxTokens, greedyKept } = pace(options.quick)
+  const traffic = new Traffic({ url: cluster.httpUrl, clients: options.clients, maxTokens, greedyKept })
   try {
     observer.start()
-    const traffic = new Traffic({ url: cluster.httpUrl, clients: options.clients, ...settings })
-    const phases = await runPhases(domains, traffic, observer, view, startMs, settings.phaseSeconds)
-    await traffic.stop()
-
-    view.say('comparing greedy answers with plain decoding')
-    const lossless = await compareWithPlain(cluster.httpUrl, target, traffic.greedyAnswers)
-    for (const detail of [...lossless.details, ...traffic.failures.slice(0, 5)]) view.say(`  ${detail}`)
-
-    view.say('measuring plain and speculative decoding in turn')
-    const byDomain = await measureSpeed({
-      url: cluster.httpUrl,
-      domains,
-      maxTokens: settings.maxTokens,
-      promptsPerDomain: settings.speedPrompts,
-    })
-
-    view.say('scoring the live and the frozen drafts on the recorded distributions')
-    await drained(observer)
-    const curves = await Promise.all(
-      phases.map((phase) =>
-        acceptanceCurve({
-          windows: observer.windows.filter((w) => w.atMs >= phase.fromMs && w.atMs < phase.toMs),
-          live: observer.live,
-          frozenVersion: phase.frozenVersion,
-          lineage: 'default',
-          checkpoints: cluster.checkpointDirectory,
-          model: options.model,
-          buckets: settings.buckets,
-          positionsPerBucket: settings.positionsPerBucket,
-        }),
-      ),
-    )
-    if (observer.failure) throw observer.failure
-
-    const report: DemoReport = {
-      failedRequests: traffic.failures.length,
-      completedRequests: traffic.completed,
-      losslessChecked: lossless.checked,
-      losslessMismatches: lossless.mismatches,
-      nearTies: lossless.nearTies,
-      swaps: observer.swaps,
-      phases: phases.map((phase, i) => phaseReport(phase, curves[i]!, observer)),
-      windows: await windowCounts(cluster, observer),
-      keptShare: observer.counts.kept / Math.max(1, observer.counts.selected + observer.counts.control),
-      tokensPerSecond: { ...overall(byDomain), byDomain },
-      seconds: (Date.now() - startMs) / 1000,
-    }
-    await writeFile(options.plotFile, plotSvg(plotOf(phases, curves, observer, startMs)))
-    if (options.jsonFile) await writeFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
-    view.end()
-    stream.write(`\n${reportTable(report)}\n\nplot: ${resolve(options.plotFile)}\n`)
-    if (options.keep) await keepRunning(cluster, stream)
+    const stage = { options, stream, view, cluster, observer, target, traffic }
+    const report = await Promise.race([tellStory(stage), rejectedBy(signal)])
+    if (options.keep) await keepRunning(cluster, stream, signal)
     return report
   } finally {
     view.end()
+    await traffic.stop()
     await observer.stop()
     target.close()
     await log.close()
     await cluster.stop()
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
   }
+}
+
+interface Stage {
+  readonly options: DemoOptions
+  readonly stream: NodeJS.WriteStream
+  readonly view: View
+  readonly cluster: Cluster
+  readonly observer: Observer
+  readonly target: TargetClient
+  readonly traffic: Traffic
+}
+
+/** Traffic in two phases; then the comparisons, while nothing else is asked; then the report. */
+async function tellStory({ options, stream, view, cluster, observer, target, traffic }: Stage): Promise<DemoReport> {
+  const startMs = Date.now()
+  const settings = pace(options.quick)
+  const domains = demoDomains.map((domain) => readPrompts(options.model, domain))
+  const phases = await runPhases(domains, traffic, observer, view, startMs, settings.phaseSeconds)
+  await traffic.stop()
+
+  view.say('comparing greedy answers with plain decoding')
+  const lossless = await compareWithPlain(cluster.httpUrl, target, traffic.greedyAnswers)
+  for (const detail of [...lossless.details, ...traffic.failures.slice(0, 5)]) view.say(`  ${detail}`)
+
+  view.say('measuring plain and speculative decoding in turn')
+  const byDomain = await measureSpeed({
+    url: cluster.httpUrl,
+    domains,
+    maxTokens: settings.maxTokens,
+    promptsPerDomain: settings.speedPrompts,
+  })
+
+  view.say('scoring the live and the frozen drafts on the recorded distributions')
+  await drained(observer)
+  const curves: AcceptanceCurve[] = []
+  for (const phase of phases) {
+    const windows = observer.windows.filter((w) => w.atMs >= phase.fromMs && w.atMs < phase.toMs)
+    curves.push(
+      await acceptanceCurve({
+        windows,
+        live: observer.live,
+        frozenVersion: phase.frozenVersion,
+        lineage: 'default',
+        checkpoints: cluster.checkpointDirectory,
+        model: options.model,
+        buckets: settings.buckets,
+        positionsPerBucket: settings.positionsPerBucket,
+      }),
+    )
+  }
+  if (observer.failure) throw observer.failure
+
+  const report: DemoReport = {
+    failedRequests: traffic.failures.length,
+    completedRequests: traffic.completed,
+    losslessChecked: lossless.checked,
+    losslessMismatches: lossless.mismatches,
+    nearTies: lossless.nearTies,
+    swaps: observer.swaps,
+    phases: phases.map((phase, i) => phaseReport(phase, curves[i]!, observer)),
+    windows: await windowCounts(cluster, observer),
+    keptShare: observer.counts.kept / Math.max(1, observer.counts.selected + observer.counts.control),
+    tokensPerSecond: { ...overall(byDomain), byDomain },
+    seconds: (Date.now() - startMs) / 1000,
+  }
+  await writeFile(options.plotFile, plotSvg(plotOf(phases, curves, observer, startMs)))
+  if (options.jsonFile) await writeFile(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`)
+  view.end()
+  stream.write(`\n${reportTable(report)}\n\nplot: ${resolve(options.plotFile)}\n`)
+  return report
+}
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const end = () => reject(new Error('it was interrupted'))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
 }
 
 async function runPhases(
@@ -240,7 +277,7 @@ function plotOf(phases: readonly Phase[], curves: readonly AcceptanceCurve[], ob
   }
 }
 
-async function keepRunning(cluster: Cluster, stream: NodeJS.WriteStream): Promise<void> {
+async function keepRunning(cluster: Cluster, stream: NodeJS.WriteStream, signal: AbortSignal): Promise<void> {
   stream.write(
     [
       '\nstill running; Ctrl-C ends it',
@@ -253,8 +290,5 @@ async function keepRunning(cluster: Cluster, stream: NodeJS.WriteStream): Promis
       '',
     ].join('\n'),
   )
-  await new Promise<void>((done) => {
-    process.once('SIGINT', () => done())
-    process.once('SIGTERM', () => done())
-  })
+  if (!signal.aborted) await once(signal, 'abort')
 }

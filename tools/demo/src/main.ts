@@ -18,8 +18,11 @@ function optionsOrExit(): DemoOptions {
   }
 }
 
+const interruption = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
+
 try {
-  const problems = failures(await runDemo(optionsOrExit(), process.stdout))
+  const problems = failures(await runDemo(optionsOrExit(), process.stdout, interruption.signal))
   for (const problem of problems) process.stderr.write(`FAILED: ${problem}\n`)
   process.exitCode = problems.length > 0 ? 1 : 0
 } catch (error) {
