@@ -1,4 +1,11 @@
-import type { Batch, Reader } from '@plateau/event-log'
+import { topics } from '@plateau/contracts'
+import type { Batch, EventLog, PartitionOffset, Reader } from '@plateau/event-log'
+
+const BATCH_RECORDS = 16
+
+export function readTrainingWindows(log: EventLog, from: readonly PartitionOffset[]): Reader {
+  return log.reader({ topic: topics.trainingWindows.name, from, maxBatchRecords: BATCH_RECORDS })
+}
 
 /** A reader that can be asked with a time limit. At most one batch is ever held: the log waits, not our memory. */
 export class BatchFeed {

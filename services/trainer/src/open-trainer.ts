@@ -6,9 +6,10 @@ import { seededRandom } from '@plateau/speculation'
 import type { Logger } from '@plateau/telemetry'
 import { readFile } from 'node:fs/promises'
 import type { trainerConfig } from './config.js'
+import { trainerDeadLetters } from './dead-letters.js'
 import { DraftLine } from './draft-line.js'
 import type { TrainerMetrics } from './metrics.js'
-import { Trainer, trainerDeadLetters } from './trainer.js'
+import { Trainer } from './trainer.js'
 
 export { trainerDeadLetters }
 

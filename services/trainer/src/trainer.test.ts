@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
 import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
 import { headConfig, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
-import { trainerDeadLetters, TRAINER_GROUP } from './trainer.js'
 import { acceptRecord } from './training-record.js'
 
 const teacher = new Teacher()

@@ -6,8 +6,8 @@ import {
   type FeatureHead,
 } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
-import { deadLetterTopic, PlateauError, topics } from '@plateau/contracts'
-import { deadLetterRecord, type Batch, type EventLog, type LogRecord, type Producer } from '@plateau/event-log'
+import { PlateauError, topics } from '@plateau/contracts'
+import type { Batch, EventLog, Producer } from '@plateau/event-log'
 import {
   FeatureHeadScorer,
   prepareDraftTarget,
@@ -20,21 +20,21 @@ import {
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import { fitLogitScale, pairedGain } from '@plateau/training'
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
-import { BatchFeed } from './batch-feed.js'
+import { setImmediate as turn } from 'node:timers/promises'
+import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { ClosedForm } from './closed-form.js'
+import { bury, TRAINER_GROUP, type Poison } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
 import { GradientStage } from './gradient-stage.js'
 import type { TrainerMetrics } from './metrics.js'
 import { RecentIds } from './recent-ids.js'
 import { positionsOf, RecentWindows } from './recent-windows.js'
-import { decodeSnapshot, encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
+import { putBackWindows, readSnapshot } from './resume.js'
+import { worksNow, RETRY_MS } from './retry-later.js'
+import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
 import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
 
-export const TRAINER_GROUP = 'trainer.train.v1'
-
 const source = topics.trainingWindows
-export const trainerDeadLetters = deadLetterTopic(source, TRAINER_GROUP)
 
 export interface TrainerOptions {
   readonly lineage: string
@@ -71,9 +71,6 @@ export interface TrainerParts {
   readonly beat?: () => void
 }
 
-const BATCH_RECORDS = 16
-/** Between two attempts at something outside that is full or away. */
-const RETRY_MS = 1000
 const RECENT_IDS = 8192
 /** One scalar is fitted on them, several times per solution: few do. */
 const CALIBRATION_POSITIONS = 384
@@ -194,7 +191,7 @@ export class Trainer {
   static async open(options: TrainerOptions, parts: TrainerParts): Promise<Trainer> {
     const { config } = parts.line.incumbent
     const target = prepareDraftTarget(parts.model.target, config)
-    const saved = await readSnapshot(options, parts, featureHeadInputs(config))
+    const saved = await readSnapshot(options.lineage, featureHeadInputs(config), parts)
     const { ridgeLambda: lambda, halfLifePositions, threads } = options
     const closedForm = await ClosedForm.open(
       parts.line.incumbent,
@@ -228,8 +225,7 @@ export class Trainer {
   async #loop(): Promise<void> {
     const { line } = this.#parts
     const from = [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
-    const reader = this.#parts.log.reader({ topic: source.name, from, maxBatchRecords: BATCH_RECORDS })
-    const feed = new BatchFeed(reader)
+    const feed = new BatchFeed(readTrainingWindows(this.#parts.log, from))
     const onStop = (): void => void feed.close()
     this.#stopping.signal.addEventListener('abort', onStop)
     try {
@@ -274,7 +270,7 @@ export class Trainer {
   }
 
   async #ingest({ partition, records, highWatermark }: Batch): Promise<void> {
-    const poison: { record: LogRecord; error: PlateauError }[] = []
+    const poison: Poison[] = []
     for (const record of records) {
       try {
         await this.#consume(acceptRecord(record, this.#expected))
@@ -284,7 +280,8 @@ export class Trainer {
         else poison.push({ record, error })
       }
     }
-    await this.#bury(poison)
+    // Before the offset moves on: a record is never dropped without a trace.
+    await bury(poison, this.#parts, this.#stopping.signal)
     const next = records.at(-1)!.offset + 1
     this.#offsets.set(partition, next)
     this.#changed = true
@@ -341,37 +338,6 @@ export class Trainer {
     if (this.#gradients !== undefined) return this.#gradients.push(place, rows, uses)
     this.#kept.push({ place, rows, uses })
     while (positionsOf(this.#kept.map((kept) => kept.rows)) > this.#options.replayPositions) this.#kept.shift()
-  }
-
-  /** Before the offset moves on: a record is never dropped without a trace. */
-  async #bury(poison: readonly { readonly record: LogRecord; readonly error: PlateauError }[]): Promise<void> {
-    if (poison.length === 0) return
-    const { producer, logger, metrics, clock } = this.#parts
-    const letters = poison.map(({ record, error }) => deadLetterRecord(record, TRAINER_GROUP, error, clock()))
-    while (!(await this.#tolerant('dead letters not written', () => producer.send(trainerDeadLetters.name, letters)))) {
-      this.#parts.beat?.()
-      await sleep(RETRY_MS, undefined, { signal: this.#stopping.signal })
-    }
-    for (const { record, error } of poison) {
-      metrics.deadLettered.add({ reason: error.code })
-      const { topic, partition, offset } = record
-      logger.warn('record dead-lettered', { topic, partition, offset, code: error.code, why: error.message })
-    }
-  }
-
-  /**
-   * A disk or a log that is full or away is no reason to stop learning: true when it worked, false when it may work
-   * later. Throws what trying again cannot help.
-   */
-  async #tolerant(what: string, action: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await action()
-      return true
-    } catch (error) {
-      if (!(error instanceof PlateauError && error.retryable)) throw error
-      this.#parts.logger.warn(`${what}, trying again`, { error })
-      return false
-    }
   }
 
   #solveIsDue(): boolean {
@@ -536,7 +502,7 @@ export class Trainer {
       trainedPositions: this.#counts.closedFormPositions,
       policy: this.#policy,
     }
-    if (!(await this.#tolerant('version not written', () => line.publish(best.head, facts)))) return
+    if (!(await worksNow(this.#parts.logger, 'version not written', () => line.publish(best.head, facts)))) return
     metrics.publishes.add({ origin: best.name })
     metrics.version.set({}, line.version)
     metrics.alpha.set({ draft: 'incumbent' }, best.alpha)
@@ -574,14 +540,14 @@ export class Trainer {
     }
     this.#triedToSaveMs = clock()
     const { lineage } = this.#options
-    const isSaved = await this.#tolerant('state not saved', () =>
+    const isSaved = await worksNow(this.#parts.logger, 'state not saved', () =>
       store.putState(lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot)),
     )
     if (!isSaved) return
     this.#changed = false
     this.#savedAtMs = clock()
     // Only to be seen from outside: we never start from these.
-    await this.#tolerant('lag not reported', () => log.commit(TRAINER_GROUP, source.name, offsets))
+    await worksNow(this.#parts.logger, 'lag not reported', () => log.commit(TRAINER_GROUP, source.name, offsets))
   }
 
   /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
@@ -601,27 +567,18 @@ export class Trainer {
         this.#gradients.load(saved.gradients.training, saved.gradients.projection)
       }
     }
-    const put = new Map<string, (window: AcceptedRecord) => void>()
-    const keyOf = ({ partition, offset }: RecordPlace): string => `${partition}/${offset}`
-    for (const place of saved.heldOut) put.set(keyOf(place), (window) => this.#heldOut.push(window))
-    for (const place of saved.calibration) put.set(keyOf(place), (window) => this.#calibration.push(window))
     const arrivedMs = this.#parts.clock()
-    for (const place of saved.waiting) put.set(keyOf(place), (window) => this.#waiting.push({ ...window, arrivedMs }))
-    for (const { uses, ...place } of saved.replay) {
-      put.set(keyOf(place), (window) => this.#learnLater(window.place, window.rows, uses))
-    }
-    let found = 0
-    for await (const record of recordsBefore(this.#parts.log, saved)) {
-      const use = put.get(keyOf(record))
-      if (use === undefined) continue
-      use(acceptRecord(record, this.#expected))
-      found++
-    }
+    const { found, expired } = await putBackWindows(this.#parts.log, saved, this.#expected, {
+      heldOut: (window) => this.#heldOut.push(window),
+      calibration: (window) => this.#calibration.push(window),
+      waiting: (window) => this.#waiting.push({ ...window, arrivedMs }),
+      replay: ({ place, rows }, uses) => this.#learnLater(place, rows, uses),
+    })
     logger.info('continuing', {
       version: this.#parts.line.version,
       positions: saved.counts.closedFormPositions,
       windowsHeldBack: found,
-      windowsExpired: put.size - found,
+      windowsExpired: expired,
     })
   }
 
@@ -637,59 +594,4 @@ export class Trainer {
     await this.#gradients?.release()
     for (const scorer of this.#scorers.values()) await scorer.release()
   }
-}
-
-async function readSnapshot(
-  { lineage }: TrainerOptions,
-  { store, model, logger }: TrainerParts,
-  inputs: number,
-): Promise<Snapshot | undefined> {
-  const bytes = await store.readState(lineage, SNAPSHOT_NAME)
-  if (bytes === undefined) {
-    logger.info('no saved state, starting from what the log holds', { lineage })
-    return undefined
-  }
-  const saved = decodeSnapshot(bytes, `the state of lineage ${lineage}`)
-  const isOurs =
-    saved.targetFingerprint === model.fingerprint &&
-    saved.tokenizerHash === model.tokenizerHash &&
-    saved.closedForm.sums.inputs === inputs
-  if (isOurs) return saved
-  throw new PlateauError(
-    'TRAINER_STATE_MISMATCH',
-    `the saved state of lineage ${lineage} belongs to another target or draft: set PLATEAU_LINEAGE to a new name`,
-    { facts: { lineage, saved: saved.targetFingerprint, target: model.fingerprint } },
-  )
-}
-
-/** From the oldest window that a snapshot refers to up to its offsets. */
-async function* recordsBefore(log: EventLog, saved: Snapshot): AsyncGenerator<LogRecord> {
-  const oldest = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
-  for (const { partition, offset } of [...saved.heldOut, ...saved.calibration, ...saved.waiting, ...saved.replay]) {
-    oldest.set(partition, Math.min(offset, oldest.get(partition) ?? offset))
-  }
-  const ends = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
-  const ranges = await log.offsets(source.name)
-  // Partitions that nothing was consumed of are not read here.
-  const from = ranges.map(({ partition, next }) => ({ partition, offset: oldest.get(partition) ?? next }))
-  const reader = log.reader({ topic: source.name, from, maxBatchRecords: BATCH_RECORDS })
-  const open = new Set(
-    ranges
-      .filter(({ partition, earliest, next }) => {
-        const start = Math.max(earliest, oldest.get(partition) ?? next)
-        return start < Math.min(next, ends.get(partition) ?? 0)
-      })
-      .map(({ partition }) => partition),
-  )
-  if (open.size === 0) return reader.close()
-  // What expired meanwhile never comes.
-  void reader.caughtUp.then(() => reader.close()).catch(() => {})
-  for await (const { partition, records } of reader) {
-    const end = ends.get(partition) ?? 0
-    for (const record of records) if (record.offset < end) yield record
-    // The next batch of this partition begins at or after its end, or there is none.
-    if ((records.at(-1)?.offset ?? end) + 1 >= end) open.delete(partition)
-    if (open.size === 0) break
-  }
-  await reader.close()
 }

@@ -1,0 +1,105 @@
+import type { CheckpointStore } from '@plateau/checkpoints'
+import { PlateauError, topics } from '@plateau/contracts'
+import type { EventLog, LogRecord } from '@plateau/event-log'
+import type { WindowExpectations } from '@plateau/inference'
+import type { DraftTargetModel } from '@plateau/model-files'
+import type { Logger } from '@plateau/telemetry'
+import { readTrainingWindows } from './batch-feed.js'
+import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
+import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
+
+export interface SnapshotParts {
+  readonly store: CheckpointStore
+  readonly model: DraftTargetModel
+  readonly logger: Logger
+}
+
+/**
+ * What the lineage saved last; undefined when it is new. `inputs`: of the closed form, as the incumbent's shape has them.
+ * Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID.
+ */
+export async function readSnapshot(
+  lineage: string,
+  inputs: number,
+  { store, model, logger }: SnapshotParts,
+): Promise<Snapshot | undefined> {
+  const bytes = await store.readState(lineage, SNAPSHOT_NAME)
+  if (bytes === undefined) {
+    logger.info('no saved state, starting from what the log holds', { lineage })
+    return undefined
+  }
+  const saved = decodeSnapshot(bytes, `the state of lineage ${lineage}`)
+  const isOurs =
+    saved.targetFingerprint === model.fingerprint &&
+    saved.tokenizerHash === model.tokenizerHash &&
+    saved.closedForm.sums.inputs === inputs
+  if (isOurs) return saved
+  throw new PlateauError(
+    'TRAINER_STATE_MISMATCH',
+    `the saved state of lineage ${lineage} belongs to another target or draft: set PLATEAU_LINEAGE to a new name`,
+    { facts: { lineage, saved: saved.targetFingerprint, target: model.fingerprint } },
+  )
+}
+
+/** Where each window goes that a snapshot refers to by its place. */
+export interface HeldBackUses {
+  readonly heldOut: (window: AcceptedRecord) => void
+  readonly calibration: (window: AcceptedRecord) => void
+  readonly waiting: (window: AcceptedRecord) => void
+  readonly replay: (window: AcceptedRecord, uses: number) => void
+}
+
+/** Puts back the windows that a snapshot refers to, as far as the log still has them. */
+export async function putBackWindows(
+  log: EventLog,
+  saved: Snapshot,
+  expected: WindowExpectations,
+  use: HeldBackUses,
+): Promise<{ readonly found: number; readonly expired: number }> {
+  const put = new Map<string, (window: AcceptedRecord) => void>()
+  const keyOf = ({ partition, offset }: RecordPlace): string => `${partition}/${offset}`
+  for (const place of saved.heldOut) put.set(keyOf(place), use.heldOut)
+  for (const place of saved.calibration) put.set(keyOf(place), use.calibration)
+  for (const place of saved.waiting) put.set(keyOf(place), use.waiting)
+  for (const { uses, ...place } of saved.replay) put.set(keyOf(place), (window) => use.replay(window, uses))
+  let found = 0
+  for await (const record of recordsBefore(log, saved)) {
+    const putBack = put.get(keyOf(record))
+    if (putBack === undefined) continue
+    putBack(acceptRecord(record, expected))
+    found++
+  }
+  return { found, expired: put.size - found }
+}
+
+/** From the oldest window that a snapshot refers to up to its offsets. */
+async function* recordsBefore(log: EventLog, saved: Snapshot): AsyncGenerator<LogRecord> {
+  const oldest = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
+  for (const { partition, offset } of [...saved.heldOut, ...saved.calibration, ...saved.waiting, ...saved.replay]) {
+    oldest.set(partition, Math.min(offset, oldest.get(partition) ?? offset))
+  }
+  const ends = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
+  const ranges = await log.offsets(topics.trainingWindows.name)
+  // Partitions that nothing was consumed of are not read here.
+  const from = ranges.map(({ partition, next }) => ({ partition, offset: oldest.get(partition) ?? next }))
+  const reader = readTrainingWindows(log, from)
+  const open = new Set(
+    ranges
+      .filter(({ partition, earliest, next }) => {
+        const start = Math.max(earliest, oldest.get(partition) ?? next)
+        return start < Math.min(next, ends.get(partition) ?? 0)
+      })
+      .map(({ partition }) => partition),
+  )
+  if (open.size === 0) return reader.close()
+  // What expired meanwhile never comes.
+  void reader.caughtUp.then(() => reader.close()).catch(() => {})
+  for await (const { partition, records } of reader) {
+    const end = ends.get(partition) ?? 0
+    for (const record of records) if (record.offset < end) yield record
+    // The next batch of this partition begins at or after its end, or there is none.
+    if ((records.at(-1)?.offset ?? end) + 1 >= end) open.delete(partition)
+    if (open.size === 0) break
+  }
+  await reader.close()
+}
