@@ -17,9 +17,9 @@ import type { RecordPlace } from './training-record.js'
 /** Counts over the lineage's life: every window and position once, whatever was killed in between. */
 export interface LineageCounts {
   /** By "<arm>/<decision>". */
-  windows: Record<string, number>
-  closedFormPositions: number
-  gradientPositions: number
+  readonly windows: Readonly<Record<string, number>>
+  readonly closedFormPositions: number
+  readonly gradientPositions: number
 }
 
 /**

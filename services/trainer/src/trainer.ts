@@ -6,7 +6,7 @@ import {
   type FeatureHead,
 } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
-import { PlateauError, topics } from '@plateau/contracts'
+import { topics } from '@plateau/contracts'
 import type { Batch, EventLog, Producer } from '@plateau/event-log'
 import {
   FeatureHeadScorer,
@@ -23,20 +23,21 @@ import { fitLogitScale, pairedGain } from '@plateau/training'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { ClosedForm } from './closed-form.js'
-import { bury, TRAINER_GROUP, type Poison } from './dead-letters.js'
+import { bury, TRAINER_GROUP } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
 import { GradientStage } from './gradient-stage.js'
+import { HeldBack, type HeldBackOptions } from './held-back.js'
+import { Intake } from './intake.js'
 import type { TrainerMetrics } from './metrics.js'
-import { RecentIds } from './recent-ids.js'
-import { positionsOf, RecentWindows } from './recent-windows.js'
+import { positionsOf } from './recent-windows.js'
 import { putBackWindows, readSnapshot } from './resume.js'
 import { worksNow, RETRY_MS } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
-import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
+import type { RecordPlace } from './training-record.js'
 
 const source = topics.trainingWindows
 
-export interface TrainerOptions {
+export interface TrainerOptions extends HeldBackOptions {
   readonly lineage: string
   readonly ridgeLambda: number
   readonly halfLifePositions: number
@@ -45,15 +46,11 @@ export interface TrainerOptions {
   readonly loss: 'kl' | 'tv'
   readonly learningRate: number
   readonly replayPositions: number
-  readonly evaluationPositions: number
-  readonly evaluationMaxAgeMs: number
   readonly minPublishMs: number
   readonly snapshotMs: number
   readonly threads: number
   /** New positions after which the closed form is solved for the first time. Default 512. */
   readonly firstSolvePositions?: number
-  /** Positions that wait to be trained on until versions were compared on them; 0 = none. Default 512. */
-  readonly testFirstPositions?: number
 }
 
 export interface TrainerParts {
@@ -71,9 +68,6 @@ export interface TrainerParts {
   readonly beat?: () => void
 }
 
-const RECENT_IDS = 8192
-/** One scalar is fitted on them, several times per solution: few do. */
-const CALIBRATION_POSITIONS = 384
 const MIN_CALIBRATION_POSITIONS = 64
 const MIN_EVALUATION_POSITIONS = 96
 /** Scores count this many of a position's listed tokens. */
@@ -88,10 +82,6 @@ const LEAST_NEW_POSITIONS = 192
 /** At most this share of the time goes into solving: behind a backlog, or on a busy machine, new windows come first. */
 const MOST_SOLVE_SHARE = 0.3
 const MIN_REPLAY_POSITIONS = 1024
-/** At the start fewer wait: at most this share of the positions so far. */
-const TEST_FIRST_SHARE = 0.25
-/** When nothing newer comes, windows wait this long. */
-const TEST_FIRST_MS = 10_000
 const STEPS_PER_EVALUATION = 25
 /** A version must be better by this, and by one standard error. */
 const MIN_GAIN = 0.003
@@ -99,14 +89,6 @@ const MIN_GAIN = 0.003
 const LAYER_GAIN = 0.01
 /** Gradients that fall this far below the closed form have lost touch, mostly because the traffic has shifted. */
 const ASTRAY = 0.02
-
-/** A window that versions are still compared on. */
-interface WaitingWindow {
-  readonly place: RecordPlace
-  readonly rows: DraftRows
-  readonly keep: boolean
-  readonly arrivedMs: number
-}
 
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
@@ -117,33 +99,26 @@ interface WaitingWindow {
  * continues from the snapshot's offsets: what came after it is read again and was in no saved state. What a producer
  * repeats is known by its ce_id.
  *
- * What versions are compared on, no version has been trained on: the evaluation arm, which never is; and the newest
- * training windows, which are tested on first and trained on only when newer ones take their place. The arm alone would
- * be a fair judge but a slow one: at 5 % of little traffic it takes minutes to notice a shift that everybody else sees.
- *
  * States: new, running, closed.
  */
 export class Trainer {
   readonly #options: TrainerOptions
   readonly #parts: TrainerParts
   readonly #target: DraftTarget
-  readonly #expected: WindowExpectations
   readonly #closedForm: ClosedForm
   readonly #scorers = new Map<boolean, FeatureHeadScorer>()
-  readonly #heldOut: RecentWindows
-  readonly #calibration: RecentWindows
-  readonly #ids = new Map<number, RecentIds>()
-  readonly #offsets: Map<number, number>
-  readonly #counts: LineageCounts
+  readonly #intake: Intake
+  readonly #heldBack: HeldBack
   readonly #stopping = new AbortController()
-  #waiting: WaitingWindow[] = []
   /** The fixed random features, and the newest solution once there is one. */
   #solution: FeatureHead
   #isSolved = false
   #gradients: GradientStage | undefined
   /** Kept windows that wait for the gradient stage to begin. */
   #kept: { readonly place: RecordPlace; readonly rows: DraftRows; readonly uses: number }[] = []
-  #policy: string
+  /** In the sums, over the lineage's life. */
+  #closedFormPositions: number
+  #gradientPositions: number
   #newPositions = 0
   #solvedAtMs = Number.NEGATIVE_INFINITY
   #solveTookMs = 0
@@ -163,26 +138,24 @@ export class Trainer {
     target: DraftTarget,
     saved: Snapshot | undefined,
   ) {
-    const { line, model, clock } = parts
+    const { line, clock } = parts
     this.#options = options
     this.#parts = parts
     this.#target = target
     this.#closedForm = closedForm
     this.#solution = withoutLayer(line.incumbent)
-    this.#expected = {
-      targetFingerprint: model.fingerprint,
-      tokenizerHash: model.tokenizerHash,
-      vocabSize: line.incumbent.config.vocabSize,
-      norm: model.target.norm,
-    }
-    this.#heldOut = new RecentWindows(options.evaluationPositions, options.evaluationMaxAgeMs)
-    this.#calibration = new RecentWindows(CALIBRATION_POSITIONS, Infinity)
-    this.#offsets = new Map(saved?.offsets.map(({ partition, offset }) => [partition, offset]))
-    for (const [partition, ids] of Object.entries(saved?.recentIds ?? {})) {
-      this.#ids.set(Number(partition), new RecentIds(RECENT_IDS, ids))
-    }
-    this.#counts = saved?.counts ?? { windows: {}, closedFormPositions: 0, gradientPositions: 0 }
-    this.#policy = saved?.policy ?? ''
+    this.#heldBack = new HeldBack(options)
+    this.#intake = new Intake(
+      {
+        expected: this.#expected(),
+        metrics: parts.metrics,
+        use: (window) => this.#heldBack.push(window.purpose, window, clock()),
+        bury: (poison) => bury(poison, parts, this.#stopping.signal),
+      },
+      saved,
+    )
+    this.#closedFormPositions = saved?.counts.closedFormPositions ?? 0
+    this.#gradientPositions = saved?.counts.gradientPositions ?? 0
     this.#savedAtMs = clock()
     parts.metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
   }
@@ -219,13 +192,16 @@ export class Trainer {
   }
 
   get counts(): Readonly<LineageCounts> {
-    return this.#counts
+    return {
+      windows: this.#intake.windows,
+      closedFormPositions: this.#closedFormPositions,
+      gradientPositions: this.#gradientPositions,
+    }
   }
 
   async #loop(): Promise<void> {
     const { line } = this.#parts
-    const from = [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
-    const feed = new BatchFeed(readTrainingWindows(this.#parts.log, from))
+    const feed = new BatchFeed(readTrainingWindows(this.#parts.log, this.#intake.offsets))
     const onStop = (): void => void feed.close()
     this.#stopping.signal.addEventListener('abort', onStop)
     try {
@@ -269,65 +245,22 @@ export class Trainer {
     return Math.min(IDLE_WAIT_MS, Math.max(0, this.#nextStepMs - this.#parts.clock()))
   }
 
-  async #ingest({ partition, records, highWatermark }: Batch): Promise<void> {
-    const poison: Poison[] = []
-    for (const record of records) {
-      try {
-        await this.#consume(acceptRecord(record, this.#expected))
-      } catch (error) {
-        if (!(error instanceof PlateauError)) throw error
-        if (error.code === 'WINDOW_WITHOUT_FEATURES') this.#parts.metrics.unusable.add({ reason: error.code })
-        else poison.push({ record, error })
-      }
-    }
-    // Before the offset moves on: a record is never dropped without a trace.
-    await bury(poison, this.#parts, this.#stopping.signal)
-    const next = records.at(-1)!.offset + 1
-    this.#offsets.set(partition, next)
+  async #ingest(batch: Batch): Promise<void> {
+    await this.#intake.take(batch)
     this.#changed = true
-    this.#parts.metrics.lag.set({ partition: String(partition) }, Math.max(0, highWatermark - next))
     this.#showCounts()
-  }
-
-  async #consume(window: AcceptedRecord): Promise<void> {
-    const { metrics } = this.#parts
-    const { partition } = window.place
-    const ids = this.#ids.get(partition) ?? new RecentIds(RECENT_IDS)
-    this.#ids.set(partition, ids)
-    if (!ids.add(window.id)) return metrics.duplicates.add({})
-    const decision = window.keep ? 'keep' : 'drop'
-    metrics.windows.add({ arm: window.arm, decision })
-    const key = `${window.arm}/${decision}`
-    this.#counts.windows[key] = (this.#counts.windows[key] ?? 0) + 1
-    if (window.policy !== '') this.#policy = window.policy
-    switch (window.purpose) {
-      case 'held-out':
-        return this.#heldOut.push(window)
-      case 'calibration':
-        return this.#calibration.push(window)
-      case 'training':
-        this.#waiting.push({ ...window, arrivedMs: this.#parts.clock() })
-    }
   }
 
   /** Windows that have been tested on long enough are trained on from now on. */
   async #admit(): Promise<void> {
-    const { testFirstPositions = 512 } = this.#options
-    const oldestMs = this.#parts.clock() - TEST_FIRST_MS
-    let positions = positionsOf(this.#waiting.map(({ rows }) => rows))
-    const most = Math.min(testFirstPositions, TEST_FIRST_SHARE * (this.#counts.closedFormPositions + positions))
-    let admitted = 0
-    for (const { place, rows, keep, arrivedMs } of this.#waiting) {
-      if (positions <= most && arrivedMs > oldestMs) break
+    const admitted = this.#heldBack.admit(this.#closedFormPositions, this.#parts.clock())
+    if (admitted.length === 0) return
+    for (const { place, rows, keep } of admitted) {
       await this.#closedForm.add(rows)
       this.#newPositions += rows.length
-      this.#counts.closedFormPositions += rows.length
+      this.#closedFormPositions += rows.length
       if (keep) this.#learnLater(place, rows)
-      positions -= rows.length
-      admitted++
     }
-    if (admitted === 0) return
-    this.#waiting = this.#waiting.slice(admitted)
     this.#changed = true
     this.#showCounts()
   }
@@ -345,10 +278,7 @@ export class Trainer {
     if (!this.#isSolved) return this.#newPositions >= firstSolvePositions
     const waitedMs = this.#parts.clock() - this.#solvedAtMs
     if (waitedMs < this.#solveTookMs * (1 / MOST_SOLVE_SHARE - 1)) return false
-    const enough = Math.min(
-      MOST_NEW_POSITIONS,
-      Math.max(firstSolvePositions, SOLVE_SHARE * this.#counts.closedFormPositions),
-    )
+    const enough = Math.min(MOST_NEW_POSITIONS, Math.max(firstSolvePositions, SOLVE_SHARE * this.#closedFormPositions))
     if (this.#newPositions >= enough) return true
     return this.#newPositions >= LEAST_NEW_POSITIONS && waitedMs >= SOLVE_AFTER_MS
   }
@@ -380,7 +310,7 @@ export class Trainer {
 
   /** With the logit scale at which it does best on positions the sums have not seen. */
   async #calibrated(head: FeatureHead): Promise<FeatureHead> {
-    const windows = this.#calibration.at(this.#parts.clock())
+    const windows = this.#heldBack.calibration(this.#parts.clock())
     if (positionsOf(windows) < MIN_CALIBRATION_POSITIONS) return head
     const scorer = await this.#scorerOf(head)
     const scale = await fitLogitScale(async (c) => summarizeScores(await scorer.score(head, windows, c)).alpha)
@@ -421,7 +351,7 @@ export class Trainer {
     const tookMs = clock() - startedMs
     this.#nextStepMs = clock() + tookMs * (1 / this.#options.gradientShare - 1)
     this.#changed = true
-    this.#counts.gradientPositions += report.freshPositions
+    this.#gradientPositions += report.freshPositions
     metrics.stepSeconds.record({}, tookMs / 1000)
     metrics.steps.add({ result: report.restored ? 'restored' : report.applied ? 'applied' : 'skipped' })
     metrics.replayedPositions.add({}, report.replayedPositions)
@@ -438,7 +368,7 @@ export class Trainer {
   async #compete(): Promise<void> {
     this.#stepsSinceEvaluation = 0
     const { line, metrics, clock } = this.#parts
-    const windows = [...this.#heldOut.at(clock()), ...this.#waiting.map(({ rows }) => rows)]
+    const windows = this.#heldBack.unseen(clock())
     metrics.heldOutPositions.set({}, positionsOf(windows))
     if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return
     const live = await this.#contender('incumbent', line.incumbent, windows)
@@ -494,13 +424,13 @@ export class Trainer {
         parentAlpha: live.alpha,
         greedyMatch: best.greedyMatch,
       },
-      trainedThrough: [...this.#offsets].map(([partition, nextOffset]) => ({
+      trainedThrough: this.#intake.offsets.map(({ partition, offset }) => ({
         topic: source.name,
         partition,
-        nextOffset,
+        nextOffset: offset,
       })),
-      trainedPositions: this.#counts.closedFormPositions,
-      policy: this.#policy,
+      trainedPositions: this.#closedFormPositions,
+      policy: this.#intake.policy,
     }
     if (!(await worksNow(this.#parts.logger, 'version not written', () => line.publish(best.head, facts)))) return
     metrics.publishes.add({ origin: best.name })
@@ -521,18 +451,16 @@ export class Trainer {
 
   async #save(): Promise<void> {
     const { store, log, model, clock } = this.#parts
-    const offsets = [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
+    const { offsets, recentIds, policy } = this.#intake
     const gradients = this.#gradients
     const snapshot: Snapshot = {
       targetFingerprint: model.fingerprint,
       tokenizerHash: model.tokenizerHash,
       offsets,
-      recentIds: Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()])),
-      counts: this.#counts,
-      policy: this.#policy,
-      heldOut: this.#heldOut.places,
-      calibration: this.#calibration.places,
-      waiting: this.#waiting.map(({ place }) => place),
+      recentIds,
+      counts: this.counts,
+      policy,
+      ...this.#heldBack.places,
       replay: gradients?.places ?? this.#kept.map(({ place, uses }) => ({ ...place, uses })),
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
       closedForm: await this.#closedForm.state(),
@@ -567,11 +495,11 @@ export class Trainer {
         this.#gradients.load(saved.gradients.training, saved.gradients.projection)
       }
     }
-    const arrivedMs = this.#parts.clock()
-    const { found, expired } = await putBackWindows(this.#parts.log, saved, this.#expected, {
-      heldOut: (window) => this.#heldOut.push(window),
-      calibration: (window) => this.#calibration.push(window),
-      waiting: (window) => this.#waiting.push({ ...window, arrivedMs }),
+    const nowMs = this.#parts.clock()
+    const { found, expired } = await putBackWindows(this.#parts.log, saved, this.#expected(), {
+      heldOut: (window) => this.#heldBack.push('held-out', window, nowMs),
+      calibration: (window) => this.#heldBack.push('calibration', window, nowMs),
+      waiting: (window) => this.#heldBack.push('training', window, nowMs),
       replay: ({ place, rows }, uses) => this.#learnLater(place, rows, uses),
     })
     logger.info('continuing', {
@@ -582,10 +510,20 @@ export class Trainer {
     })
   }
 
+  #expected(): WindowExpectations {
+    const { model, line } = this.#parts
+    return {
+      targetFingerprint: model.fingerprint,
+      tokenizerHash: model.tokenizerHash,
+      vocabSize: line.incumbent.config.vocabSize,
+      norm: model.target.norm,
+    }
+  }
+
   #showCounts(): void {
     const { metrics, line } = this.#parts
-    metrics.closedFormPositions.set({}, this.#counts.closedFormPositions)
-    metrics.gradientPositions.set({}, this.#counts.gradientPositions)
+    metrics.closedFormPositions.set({}, this.#closedFormPositions)
+    metrics.gradientPositions.set({}, this.#gradientPositions)
     metrics.version.set({}, line.version)
   }
 

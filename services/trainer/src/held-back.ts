@@ -1,0 +1,84 @@
+import type { DraftRows } from '@plateau/inference'
+import { positionsOf, RecentWindows } from './recent-windows.js'
+import type { Snapshot } from './snapshot.js'
+import type { AcceptedRecord, Purpose } from './training-record.js'
+
+export interface HeldBackOptions {
+  readonly evaluationPositions: number
+  readonly evaluationMaxAgeMs: number
+  /** Positions that wait to be trained on until versions were compared on them; 0 = none. Default 512. */
+  readonly testFirstPositions?: number
+}
+
+/** One scalar is fitted on them, several times per solution: few do. */
+const CALIBRATION_POSITIONS = 384
+/** At the start fewer wait: at most this share of the positions so far. */
+const TEST_FIRST_SHARE = 0.25
+/** When nothing newer comes, windows wait this long. */
+const TEST_FIRST_MS = 10_000
+
+/** A window that versions are still compared on. */
+interface WaitingWindow extends AcceptedRecord {
+  readonly arrivedMs: number
+}
+
+/**
+ * Windows that no version has been trained on.
+ *
+ * What versions are compared on: the evaluation arm, which is never trained on; and the newest training windows, which
+ * are tested on first and trained on only when newer ones take their place. The arm alone would be a fair judge but a
+ * slow one: at 5 % of little traffic it takes minutes to notice a shift that everybody else sees.
+ */
+export class HeldBack {
+  readonly #testFirstPositions: number
+  readonly #heldOut: RecentWindows
+  readonly #calibration: RecentWindows
+  #waiting: WaitingWindow[] = []
+
+  constructor({ evaluationPositions, evaluationMaxAgeMs, testFirstPositions = 512 }: HeldBackOptions) {
+    this.#testFirstPositions = testFirstPositions
+    this.#heldOut = new RecentWindows(evaluationPositions, evaluationMaxAgeMs)
+    this.#calibration = new RecentWindows(CALIBRATION_POSITIONS, Infinity)
+  }
+
+  push(purpose: Purpose, window: AcceptedRecord, nowMs: number): void {
+    switch (purpose) {
+      case 'held-out':
+        return this.#heldOut.push(window)
+      case 'calibration':
+        return this.#calibration.push(window)
+      case 'training':
+        this.#waiting.push({ ...window, arrivedMs: nowMs })
+    }
+  }
+
+  /** What versions are compared on. */
+  unseen(nowMs: number): DraftRows[] {
+    return [...this.#heldOut.at(nowMs), ...this.#waiting.map(({ rows }) => rows)]
+  }
+
+  calibration(nowMs: number): DraftRows[] {
+    return this.#calibration.at(nowMs)
+  }
+
+  /** Gives up the windows that have been tested on long enough: they are trained on from now on. */
+  admit(trainedPositions: number, nowMs: number): AcceptedRecord[] {
+    let positions = positionsOf(this.#waiting.map(({ rows }) => rows))
+    const most = Math.min(this.#testFirstPositions, TEST_FIRST_SHARE * (trainedPositions + positions))
+    let admitted = 0
+    for (const { rows, arrivedMs } of this.#waiting) {
+      if (positions <= most && arrivedMs > nowMs - TEST_FIRST_MS) break
+      positions -= rows.length
+      admitted++
+    }
+    return this.#waiting.splice(0, admitted)
+  }
+
+  get places(): Pick<Snapshot, 'heldOut' | 'calibration' | 'waiting'> {
+    return {
+      heldOut: this.#heldOut.places,
+      calibration: this.#calibration.places,
+      waiting: this.#waiting.map(({ place }) => place),
+    }
+  }
+}

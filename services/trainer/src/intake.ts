@@ -1,0 +1,90 @@
+import { PlateauError } from '@plateau/contracts'
+import type { Batch, PartitionOffset } from '@plateau/event-log'
+import type { WindowExpectations } from '@plateau/inference'
+import type { Poison } from './dead-letters.js'
+import type { TrainerMetrics } from './metrics.js'
+import { RecentIds } from './recent-ids.js'
+import type { Snapshot } from './snapshot.js'
+import { acceptRecord, type AcceptedRecord } from './training-record.js'
+
+export interface IntakeParts {
+  readonly expected: WindowExpectations
+  readonly metrics: TrainerMetrics
+  /** Takes an accepted window, each one once. */
+  readonly use: (window: AcceptedRecord) => void
+  /** Resolves when every one of them has left a trace. */
+  readonly bury: (poison: readonly Poison[]) => Promise<void>
+}
+
+const RECENT_IDS = 8192
+
+/** What of the topic has been consumed, and each window of it once: what a producer repeats is known by its ce_id. */
+export class Intake {
+  readonly #parts: IntakeParts
+  readonly #offsets: Map<number, number>
+  readonly #ids = new Map<number, RecentIds>()
+  readonly #windows: Record<string, number>
+  #policy: string
+
+  constructor(parts: IntakeParts, saved: Snapshot | undefined) {
+    this.#parts = parts
+    this.#offsets = new Map(saved?.offsets.map(({ partition, offset }) => [partition, offset]))
+    for (const [partition, ids] of Object.entries(saved?.recentIds ?? {})) {
+      this.#ids.set(Number(partition), new RecentIds(RECENT_IDS, ids))
+    }
+    this.#windows = { ...saved?.counts.windows }
+    this.#policy = saved?.policy ?? ''
+  }
+
+  async take({ partition, records, highWatermark }: Batch): Promise<void> {
+    const { expected, metrics, bury } = this.#parts
+    const poison: Poison[] = []
+    for (const record of records) {
+      try {
+        this.#consume(acceptRecord(record, expected))
+      } catch (error) {
+        if (!(error instanceof PlateauError)) throw error
+        if (error.code === 'WINDOW_WITHOUT_FEATURES') metrics.unusable.add({ reason: error.code })
+        else poison.push({ record, error })
+      }
+    }
+    // Before the offset moves on: a record is never dropped without a trace.
+    await bury(poison)
+    const next = records.at(-1)!.offset + 1
+    this.#offsets.set(partition, next)
+    metrics.lag.set({ partition: String(partition) }, Math.max(0, highWatermark - next))
+  }
+
+  /** Next offset to consume, per partition. */
+  get offsets(): PartitionOffset[] {
+    return [...this.#offsets].map(([partition, offset]) => ({ partition, offset }))
+  }
+
+  /** Over the lineage's life, by "<arm>/<decision>". */
+  get windows(): Readonly<Record<string, number>> {
+    return this.#windows
+  }
+
+  /** The selection policy of the newest window that names one. */
+  get policy(): string {
+    return this.#policy
+  }
+
+  get recentIds(): Record<string, readonly string[]> {
+    return Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()]))
+  }
+
+  #consume(window: AcceptedRecord): void {
+    const { metrics, use } = this.#parts
+    const { partition } = window.place
+    const ids = this.#ids.get(partition) ?? new RecentIds(RECENT_IDS)
+    this.#ids.set(partition, ids)
+    if (!ids.add(window.id)) return metrics.duplicates.add({})
+    const decision = window.keep ? 'keep' : 'drop'
+    metrics.windows.add({ arm: window.arm, decision })
+    const key = `${window.arm}/${decision}`
+    this.#windows[key] = (this.#windows[key] ?? 0) + 1
+    if (window.policy !== '') this.#policy = window.policy
+    use(window)
+  }
+}
