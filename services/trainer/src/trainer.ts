@@ -8,24 +8,17 @@ import {
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { topics } from '@plateau/contracts'
 import type { Batch, EventLog, Producer } from '@plateau/event-log'
-import {
-  FeatureHeadScorer,
-  prepareDraftTarget,
-  summarizeScores,
-  type DraftRows,
-  type DraftScores,
-  type DraftTarget,
-  type WindowExpectations,
-} from '@plateau/inference'
+import { prepareDraftTarget, type DraftRows, type DraftTarget, type WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
-import { fitLogitScale, pairedGain } from '@plateau/training'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { ClosedForm } from './closed-form.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
+import { Contest, type ContestOptions, type Winner } from './contest.js'
 import type { DraftLine } from './draft-line.js'
 import { GradientStage } from './gradient-stage.js'
+import { HeadScorers } from './head-scorers.js'
 import { HeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { TrainerMetrics } from './metrics.js'
@@ -35,9 +28,9 @@ import { worksNow, RETRY_MS } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
 import type { RecordPlace } from './training-record.js'
 
-const source = topics.trainingWindows
+const source = topics.trainingWindows.name
 
-export interface TrainerOptions extends HeldBackOptions {
+export interface TrainerOptions extends ContestOptions, HeldBackOptions {
   readonly lineage: string
   readonly ridgeLambda: number
   readonly halfLifePositions: number
@@ -46,7 +39,6 @@ export interface TrainerOptions extends HeldBackOptions {
   readonly loss: 'kl' | 'tv'
   readonly learningRate: number
   readonly replayPositions: number
-  readonly minPublishMs: number
   readonly snapshotMs: number
   readonly threads: number
   /** New positions after which the closed form is solved for the first time. Default 512. */
@@ -68,10 +60,6 @@ export interface TrainerParts {
   readonly beat?: () => void
 }
 
-const MIN_CALIBRATION_POSITIONS = 64
-const MIN_EVALUATION_POSITIONS = 96
-/** Scores count this many of a position's listed tokens. */
-const SCORED_TOKENS = 64
 const IDLE_WAIT_MS = 100
 /** The closed form is solved again when this share of its positions is new, within these bounds. */
 const SOLVE_SHARE = 0.12
@@ -83,13 +71,6 @@ const LEAST_NEW_POSITIONS = 192
 const MOST_SOLVE_SHARE = 0.3
 const MIN_REPLAY_POSITIONS = 1024
 const STEPS_PER_EVALUATION = 25
-/** A version must be better by this, and by one standard error. */
-const MIN_GAIN = 0.003
-/** A decoder layer makes a draft step about twice as long: it must earn that. */
-const LAYER_GAIN = 0.01
-/** Gradients that fall this far below the closed form have lost touch, mostly because the traffic has shifted. */
-const ASTRAY = 0.02
-
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
  *
@@ -106,7 +87,8 @@ export class Trainer {
   readonly #parts: TrainerParts
   readonly #target: DraftTarget
   readonly #closedForm: ClosedForm
-  readonly #scorers = new Map<boolean, FeatureHeadScorer>()
+  readonly #scorers: HeadScorers
+  readonly #contest: Contest
   readonly #intake: Intake
   readonly #heldBack: HeldBack
   readonly #stopping = new AbortController()
@@ -144,6 +126,8 @@ export class Trainer {
     this.#target = target
     this.#closedForm = closedForm
     this.#solution = withoutLayer(line.incumbent)
+    this.#scorers = new HeadScorers(target, options.threads)
+    this.#contest = new Contest(options, { ...parts, scorers: this.#scorers })
     this.#heldBack = new HeldBack(options)
     this.#intake = new Intake(
       {
@@ -290,7 +274,7 @@ export class Trainer {
     try {
       const projection = await this.#closedForm.solve()
       const solved = withParameters(this.#solution, { 'fc.weight': projection })
-      this.#solution = await this.#calibrated(solved)
+      this.#solution = await this.#scorers.calibrated(solved, this.#heldBack.calibration(clock()))
     } catch (error) {
       // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
       if (!(error instanceof RangeError)) throw error
@@ -306,15 +290,6 @@ export class Trainer {
     this.#solvedAtMs = clock()
     this.#solveTookMs = this.#solvedAtMs - startedMs
     metrics.solveSeconds.record({}, this.#solveTookMs / 1000)
-  }
-
-  /** With the logit scale at which it does best on positions the sums have not seen. */
-  async #calibrated(head: FeatureHead): Promise<FeatureHead> {
-    const windows = this.#heldBack.calibration(this.#parts.clock())
-    if (positionsOf(windows) < MIN_CALIBRATION_POSITIONS) return head
-    const scorer = await this.#scorerOf(head)
-    const scale = await fitLogitScale(async (c) => summarizeScores(await scorer.score(head, windows, c)).alpha)
-    return withParameters(head, { logit_scale: Float32Array.of(scale) })
   }
 
   #canStep(): boolean {
@@ -364,89 +339,38 @@ export class Trainer {
     if (++this.#stepsSinceEvaluation >= STEPS_PER_EVALUATION) await this.#compete()
   }
 
-  /** Compares what training has with what is live, on recent positions unseen by both, and publishes what is better. */
+  /** What training has against what is live. */
   async #compete(): Promise<void> {
     this.#stepsSinceEvaluation = 0
-    const { line, metrics, clock } = this.#parts
-    const windows = this.#heldBack.unseen(clock())
-    metrics.heldOutPositions.set({}, positionsOf(windows))
-    if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return
-    const live = await this.#contender('incumbent', line.incumbent, windows)
-    const closedForm = await this.#contender('closed-form', this.#solution, windows)
-    const trained =
-      this.#gradients === undefined || this.#gradients.steps < STEPS_PER_EVALUATION
-        ? undefined
-        : await this.#contender('gradients', this.#gradients.head, windows)
-    if (trained !== undefined) this.#watchGradients(trained, closedForm)
-    const best = trained !== undefined && trained.worth > closedForm.worth ? trained : closedForm
-    if (clock() - line.publishedAtMs < this.#options.minPublishMs) return
-    const lengths = windows.map(({ length }) => length)
-    const { gain, standardError } = pairedGain(best.scores.alpha, live.scores.alpha, lengths)
-    const cost = best.worth - best.alpha - (live.worth - live.alpha)
-    if (gain + cost < Math.max(MIN_GAIN, standardError)) return
-    await this.#publish(best, live)
-  }
-
-  async #contender(name: 'incumbent' | 'closed-form' | 'gradients', head: FeatureHead, windows: readonly DraftRows[]) {
-    const scores: DraftScores = await (await this.#scorerOf(head)).score(head, windows)
-    const { alpha, greedyMatch, positions } = summarizeScores(scores)
-    this.#parts.metrics.alpha.set({ draft: name }, alpha)
-    // Alpha less what the layer costs.
-    const worth = alpha - (head.config.layer === undefined ? 0 : LAYER_GAIN)
-    return { name, head, scores, alpha, greedyMatch, positions, worth }
-  }
-
-  #watchGradients(trained: { readonly alpha: number }, closedForm: { readonly alpha: number }): void {
-    if (trained.alpha > closedForm.alpha - ASTRAY) return
-    this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', {
-      steps: this.#gradients!.steps,
-      alpha: trained.alpha,
-      closedFormAlpha: closedForm.alpha,
+    const isOldEnough = this.#gradients !== undefined && this.#gradients.steps >= STEPS_PER_EVALUATION
+    const { astray, winner } = await this.#contest.judge(this.#heldBack.unseen(this.#parts.clock()), {
+      closedForm: this.#solution,
+      gradients: isOldEnough ? this.#gradients?.head : undefined,
     })
-    this.#gradients!.restart(this.#solution)
-  }
-
-  async #publish(
-    best: {
-      readonly name: string
-      readonly head: FeatureHead
-      readonly alpha: number
-      readonly positions: number
-      readonly greedyMatch: number
-    },
-    live: { readonly alpha: number },
-  ): Promise<void> {
-    const { line, metrics } = this.#parts
-    const facts = {
-      evaluation: {
-        positions: best.positions,
-        alpha: best.alpha,
-        parentAlpha: live.alpha,
-        greedyMatch: best.greedyMatch,
-      },
-      trainedThrough: this.#intake.offsets.map(({ partition, offset }) => ({
-        topic: source.name,
-        partition,
-        nextOffset: offset,
-      })),
-      trainedPositions: this.#closedFormPositions,
-      policy: this.#intake.policy,
+    if (astray !== undefined) {
+      this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', {
+        steps: this.#gradients!.steps,
+        ...astray,
+      })
+      this.#gradients!.restart(this.#solution)
     }
-    if (!(await worksNow(this.#parts.logger, 'version not written', () => line.publish(best.head, facts)))) return
-    metrics.publishes.add({ origin: best.name })
-    metrics.version.set({}, line.version)
-    metrics.alpha.set({ draft: 'incumbent' }, best.alpha)
-    await this.#save()
+    if (winner !== undefined) await this.#publish(winner)
   }
 
-  async #scorerOf({ config }: FeatureHead): Promise<FeatureHeadScorer> {
-    const hasLayer = config.layer !== undefined
-    const known = this.#scorers.get(hasLayer)
-    if (known !== undefined) return known
-    const { threads } = this.#options
-    const scorer = await FeatureHeadScorer.create(config, this.#target, { threads, listedTokens: SCORED_TOKENS })
-    this.#scorers.set(hasLayer, scorer)
-    return scorer
+  async #publish({ name, head, evaluation }: Winner): Promise<void> {
+    const { line, metrics, logger } = this.#parts
+    const { offsets, policy } = this.#intake
+    const facts = {
+      evaluation,
+      trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
+      trainedPositions: this.#closedFormPositions,
+      policy,
+    }
+    if (!(await worksNow(logger, 'version not written', () => line.publish(head, facts)))) return
+    metrics.publishes.add({ origin: name })
+    metrics.version.set({}, line.version)
+    metrics.alpha.set({ draft: 'incumbent' }, evaluation.alpha)
+    await this.#save()
   }
 
   async #save(): Promise<void> {
@@ -475,7 +399,7 @@ export class Trainer {
     this.#changed = false
     this.#savedAtMs = clock()
     // Only to be seen from outside: we never start from these.
-    await worksNow(this.#parts.logger, 'lag not reported', () => log.commit(TRAINER_GROUP, source.name, offsets))
+    await worksNow(this.#parts.logger, 'lag not reported', () => log.commit(TRAINER_GROUP, source, offsets))
   }
 
   /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
@@ -530,6 +454,6 @@ export class Trainer {
   async #release(): Promise<void> {
     await this.#closedForm.release()
     await this.#gradients?.release()
-    for (const scorer of this.#scorers.values()) await scorer.release()
+    await this.#scorers.release()
   }
 }
