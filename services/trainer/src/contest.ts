@@ -1,11 +1,12 @@
 import type { FeatureHead } from '@plateau/causal-lm'
-import type { CheckpointEvaluation } from '@plateau/checkpoints'
 import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
 import { pairedGain } from '@plateau/training'
-import type { DraftLine } from './draft-line.js'
+import type { Logger } from '@plateau/telemetry'
+import type { DraftLine, VersionFacts } from './draft-line.js'
 import type { HeadScorers } from './head-scorers.js'
 import type { TrainerMetrics } from './metrics.js'
 import { positionsOf } from './recent-windows.js'
+import { worksNow } from './retry-later.js'
 
 export interface ContestOptions {
   readonly minPublishMs: number
@@ -15,6 +16,7 @@ export interface ContestParts {
   readonly line: DraftLine
   readonly scorers: HeadScorers
   readonly metrics: TrainerMetrics
+  readonly logger: Logger
   readonly clock: () => number
 }
 
@@ -24,17 +26,13 @@ export interface Candidates {
   readonly gradients: FeatureHead | undefined
 }
 
-export interface Verdict {
+/** What a version says about the training behind it. */
+export type TrainingFacts = Omit<VersionFacts, 'evaluation'>
+
+export interface Outcome {
   /** Set when gradients have lost touch with the closed form, mostly because the traffic has shifted. */
   readonly astray: { readonly alpha: number; readonly closedFormAlpha: number } | undefined
-  /** What to publish now. */
-  readonly winner: Winner | undefined
-}
-
-export interface Winner {
-  readonly name: DraftName
-  readonly head: FeatureHead
-  readonly evaluation: CheckpointEvaluation & { readonly alpha: number }
+  readonly isPublished: boolean
 }
 
 type DraftName = 'incumbent' | 'closed-form' | 'gradients'
@@ -58,7 +56,7 @@ const LAYER_GAIN = 0.01
 /** How far below the closed form gradients may fall. */
 const ASTRAY = 0.02
 
-/** Compares what training has with what is live, on recent positions unseen by both. */
+/** Compares what training has with what is live, on recent positions unseen by both, and publishes what is better. */
 export class Contest {
   readonly #options: ContestOptions
   readonly #parts: ContestParts
@@ -68,20 +66,19 @@ export class Contest {
     this.#parts = parts
   }
 
-  async judge(windows: readonly DraftRows[], candidates: Candidates): Promise<Verdict> {
+  async hold(windows: readonly DraftRows[], candidates: Candidates, training: TrainingFacts): Promise<Outcome> {
     const { line, metrics, clock } = this.#parts
     metrics.heldOutPositions.set({}, positionsOf(windows))
-    if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return { astray: undefined, winner: undefined }
+    if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return { astray: undefined, isPublished: false }
     const live = await this.#contender('incumbent', line.incumbent, windows)
     const closedForm = await this.#contender('closed-form', candidates.closedForm, windows)
     const gradients = candidates.gradients && (await this.#contender('gradients', candidates.gradients, windows))
-    const astray =
-      gradients !== undefined && !(gradients.alpha > closedForm.alpha - ASTRAY)
-        ? { alpha: gradients.alpha, closedFormAlpha: closedForm.alpha }
-        : undefined
     const best = gradients !== undefined && gradients.worth > closedForm.worth ? gradients : closedForm
     const isDue = clock() - line.publishedAtMs >= this.#options.minPublishMs
-    return { astray, winner: isDue && isBetter(best, live, windows) ? winnerOver(live, best) : undefined }
+    return {
+      astray: gradients && fallenBehind(gradients, closedForm),
+      isPublished: isDue && isBetter(best, live, windows) && (await this.#publish(best, live, training)),
+    }
   }
 
   async #contender(name: DraftName, head: FeatureHead, windows: readonly DraftRows[]): Promise<Contender> {
@@ -90,6 +87,18 @@ export class Contest {
     this.#parts.metrics.alpha.set({ draft: name }, alpha)
     const worth = alpha - (head.config.layer === undefined ? 0 : LAYER_GAIN)
     return { name, head, scores, alpha, greedyMatch, positions, worth }
+  }
+
+  /** False when the store is full or away: the next contest may try again. */
+  async #publish(best: Contender, live: Contender, training: TrainingFacts): Promise<boolean> {
+    const { line, metrics, logger } = this.#parts
+    const { name, head, positions, alpha, greedyMatch } = best
+    const facts = { ...training, evaluation: { positions, alpha, parentAlpha: live.alpha, greedyMatch } }
+    if (!(await worksNow(logger, 'version not written', () => line.publish(head, facts)))) return false
+    metrics.publishes.add({ origin: name })
+    metrics.version.set({}, line.version)
+    metrics.alpha.set({ draft: 'incumbent' }, alpha)
+    return true
   }
 }
 
@@ -101,6 +110,7 @@ function isBetter(best: Contender, live: Contender, windows: readonly DraftRows[
   return gain + cost >= Math.max(MIN_GAIN, standardError)
 }
 
-function winnerOver(live: Contender, { name, head, alpha, greedyMatch, positions }: Contender): Winner {
-  return { name, head, evaluation: { positions, alpha, parentAlpha: live.alpha, greedyMatch } }
+function fallenBehind(gradients: Contender, closedForm: Contender): Outcome['astray'] {
+  if (gradients.alpha > closedForm.alpha - ASTRAY) return undefined
+  return { alpha: gradients.alpha, closedFormAlpha: closedForm.alpha }
 }

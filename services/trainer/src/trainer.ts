@@ -8,39 +8,33 @@ import {
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { topics } from '@plateau/contracts'
 import type { Batch, EventLog, Producer } from '@plateau/event-log'
-import { prepareDraftTarget, type DraftRows, type DraftTarget, type WindowExpectations } from '@plateau/inference'
+import { prepareDraftTarget, type DraftTarget, type WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { ClosedForm } from './closed-form.js'
+import { Contest, type ContestOptions } from './contest.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
-import { Contest, type ContestOptions, type Winner } from './contest.js'
 import type { DraftLine } from './draft-line.js'
-import { GradientStage } from './gradient-stage.js'
+import { Gradients, type GradientsOptions } from './gradients.js'
 import { HeadScorers } from './head-scorers.js'
 import { HeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { TrainerMetrics } from './metrics.js'
-import { positionsOf } from './recent-windows.js'
 import { putBackWindows, readSnapshot } from './resume.js'
-import { worksNow, RETRY_MS } from './retry-later.js'
+import { RETRY_MS, worksNow } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
-import type { RecordPlace } from './training-record.js'
+import { SolveSchedule } from './solve-schedule.js'
+import { expectationsOf } from './training-record.js'
 
 const source = topics.trainingWindows.name
 
-export interface TrainerOptions extends ContestOptions, HeldBackOptions {
+export interface TrainerOptions extends HeldBackOptions, GradientsOptions, ContestOptions {
   readonly lineage: string
   readonly ridgeLambda: number
   readonly halfLifePositions: number
-  readonly gradients: boolean
-  readonly gradientShare: number
-  readonly loss: 'kl' | 'tv'
-  readonly learningRate: number
-  readonly replayPositions: number
   readonly snapshotMs: number
-  readonly threads: number
   /** New positions after which the closed form is solved for the first time. Default 512. */
   readonly firstSolvePositions?: number
 }
@@ -61,16 +55,7 @@ export interface TrainerParts {
 }
 
 const IDLE_WAIT_MS = 100
-/** The closed form is solved again when this share of its positions is new, within these bounds. */
-const SOLVE_SHARE = 0.12
-const MOST_NEW_POSITIONS = 3072
-/** Few new positions wait at most this long. */
-const SOLVE_AFTER_MS = 5000
-const LEAST_NEW_POSITIONS = 192
-/** At most this share of the time goes into solving: behind a backlog, or on a busy machine, new windows come first. */
-const MOST_SOLVE_SHARE = 0.3
-const MIN_REPLAY_POSITIONS = 1024
-const STEPS_PER_EVALUATION = 25
+
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
  *
@@ -85,28 +70,19 @@ const STEPS_PER_EVALUATION = 25
 export class Trainer {
   readonly #options: TrainerOptions
   readonly #parts: TrainerParts
-  readonly #target: DraftTarget
+  readonly #expected: WindowExpectations
   readonly #closedForm: ClosedForm
   readonly #scorers: HeadScorers
   readonly #contest: Contest
   readonly #intake: Intake
   readonly #heldBack: HeldBack
+  readonly #schedule: SolveSchedule
+  readonly #gradients: Gradients
   readonly #stopping = new AbortController()
   /** The fixed random features, and the newest solution once there is one. */
   #solution: FeatureHead
-  #isSolved = false
-  #gradients: GradientStage | undefined
-  /** Kept windows that wait for the gradient stage to begin. */
-  #kept: { readonly place: RecordPlace; readonly rows: DraftRows; readonly uses: number }[] = []
   /** In the sums, over the lineage's life. */
   #closedFormPositions: number
-  #gradientPositions: number
-  #newPositions = 0
-  #solvedAtMs = Number.NEGATIVE_INFINITY
-  #solveTookMs = 0
-  #nextStepMs = 0
-  #stepsSinceEvaluation = 0
-  #isExhausted = false
   #savedAtMs: number
   #triedToSaveMs = Number.NEGATIVE_INFINITY
   #nextAnnounceMs = 0
@@ -123,7 +99,7 @@ export class Trainer {
     const { line, clock } = parts
     this.#options = options
     this.#parts = parts
-    this.#target = target
+    this.#expected = expectationsOf(parts.model, line.incumbent.config.vocabSize)
     this.#closedForm = closedForm
     this.#solution = withoutLayer(line.incumbent)
     this.#scorers = new HeadScorers(target, options.threads)
@@ -131,7 +107,7 @@ export class Trainer {
     this.#heldBack = new HeldBack(options)
     this.#intake = new Intake(
       {
-        expected: this.#expected(),
+        expected: this.#expected,
         metrics: parts.metrics,
         use: (window) => this.#heldBack.push(window.purpose, window, clock()),
         bury: (poison) => bury(poison, parts, this.#stopping.signal),
@@ -139,7 +115,8 @@ export class Trainer {
       saved,
     )
     this.#closedFormPositions = saved?.counts.closedFormPositions ?? 0
-    this.#gradientPositions = saved?.counts.gradientPositions ?? 0
+    this.#schedule = new SolveSchedule(options.firstSolvePositions ?? 512, this.#closedFormPositions > 0)
+    this.#gradients = new Gradients(options, { ...parts, target }, saved?.counts.gradientPositions ?? 0)
     this.#savedAtMs = clock()
     parts.metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
   }
@@ -179,28 +156,28 @@ export class Trainer {
     return {
       windows: this.#intake.windows,
       closedFormPositions: this.#closedFormPositions,
-      gradientPositions: this.#gradientPositions,
+      gradientPositions: this.#gradients.freshPositions,
     }
   }
 
   async #loop(): Promise<void> {
-    const { line } = this.#parts
-    const feed = new BatchFeed(readTrainingWindows(this.#parts.log, this.#intake.offsets))
+    const { log, line, clock, beat } = this.#parts
+    const feed = new BatchFeed(readTrainingWindows(log, this.#intake.offsets))
     const onStop = (): void => void feed.close()
     this.#stopping.signal.addEventListener('abort', onStop)
     try {
       while (!this.#stopping.signal.aborted) {
-        this.#parts.beat?.()
+        beat?.()
         const batch = await feed.take(this.#waitMs())
         if (this.#stopping.signal.aborted) break
         if (batch !== undefined) await this.#ingest(batch)
         await this.#admit()
         if (this.#solveIsDue()) await this.#solve()
-        else if (batch === undefined && this.#stepIsDue()) await this.#step()
+        else if (batch === undefined && clock() >= this.#gradients.nextStepMs) await this.#step()
         if (this.#saveIsDue()) await this.#save()
-        if (this.#parts.clock() >= this.#nextAnnounceMs) {
+        if (clock() >= this.#nextAnnounceMs) {
           await line.announce()
-          this.#nextAnnounceMs = this.#parts.clock() + RETRY_MS
+          this.#nextAnnounceMs = clock() + RETRY_MS
         }
         // Health and metrics are answered between two pieces of work, however busy the stream.
         await turn()
@@ -217,16 +194,19 @@ export class Trainer {
     }
   }
 
+  #waitMs(): number {
+    if (this.#solveIsDue()) return 0
+    return Math.min(IDLE_WAIT_MS, Math.max(0, this.#gradients.nextStepMs - this.#parts.clock()))
+  }
+
+  #solveIsDue(): boolean {
+    return this.#schedule.isDue(this.#closedFormPositions, this.#parts.clock())
+  }
+
   #saveIsDue(): boolean {
     const { clock } = this.#parts
     const { snapshotMs } = this.#options
     return this.#changed && clock() - this.#savedAtMs >= snapshotMs && clock() - this.#triedToSaveMs >= snapshotMs
-  }
-
-  #waitMs(): number {
-    if (this.#solveIsDue()) return 0
-    if (!this.#canStep()) return IDLE_WAIT_MS
-    return Math.min(IDLE_WAIT_MS, Math.max(0, this.#nextStepMs - this.#parts.clock()))
   }
 
   async #ingest(batch: Batch): Promise<void> {
@@ -241,36 +221,18 @@ export class Trainer {
     if (admitted.length === 0) return
     for (const { place, rows, keep } of admitted) {
       await this.#closedForm.add(rows)
-      this.#newPositions += rows.length
+      this.#schedule.add(rows.length)
       this.#closedFormPositions += rows.length
-      if (keep) this.#learnLater(place, rows)
+      if (keep) this.#gradients.keep(place, rows)
     }
     this.#changed = true
     this.#showCounts()
   }
 
-  #learnLater(place: RecordPlace, rows: DraftRows, uses = 0): void {
-    if (!this.#options.gradients) return
-    this.#isExhausted = false
-    if (this.#gradients !== undefined) return this.#gradients.push(place, rows, uses)
-    this.#kept.push({ place, rows, uses })
-    while (positionsOf(this.#kept.map((kept) => kept.rows)) > this.#options.replayPositions) this.#kept.shift()
-  }
-
-  #solveIsDue(): boolean {
-    const { firstSolvePositions = 512 } = this.#options
-    if (!this.#isSolved) return this.#newPositions >= firstSolvePositions
-    const waitedMs = this.#parts.clock() - this.#solvedAtMs
-    if (waitedMs < this.#solveTookMs * (1 / MOST_SOLVE_SHARE - 1)) return false
-    const enough = Math.min(MOST_NEW_POSITIONS, Math.max(firstSolvePositions, SOLVE_SHARE * this.#closedFormPositions))
-    if (this.#newPositions >= enough) return true
-    return this.#newPositions >= LEAST_NEW_POSITIONS && waitedMs >= SOLVE_AFTER_MS
-  }
-
   async #solve(): Promise<void> {
     const { metrics, clock, logger } = this.#parts
     const startedMs = clock()
-    this.#newPositions = 0
+    this.#schedule.begin()
     try {
       const projection = await this.#closedForm.solve()
       const solved = withParameters(this.#solution, { 'fc.weight': projection })
@@ -279,104 +241,42 @@ export class Trainer {
       // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
       if (!(error instanceof RangeError)) throw error
       logger.warn('closed form not solved', { error })
-      this.#solvedAtMs = clock()
-      return
+      return this.#schedule.failed(clock())
     }
-    this.#isSolved = true
-    if (this.#gradients === undefined) await this.#beginGradients()
-    else this.#gradients.rebase(this.#solution)
+    await this.#gradients.rebase(this.#solution)
     metrics.solves.add({})
     await this.#compete()
-    this.#solvedAtMs = clock()
-    this.#solveTookMs = this.#solvedAtMs - startedMs
-    metrics.solveSeconds.record({}, this.#solveTookMs / 1000)
-  }
-
-  #canStep(): boolean {
-    return this.#gradients !== undefined && !this.#isExhausted
-  }
-
-  #stepIsDue(): boolean {
-    return this.#canStep() && this.#parts.clock() >= this.#nextStepMs
-  }
-
-  async #beginGradients(): Promise<void> {
-    const { gradients, loss, learningRate, replayPositions, threads } = this.#options
-    if (
-      !gradients ||
-      positionsOf(this.#kept.map(({ rows }) => rows)) < Math.min(MIN_REPLAY_POSITIONS, replayPositions / 2)
-    )
-      return
-    const { random } = this.#parts
-    const options = { loss, learningRate, replayPositions, threads, random }
-    this.#gradients = await GradientStage.open(this.#solution, this.#target, options)
-    for (const { place, rows, uses } of this.#kept) this.#gradients.push(place, rows, uses)
-    this.#kept = []
+    const tookMs = clock() - startedMs
+    this.#schedule.solved(clock(), tookMs)
+    metrics.solveSeconds.record({}, tookMs / 1000)
   }
 
   async #step(): Promise<void> {
-    const { metrics, clock, logger } = this.#parts
-    const startedMs = clock()
-    const report = await this.#gradients!.step()
-    if (report === undefined) {
-      // Everything in the window was used as often as is good for it.
-      this.#isExhausted = true
-      return
-    }
-    const tookMs = clock() - startedMs
-    this.#nextStepMs = clock() + tookMs * (1 / this.#options.gradientShare - 1)
+    if (!(await this.#gradients.step())) return
     this.#changed = true
-    this.#gradientPositions += report.freshPositions
-    metrics.stepSeconds.record({}, tookMs / 1000)
-    metrics.steps.add({ result: report.restored ? 'restored' : report.applied ? 'applied' : 'skipped' })
-    metrics.replayedPositions.add({}, report.replayedPositions)
-    metrics.loss.set({}, report.loss)
-    metrics.gradientNorm.set({}, report.gradientNorm)
-    if (!report.applied) {
-      logger.warn('gradient step skipped: not finite', { loss: report.loss, restored: report.restored })
-    }
     this.#showCounts()
-    if (++this.#stepsSinceEvaluation >= STEPS_PER_EVALUATION) await this.#compete()
+    if (this.#gradients.evaluationIsDue) await this.#compete()
   }
 
   /** What training has against what is live. */
   async #compete(): Promise<void> {
-    this.#stepsSinceEvaluation = 0
-    const isOldEnough = this.#gradients !== undefined && this.#gradients.steps >= STEPS_PER_EVALUATION
-    const { astray, winner } = await this.#contest.judge(this.#heldBack.unseen(this.#parts.clock()), {
-      closedForm: this.#solution,
-      gradients: isOldEnough ? this.#gradients?.head : undefined,
-    })
-    if (astray !== undefined) {
-      this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', {
-        steps: this.#gradients!.steps,
-        ...astray,
-      })
-      this.#gradients!.restart(this.#solution)
-    }
-    if (winner !== undefined) await this.#publish(winner)
-  }
-
-  async #publish({ name, head, evaluation }: Winner): Promise<void> {
-    const { line, metrics, logger } = this.#parts
     const { offsets, policy } = this.#intake
-    const facts = {
-      evaluation,
-      trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
-      trainedPositions: this.#closedFormPositions,
-      policy,
-    }
-    if (!(await worksNow(logger, 'version not written', () => line.publish(head, facts)))) return
-    metrics.publishes.add({ origin: name })
-    metrics.version.set({}, line.version)
-    metrics.alpha.set({ draft: 'incumbent' }, evaluation.alpha)
-    await this.#save()
+    const { astray, isPublished } = await this.#contest.hold(
+      this.#heldBack.unseen(this.#parts.clock()),
+      { closedForm: this.#solution, gradients: this.#gradients.candidate() },
+      {
+        trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
+        trainedPositions: this.#closedFormPositions,
+        policy,
+      },
+    )
+    if (astray !== undefined) this.#gradients.restart(this.#solution, astray)
+    if (isPublished) await this.#save()
   }
 
   async #save(): Promise<void> {
     const { store, log, model, clock } = this.#parts
     const { offsets, recentIds, policy } = this.#intake
-    const gradients = this.#gradients
     const snapshot: Snapshot = {
       targetFingerprint: model.fingerprint,
       tokenizerHash: model.tokenizerHash,
@@ -385,10 +285,10 @@ export class Trainer {
       counts: this.counts,
       policy,
       ...this.#heldBack.places,
-      replay: gradients?.places ?? this.#kept.map(({ place, uses }) => ({ ...place, uses })),
+      replay: this.#gradients.places,
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
       closedForm: await this.#closedForm.state(),
-      gradients: gradients && { training: gradients.state, projection: gradients.projection },
+      gradients: this.#gradients.state,
     }
     this.#triedToSaveMs = clock()
     const { lineage } = this.#options
@@ -404,27 +304,20 @@ export class Trainer {
 
   /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
   async #resume(saved: Snapshot): Promise<void> {
-    const { logger, random } = this.#parts
-    const { loss, learningRate, replayPositions, threads } = this.#options
+    const { logger } = this.#parts
     if (saved.counts.closedFormPositions > 0) {
-      const solution = withParameters(this.#solution, {
+      this.#solution = withParameters(this.#solution, {
         'fc.weight': await this.#closedForm.solve(),
         logit_scale: Float32Array.of(saved.logitScale),
       })
-      this.#solution = solution
-      this.#isSolved = true
-      if (saved.gradients !== undefined && this.#options.gradients) {
-        const options = { loss, learningRate, replayPositions, threads, random }
-        this.#gradients = await GradientStage.open(solution, this.#target, options)
-        this.#gradients.load(saved.gradients.training, saved.gradients.projection)
-      }
+      if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
     }
     const nowMs = this.#parts.clock()
-    const { found, expired } = await putBackWindows(this.#parts.log, saved, this.#expected(), {
+    const { found, expired } = await putBackWindows(this.#parts.log, saved, this.#expected, {
       heldOut: (window) => this.#heldBack.push('held-out', window, nowMs),
       calibration: (window) => this.#heldBack.push('calibration', window, nowMs),
       waiting: (window) => this.#heldBack.push('training', window, nowMs),
-      replay: ({ place, rows }, uses) => this.#learnLater(place, rows, uses),
+      replay: ({ place, rows }, uses) => this.#gradients.keep(place, rows, uses),
     })
     logger.info('continuing', {
       version: this.#parts.line.version,
@@ -434,26 +327,16 @@ export class Trainer {
     })
   }
 
-  #expected(): WindowExpectations {
-    const { model, line } = this.#parts
-    return {
-      targetFingerprint: model.fingerprint,
-      tokenizerHash: model.tokenizerHash,
-      vocabSize: line.incumbent.config.vocabSize,
-      norm: model.target.norm,
-    }
-  }
-
   #showCounts(): void {
     const { metrics, line } = this.#parts
     metrics.closedFormPositions.set({}, this.#closedFormPositions)
-    metrics.gradientPositions.set({}, this.#gradientPositions)
+    metrics.gradientPositions.set({}, this.#gradients.freshPositions)
     metrics.version.set({}, line.version)
   }
 
   async #release(): Promise<void> {
     await this.#closedForm.release()
-    await this.#gradients?.release()
+    await this.#gradients.release()
     await this.#scorers.release()
   }
 }

@@ -2,6 +2,7 @@ import { Arm, decodeHeaders, Decision, messageOf, PlateauError, topics, Training
 import type { LogRecord } from '@plateau/event-log'
 import { hashToUnit } from '@plateau/flatness'
 import { windowRows, type DraftRows, type WindowExpectations } from '@plateau/inference'
+import type { DraftTargetModel } from '@plateau/model-files'
 
 /** Where a record lies in the topic; the windows that are held back are found again by it. */
 export interface RecordPlace {
@@ -28,6 +29,14 @@ export interface AcceptedRecord {
 }
 
 export const CALIBRATION_SHARE = 1 / 16
+
+/** Of a window that was captured from this target. */
+export function expectationsOf(
+  { fingerprint, tokenizerHash, target }: DraftTargetModel,
+  vocabSize: number,
+): WindowExpectations {
+  return { targetFingerprint: fingerprint, tokenizerHash, vocabSize, norm: target.norm }
+}
 
 /** Throws a PlateauError, whose code is the reason on the dead letter, when the record cannot be used. */
 export function acceptRecord(record: LogRecord, expected: WindowExpectations): AcceptedRecord {
