@@ -70,8 +70,10 @@ export class Intake {
     return this.#policy
   }
 
-  get recentIds(): Record<string, readonly string[]> {
-    return Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()]))
+  /** All that a later process needs, but for the counts. */
+  get state(): Pick<Snapshot, 'offsets' | 'recentIds' | 'policy'> {
+    const recentIds = Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()]))
+    return { offsets: this.offsets, recentIds, policy: this.#policy }
   }
 
   #consume(window: AcceptedRecord): void {

@@ -1,3 +1,8 @@
+export interface SolveOptions {
+  /** New positions after which the closed form is solved for the first time. Default 512. */
+  readonly firstSolvePositions?: number
+}
+
 /** The closed form is solved again when this share of its positions is new, within these bounds. */
 const SOLVE_SHARE = 0.12
 const MOST_NEW_POSITIONS = 3072
@@ -16,7 +21,7 @@ export class SolveSchedule {
   #tookMs = 0
 
   /** `isSolved`: there is a solution from an earlier life of this process. */
-  constructor(firstSolvePositions: number, isSolved: boolean) {
+  constructor({ firstSolvePositions = 512 }: SolveOptions, isSolved: boolean) {
     this.#firstSolvePositions = firstSolvePositions
     this.#isSolved = isSolved
   }

@@ -25,18 +25,16 @@ import type { TrainerMetrics } from './metrics.js'
 import { putBackWindows, readSnapshot } from './resume.js'
 import { RETRY_MS, worksNow } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
-import { SolveSchedule } from './solve-schedule.js'
+import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
 import { expectationsOf } from './training-record.js'
 
 const source = topics.trainingWindows.name
 
-export interface TrainerOptions extends HeldBackOptions, GradientsOptions, ContestOptions {
+export interface TrainerOptions extends HeldBackOptions, SolveOptions, GradientsOptions, ContestOptions {
   readonly lineage: string
   readonly ridgeLambda: number
   readonly halfLifePositions: number
   readonly snapshotMs: number
-  /** New positions after which the closed form is solved for the first time. Default 512. */
-  readonly firstSolvePositions?: number
 }
 
 export interface TrainerParts {
@@ -115,7 +113,7 @@ export class Trainer {
       saved,
     )
     this.#closedFormPositions = saved?.counts.closedFormPositions ?? 0
-    this.#schedule = new SolveSchedule(options.firstSolvePositions ?? 512, this.#closedFormPositions > 0)
+    this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
     this.#gradients = new Gradients(options, { ...parts, target }, saved?.counts.gradientPositions ?? 0)
     this.#savedAtMs = clock()
     parts.metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
@@ -123,16 +121,12 @@ export class Trainer {
 
   /** Continues from the saved state of the lineage, or begins. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
   static async open(options: TrainerOptions, parts: TrainerParts): Promise<Trainer> {
-    const { config } = parts.line.incumbent
-    const target = prepareDraftTarget(parts.model.target, config)
-    const saved = await readSnapshot(options.lineage, featureHeadInputs(config), parts)
+    const { incumbent } = parts.line
+    const target = prepareDraftTarget(parts.model.target, incumbent.config)
+    const saved = await readSnapshot(options.lineage, featureHeadInputs(incumbent.config), parts)
     const { ridgeLambda: lambda, halfLifePositions, threads } = options
-    const closedForm = await ClosedForm.open(
-      parts.line.incumbent,
-      target,
-      { lambda, halfLifePositions, threads },
-      saved?.closedForm,
-    )
+    const ridge = { lambda, halfLifePositions, threads }
+    const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
     const trainer = new Trainer(options, parts, closedForm, target, saved)
     if (saved !== undefined) await trainer.#resume(saved)
     trainer.#showCounts()
@@ -204,9 +198,8 @@ export class Trainer {
   }
 
   #saveIsDue(): boolean {
-    const { clock } = this.#parts
-    const { snapshotMs } = this.#options
-    return this.#changed && clock() - this.#savedAtMs >= snapshotMs && clock() - this.#triedToSaveMs >= snapshotMs
+    const waitedMs = this.#parts.clock() - Math.max(this.#savedAtMs, this.#triedToSaveMs)
+    return this.#changed && waitedMs >= this.#options.snapshotMs
   }
 
   async #ingest(batch: Batch): Promise<void> {
@@ -276,14 +269,11 @@ export class Trainer {
 
   async #save(): Promise<void> {
     const { store, log, model, clock } = this.#parts
-    const { offsets, recentIds, policy } = this.#intake
     const snapshot: Snapshot = {
       targetFingerprint: model.fingerprint,
       tokenizerHash: model.tokenizerHash,
-      offsets,
-      recentIds,
+      ...this.#intake.state,
       counts: this.counts,
-      policy,
       ...this.#heldBack.places,
       replay: this.#gradients.places,
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
@@ -291,20 +281,19 @@ export class Trainer {
       gradients: this.#gradients.state,
     }
     this.#triedToSaveMs = clock()
-    const { lineage } = this.#options
     const isSaved = await worksNow(this.#parts.logger, 'state not saved', () =>
-      store.putState(lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot)),
+      store.putState(this.#options.lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot)),
     )
     if (!isSaved) return
     this.#changed = false
     this.#savedAtMs = clock()
     // Only to be seen from outside: we never start from these.
-    await worksNow(this.#parts.logger, 'lag not reported', () => log.commit(TRAINER_GROUP, source, offsets))
+    await worksNow(this.#parts.logger, 'lag not reported', () => log.commit(TRAINER_GROUP, source, snapshot.offsets))
   }
 
   /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
   async #resume(saved: Snapshot): Promise<void> {
-    const { logger } = this.#parts
+    const { log, line, logger, clock } = this.#parts
     if (saved.counts.closedFormPositions > 0) {
       this.#solution = withParameters(this.#solution, {
         'fc.weight': await this.#closedForm.solve(),
@@ -312,15 +301,15 @@ export class Trainer {
       })
       if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
     }
-    const nowMs = this.#parts.clock()
-    const { found, expired } = await putBackWindows(this.#parts.log, saved, this.#expected, {
+    const nowMs = clock()
+    const { found, expired } = await putBackWindows(log, saved, this.#expected, {
       heldOut: (window) => this.#heldBack.push('held-out', window, nowMs),
       calibration: (window) => this.#heldBack.push('calibration', window, nowMs),
       waiting: (window) => this.#heldBack.push('training', window, nowMs),
       replay: ({ place, rows }, uses) => this.#gradients.keep(place, rows, uses),
     })
     logger.info('continuing', {
-      version: this.#parts.line.version,
+      version: line.version,
       positions: saved.counts.closedFormPositions,
       windowsHeldBack: found,
       windowsExpired: expired,
