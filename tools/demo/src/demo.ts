@@ -34,7 +34,7 @@ const pace = (quick: boolean) =>
 
 /** What a run of minutes needs: a threshold that has seen enough after seconds, and all versions kept for the comparison. */
 const demoSettings = {
-  'flatness-scorer': { PLATEAU_RECENT_WINDOWS: '32', PLATEAU_WARM_UP_WINDOWS: '4' },
+  'flatness-scorer': { PLATEAU_RECENT_WINDOWS: '12', PLATEAU_WARM_UP_WINDOWS: '4' },
   trainer: { PLATEAU_KEEP_VERSIONS: '1000' },
 }
 
@@ -229,19 +229,19 @@ async function drained(observer: Observer): Promise<void> {
 function phaseReport(phase: Phase, curve: AcceptanceCurve, observer: Observer): PhaseReport {
   const within = observer.acceptance.filter((record) => record.toMs > phase.fromMs && record.toMs <= phase.toMs)
   const span = phase.toMs - phase.fromMs
-  // Acceptance length over a fifth of the phase at its start and end; its worst over sliding fifths.
-  const at = (share: number) =>
-    acceptanceBetween(within, phase.fromMs + share * span, phase.fromMs + (share + 0.2) * span)
-  const lengths = Array.from({ length: 17 }, (_, i) => at(i * 0.05).acceptanceLength)
+  // Over a tenth of the phase at its start, its worst tenth, and the last fifth.
+  const at = (from: number, to: number) =>
+    acceptanceBetween(within, phase.fromMs + from * span, phase.fromMs + to * span).acceptanceLength
+  const tenths = Array.from({ length: 19 }, (_, i) => at(i * 0.05, i * 0.05 + 0.1))
   return {
     name: phase.title,
     alphaStart: curve.start.alpha,
     alphaWorst: curve.worst.alpha,
     alphaEnd: curve.end.alpha,
     frozenAlphaEnd: curve.end.frozenAlpha,
-    acceptanceLengthStart: lengths[0]!,
-    acceptanceLengthWorst: Math.min(...lengths),
-    acceptanceLengthEnd: lengths.at(-1)!,
+    acceptanceLengthStart: tenths[0]!,
+    acceptanceLengthWorst: Math.min(...tenths),
+    acceptanceLengthEnd: at(0.8, 1),
     swaps: observer.live.filter((live) => live.atMs >= phase.fromMs && live.atMs < phase.toMs).length,
     tokens: within.reduce((sum, record) => sum + record.numEmittedTokens, 0),
   }
