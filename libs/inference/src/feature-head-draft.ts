@@ -95,6 +95,8 @@ interface Prediction {
 
 /** Predicts the position after the last of some pairs. */
 interface Step {
+  /** How many of the newest pairs a prediction can depend on. */
+  readonly contextPositions: number
   /** The pairs came from the target and stay. */
   confirm(pairs: Pairs): Promise<Prediction>
   /** The pair is a guess: forgotten at the next `confirm`. */
@@ -105,8 +107,8 @@ class FeatureHeadSession implements DraftSession {
   readonly #step: Step
   readonly #hidden: number
   readonly #maxProposal: number
-  /** What the target emitted since the last proposal. */
-  #fresh: Pairs
+  /** What the target emitted since the last proposal, round by round, as far back as the step can see. */
+  #fresh: Pairs[]
 
   constructor(step: Step, hidden: number, maxProposal: number, start: DraftStart) {
     this.#step = step
@@ -118,7 +120,7 @@ class FeatureHeadSession implements DraftSession {
         `${start.features.length} feature numbers do not fit ${start.tokens.length} tokens of ${hidden}`,
       )
     }
-    this.#fresh = { tokens: start.tokens.slice(start.tokens.length - rows), features: start.features }
+    this.#fresh = [{ tokens: start.tokens.slice(start.tokens.length - rows), features: start.features }]
   }
 
   async propose(count: number, sampling: Sampling, random: Random): Promise<Proposal> {
@@ -127,9 +129,10 @@ class FeatureHeadSession implements DraftSession {
     const rawQ: SparseDistribution[] = []
     const wanted = Math.min(count, this.#maxProposal)
     // Without a feature there is nothing to predict from.
-    if (wanted <= 0 || this.#fresh.tokens.length === 0) return { tokens, q, rawQ }
-    let prediction = await this.#step.confirm(this.#fresh)
-    this.#fresh = lastPair(this.#fresh, this.#hidden)
+    const fresh = joined(this.#fresh)
+    if (wanted <= 0 || fresh.tokens.length === 0) return { tokens, q, rawQ }
+    let prediction = await this.#step.confirm(fresh)
+    this.#fresh = [lastPair(fresh, this.#hidden)]
     for (;;) {
       const { token, distribution } = chooseToken(prediction, sampling, random)
       tokens.push(token)
@@ -145,11 +148,16 @@ class FeatureHeadSession implements DraftSession {
       throw new RangeError(`${tokens.length} tokens came with ${features.length / this.#hidden} feature rows`)
     }
     if (tokens.length === 0) return
-    this.#fresh = joined(this.#fresh, { tokens, features })
+    this.#fresh.push({ tokens, features })
+    let pairs = this.#fresh.reduce((sum, round) => sum + round.tokens.length, 0)
+    // While speculation is off, rounds come in that nothing will look at.
+    while (pairs - this.#fresh[0]!.tokens.length >= this.#step.contextPositions) {
+      pairs -= this.#fresh.shift()!.tokens.length
+    }
   }
 
   close(): void {
-    this.#fresh = { tokens: [], features: new Float32Array(0) }
+    this.#fresh = []
   }
 }
 
@@ -158,11 +166,15 @@ function lastPair(pairs: Pairs, hidden: number): Pairs {
   return { tokens: pairs.tokens.slice(-1), features: pairs.features.slice(-hidden) }
 }
 
-function joined(a: Pairs, b: Pairs): Pairs {
-  const features = new Float32Array(a.features.length + b.features.length)
-  features.set(a.features)
-  features.set(b.features, a.features.length)
-  return { tokens: [...a.tokens, ...b.tokens], features }
+function joined(rounds: readonly Pairs[]): Pairs {
+  if (rounds.length === 1) return rounds[0]!
+  const features = new Float32Array(rounds.reduce((sum, round) => sum + round.features.length, 0))
+  let at = 0
+  for (const round of rounds) {
+    features.set(round.features, at)
+    at += round.features.length
+  }
+  return { tokens: rounds.flatMap((round) => round.tokens), features }
 }
 
 /** At temperature 0 the most probable token; else a draw from q: the listed tokens after the request's sampling. */
@@ -203,6 +215,7 @@ async function predict(session: InferenceSession, feeds: Record<string, HostTens
 
 /** Without a layer only the newest pair matters. */
 class MemorylessStep implements Step {
+  readonly contextPositions = 1
   readonly #session: InferenceSession
   readonly #target: DraftTarget
 
@@ -229,6 +242,7 @@ class MemorylessStep implements Step {
  * what the target emits at its position. Which slots may be attended to follows from the position each one holds.
  */
 class LayerStep implements Step {
+  readonly contextPositions: number
   readonly #session: InferenceSession
   readonly #target: DraftTarget
   readonly #layer: FeatureHeadLayer
@@ -247,13 +261,15 @@ class LayerStep implements Step {
     this.#session = session
     this.#target = target
     this.#layer = layer
+    this.contextPositions = layer.contextPositions
     this.#pastKey = buffer()
     this.#pastValue = buffer()
     this.#held = new Int32Array(layer.contextPositions).fill(-1)
   }
 
   async confirm(pairs: Pairs): Promise<Prediction> {
-    // From the second round on, the first pair is the one that was confirmed last: same position, same content.
+    // From the second round on, the first pair is the one that was confirmed last: same position, same content. If it has
+    // been left out, so many pairs follow that every slot is written anew, and only distances matter.
     if (this.#started) this.#confirmed--
     this.#started = true
     const { contextPositions: c } = this.#layer

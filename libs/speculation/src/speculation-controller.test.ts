@@ -169,6 +169,33 @@ describe('the speculation controller', () => {
     expect(drafted.unknown).toBeLessThan(25)
   })
 
+  it('lets plain rounds run without asking while it is off, and probes as often as if it had been asked', () => {
+    const asked = new SpeculationController({ maxProposal: 4 })
+    run(asked, bad, 300, 9)
+    const left = new SpeculationController({ maxProposal: 4 })
+    run(left, bad, 300, 9)
+    const probes = { asked: 0, left: 0 }
+    for (let round = 0; round < 2000; round++) {
+      const proposed = asked.next()
+      probes.asked += proposed > 0 ? 1 : 0
+      asked.observe({ proposed, accepted: 0, draftUs: 250 * proposed, targetUs: verification(proposed + 1) })
+    }
+    for (let round = 0; round < 2000; round++) {
+      const proposed = left.next()
+      probes.left += proposed > 0 ? 1 : 0
+      left.observe({ proposed, accepted: 0, draftUs: 250 * proposed, targetUs: verification(proposed + 1) })
+      const plain = proposed === 0 ? left.plainRounds() : 0
+      for (let i = 0; i < plain; i++, round++) {
+        left.observe({ proposed: 0, accepted: 0, draftUs: 0, targetUs: verification(1) })
+      }
+    }
+    expect(probes.asked).toBeGreaterThan(10)
+    expect(Math.abs(probes.left - probes.asked)).toBeLessThanOrEqual(1)
+    const on = new SpeculationController({ maxProposal: 4 })
+    run(on, good, 300, 10)
+    expect(on.plainRounds()).toBe(0)
+  })
+
   it('is not misled by a single stalled step', () => {
     const controller = new SpeculationController({ maxProposal: 6 })
     run(controller, good, 1000, 11)

@@ -66,6 +66,8 @@ const ON_GAIN = 1.03
 const PROBE_BUDGET = 0.02
 const MIN_PROBE_INTERVAL = 24
 const MAX_PROBE_INTERVAL = 1024
+/** Rounds that go without asking, at most: a draft that has become good is noticed soon. */
+const MAX_PLAIN_RUN = 16
 /** While on: one plain step in this many rounds refreshes v(1). */
 const BASELINE_INTERVAL = 96
 
@@ -123,6 +125,18 @@ export class SpeculationController {
     if (++this.#sinceBaseline < BASELINE_INTERVAL) return proposal
     this.#sinceBaseline = 0
     return 0
+  }
+
+  /**
+   * After `next` said 0: how many further rounds may go without a proposal before `next` has to be asked again. They
+   * count as if it had been.
+   */
+  plainRounds(response?: ResponseRecord): number {
+    if (this.#maxProposal > 0 && ((response?.proposal ?? this.#proposal) > 0 || !this.#measured())) return 0
+    const rounds = this.#maxProposal === 0 ? MAX_PLAIN_RUN : this.#probeInterval() - this.#sinceProbe - 1
+    const run = Math.min(MAX_PLAIN_RUN, Math.max(0, rounds))
+    this.#sinceProbe += run
+    return run
   }
 
   observe(round: SpeculationRound, response?: ResponseRecord): void {

@@ -8,6 +8,9 @@ export interface DraftSideOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** As many rounds as the target takes at once. */
+const ALL = 64
+
 export const NOTHING: Proposal = { tokens: [], q: [], rawQ: [] }
 
 /** How a round went at the target. */
@@ -65,6 +68,17 @@ export class DraftSide {
     this.#proposed = proposal.tokens.length
     this.#caughtUp = this.#proposed > 0
     return proposal
+  }
+
+  /** After an empty proposal: how many more rounds may go without one. */
+  plainRounds(): number {
+    return this.#session === undefined ? ALL : this.#lease.controller.plainRounds(this.#record)
+  }
+
+  /** The next round goes without a proposal. */
+  pass(): void {
+    this.#proposed = 0
+    this.#caughtUp = false
   }
 
   /** Tells the controller how the round went. */

@@ -8,6 +8,8 @@ type Verdict = target.SpeculateVerdict
 export interface SpeculateStream {
   open(request: target.SpeculateOpen): Promise<Verdict>
   propose(proposal: target.SpeculateProposal): Promise<Verdict>
+  /** The verdict of a further plain round that the last proposal asked for. */
+  next(): Promise<Verdict>
   /** Ends it at both ends at once and frees the response's cache. Idempotent. */
   close(): void
 }
@@ -25,15 +27,19 @@ export function openSpeculateStream(client: target.TargetServiceClient, settings
   return {
     open: (value) => round(call, { message: { $case: 'open', value } }),
     propose: (value) => round(call, { message: { $case: 'proposal', value } }),
+    next: () => verdict(call),
     close: () => call.cancel(),
   }
 }
 
-async function round(
-  call: BidiCall<target.SpeculateRequest, target.SpeculateResponse>,
-  request: target.SpeculateRequest,
-): Promise<Verdict> {
+type Call = BidiCall<target.SpeculateRequest, target.SpeculateResponse>
+
+async function round(call: Call, request: target.SpeculateRequest): Promise<Verdict> {
   await call.send(request)
+  return verdict(call)
+}
+
+async function verdict(call: Call): Promise<Verdict> {
   const response = await call.receive()
   if (response?.verdict === undefined) throw unavailable('the target ended the response before it was finished')
   return response.verdict

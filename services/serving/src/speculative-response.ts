@@ -45,22 +45,30 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
     while (finish === UNFINISHED) {
       // A round emits one token more than it accepts, so the last token is never worth proposing.
       const proposal = await draft.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
-      const startedUs = context.draft.clockUs()
-      const verdict = await stream.propose({
+      const proposed = proposal.tokens.length
+      let startedUs = context.draft.clockUs()
+      let plainRounds = proposed === 0 ? draft.plainRounds() : 0
+      let verdict = await stream.propose({
         tokenIds: [...proposal.tokens],
         q: packRows(proposal.q),
         rawQ: packRows(proposal.rawQ),
+        plainRounds,
       })
-      const tokens = emittedTokens(proposal, verdict)
-      const proposed = proposal.tokens.length
-      const { accepted, alpha, stepUs } = verdict
-      // Without a next token the response ended on an accepted one, and what follows it was not judged.
-      const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
-      draft.adopt(tokens, featureRows(verdict.features))
-      draft.observe({ accepted, judged, targetUs: stepUs, exchangeUs: context.draft.clockUs() - startedUs })
-      emitted += tokens.length
-      finish = verdict.finishReason
-      yield { tokens, proposed, accepted, alpha, finish }
+      for (;;) {
+        const tokens = emittedTokens(proposal, verdict)
+        const { accepted, alpha, stepUs } = verdict
+        // Without a next token the response ended on an accepted one, and what follows it was not judged.
+        const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
+        draft.adopt(tokens, featureRows(verdict.features))
+        draft.observe({ accepted, judged, targetUs: stepUs, exchangeUs: context.draft.clockUs() - startedUs })
+        emitted += tokens.length
+        finish = verdict.finishReason
+        yield { tokens, proposed, accepted, alpha, finish }
+        if (finish !== UNFINISHED || plainRounds-- === 0) break
+        startedUs = context.draft.clockUs()
+        draft.pass()
+        verdict = await stream.next()
+      }
     }
   } finally {
     draft.close()

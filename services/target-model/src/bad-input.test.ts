@@ -99,6 +99,15 @@ describe('a proposal that cannot be verified names what is wrong with it', () =>
   }
   const open = target.SpeculateOpen.fromPartial({ promptTokenIds: prompt, sampling: sampled() })
 
+  it('too many plain rounds at once', async () => {
+    const value = target.SpeculateProposal.fromPartial({ plainRounds: 65 })
+    const messages: target.SpeculateRequest['message'][] = [
+      { $case: 'open', value: open },
+      { $case: 'proposal', value },
+    ]
+    expect(await caught(speculateRaw(messages))).toMatchObject({ facts: { field: 'proposal.plain_rounds' } })
+  })
+
   it.each([
     ['before open', [{ $case: 'proposal', value: target.SpeculateProposal.create() }], 'first message'],
     ['nothing at all', [undefined], 'first message'],

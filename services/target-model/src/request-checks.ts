@@ -80,6 +80,9 @@ export function checkCapture(capture: target.Capture | undefined): void {
   }
 }
 
+/** A client that has gone is noticed after so many rounds at the latest. */
+const MAX_PLAIN_ROUNDS = 64
+
 /** A proposal with its distributions unpacked: rows without the zeros that fill up a packed row. */
 export function checkSpeculateProposal(
   proposal: target.SpeculateProposal,
@@ -91,6 +94,9 @@ export function checkSpeculateProposal(
     throw invalid('proposal.token_ids', `has ${tokens.length} tokens; at most ${limits.maxProposal} are verified`)
   }
   checkTokenIds('proposal.token_ids', tokens, limits)
+  if (proposal.plainRounds > MAX_PLAIN_ROUNDS) {
+    throw invalid('proposal.plain_rounds', `is ${proposal.plainRounds}; at most ${MAX_PLAIN_ROUNDS} run at once`)
+  }
   const q = unpack('proposal.q', proposal.q, tokens.length, limits)
   const rawQ = unpack('proposal.raw_q', proposal.rawQ, tokens.length, limits)
   if (sampling.temperature === 0 && q.length > 0) throw invalid('proposal.q', 'must be empty at temperature 0')

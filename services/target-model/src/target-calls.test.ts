@@ -92,6 +92,23 @@ describe('Score', () => {
   })
 })
 
+describe('plain rounds', () => {
+  it('are answered one by one without being asked, and end with the response', async () => {
+    const sampling = greedy({ maxTokens: 12 })
+    const open = target.SpeculateOpen.fromPartial({ promptTokenIds: prompt, sampling })
+    async function* requests(): AsyncGenerator<target.SpeculateRequest> {
+      yield { message: { $case: 'open', value: open } }
+      for (const plainRounds of [4, 64]) {
+        yield { message: { $case: 'proposal', value: target.SpeculateProposal.fromPartial({ plainRounds }) } }
+      }
+    }
+    const tokens: number[] = []
+    for await (const { verdict } of tiny.calls.speculate(requests(), context())) tokens.push(verdict!.nextTokenId!)
+    expect(tokens).toEqual((await generate(tiny.calls, prompt, sampling)).tokens)
+    expect(tiny.target.decoder.openSequences).toBe(0)
+  })
+})
+
 describe('Generate', () => {
   it('repeats itself with the same seed and not with another', async () => {
     const [a, b, c] = [11, 11, 12].map((seed) => generate(tiny.calls, prompt, sampled({ seed })))

@@ -118,12 +118,15 @@ export class TargetCalls {
         if (next.message?.$case !== 'proposal') {
           throw outOfTurn('After the first message a Speculate stream takes proposals only.')
         }
-        const round = await response.advance(
-          checkSpeculateProposal(next.message.value, response.sampling, this.#limits),
-        )
-        this.#count('speculate', round, String(round.positions))
-        yield verdict(round, joinFeatures(round.rows))
-        finish = round.finish
+        const { value: asked } = next.message
+        let proposal = checkSpeculateProposal(asked, response.sampling, this.#limits)
+        for (let left = asked.plainRounds; finish === UNFINISHED && left >= 0 && !context.signal.aborted; left--) {
+          const round = await response.advance(proposal)
+          this.#count('speculate', round, String(round.positions))
+          yield verdict(round, joinFeatures(round.rows))
+          finish = round.finish
+          proposal = PLAIN
+        }
       }
     } finally {
       response.close()

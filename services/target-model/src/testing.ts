@@ -145,7 +145,7 @@ export async function speculate(
     tokens.push(...proposed.slice(0, verdict!.accepted))
     if (verdict!.nextTokenId !== undefined) tokens.push(verdict!.nextTokenId)
     const { tokens: tokenIds, q = [], rawQ = [] } = draft.propose([...promptTokenIds, ...tokens])
-    proposals.push({ tokens: tokenIds, message: { tokenIds, q: pack(q), rawQ: pack(rawQ) } })
+    proposals.push({ tokens: tokenIds, message: { tokenIds, q: pack(q), rawQ: pack(rawQ), plainRounds: 0 } })
     next.resolve()
   }
   return { tokens, verdicts, proposals: proposals.map(({ tokens: proposed }) => proposed) }

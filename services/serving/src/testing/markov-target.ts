@@ -46,7 +46,7 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
     active += 1
     let finished = false
     try {
-      for await (const verdict of respond(requests, opened, options)) {
+      for await (const verdict of respond(withPlainRounds(requests), opened, options)) {
         finished = verdict.finishReason !== target.FinishReason.FINISH_REASON_UNSPECIFIED
         yield verdict
       }
@@ -80,6 +80,19 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
   }
 }
 
+/** The rounds that a proposal asks for, one by one. */
+async function* withPlainRounds(requests: AsyncIterable<target.SpeculateRequest>) {
+  for await (const request of requests) {
+    yield request
+    if (request.message?.$case !== 'proposal') continue
+    for (let i = 0; i < request.message.value.plainRounds; i++) yield emptyProposal()
+  }
+}
+
+function emptyProposal(): target.SpeculateRequest {
+  return { message: { $case: 'proposal', value: target.SpeculateProposal.fromPartial({}) } }
+}
+
 /** Plain decoding as the same rounds: opened, then proposals of nothing. */
 async function* plainRequests({ promptTokenIds, sampling, capture }: target.GenerateRequest) {
   const value = target.SpeculateOpen.fromPartial({
@@ -88,10 +101,7 @@ async function* plainRequests({ promptTokenIds, sampling, capture }: target.Gene
     capture: capture!,
   } as Partial<target.SpeculateOpen>)
   yield { message: { $case: 'open', value } } satisfies target.SpeculateRequest
-  for (;;)
-    yield {
-      message: { $case: 'proposal', value: target.SpeculateProposal.fromPartial({}) },
-    } satisfies target.SpeculateRequest
+  for (;;) yield emptyProposal()
 }
 
 /** Logits after `token`: a few likely successors, never the end token 0. */

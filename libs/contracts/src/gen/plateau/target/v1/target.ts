@@ -180,7 +180,14 @@ export interface SpeculateProposal {
     | TopK
     | undefined;
   /** Raw q (temperature 1), for statistics only. May be empty. */
-  rawQ: TopK | undefined;
+  rawQ:
+    | TopK
+    | undefined;
+  /**
+   * After this round, run so many more without a proposal, each answered by a verdict of its own as soon as it is
+   * there: a client whose draft does not pay at present need not take turns. At most 64; ends with the response.
+   */
+  plainRounds: number;
 }
 
 export interface SpeculateResponse {
@@ -1531,7 +1538,7 @@ export const SpeculateOpen: MessageFns<SpeculateOpen> = {
 };
 
 function createBaseSpeculateProposal(): SpeculateProposal {
-  return { tokenIds: [], q: undefined, rawQ: undefined };
+  return { tokenIds: [], q: undefined, rawQ: undefined, plainRounds: 0 };
 }
 
 export const SpeculateProposal: MessageFns<SpeculateProposal> = {
@@ -1548,6 +1555,9 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
     }
     if (message.rawQ !== undefined) {
       TopK.encode(message.rawQ, writer.uint32(26).fork()).join();
+    }
+    if (message.plainRounds !== 0) {
+      writer.uint32(32).uint32(message.plainRounds);
     }
     return writer;
   },
@@ -1599,6 +1609,14 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
             message.rawQ = TopK.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.plainRounds = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1624,6 +1642,11 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
         : isSet(object.raw_q)
         ? TopK.fromJSON(object.raw_q)
         : undefined,
+      plainRounds: isSet(object.plainRounds)
+        ? globalThis.Number(object.plainRounds)
+        : isSet(object.plain_rounds)
+        ? globalThis.Number(object.plain_rounds)
+        : 0,
     };
   },
 
@@ -1638,6 +1661,9 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
     if (message.rawQ !== undefined) {
       obj.rawQ = TopK.toJSON(message.rawQ);
     }
+    if (message.plainRounds !== 0) {
+      obj.plainRounds = Math.round(message.plainRounds);
+    }
     return obj;
   },
 
@@ -1649,6 +1675,7 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
     message.tokenIds = object.tokenIds?.map((e) => e) || [];
     message.q = (object.q !== undefined && object.q !== null) ? TopK.fromPartial(object.q) : undefined;
     message.rawQ = (object.rawQ !== undefined && object.rawQ !== null) ? TopK.fromPartial(object.rawQ) : undefined;
+    message.plainRounds = object.plainRounds ?? 0;
     return message;
   },
 };
