@@ -38,6 +38,12 @@ export interface DomainSpeed {
   readonly domain: string
   readonly plain: number
   readonly speculative: number
+  /** Accepted over proposed tokens; NaN when nothing was proposed. */
+  readonly acceptanceRate: number
+  /** 1 + accepted / rounds with a proposal. */
+  readonly acceptanceLength: number
+  /** Near 0: speculation was off. */
+  readonly proposedPerToken: number
 }
 
 export interface WindowCounts {
@@ -112,12 +118,13 @@ export function reportTable(report: DemoReport): string {
     ['', ...Object.values(windows).map(String), percent(report.keptShare)],
   ])
   const speed = table([
-    ['greedy tokens/s, one client', 'plain', 'speculative', 'ratio'],
-    ...[{ domain: 'all', ...tokensPerSecond }, ...tokensPerSecond.byDomain].map((s) => [
+    ['greedy tokens/s, one client', 'plain', 'speculative', 'ratio', 'acceptance rate', 'length'],
+    ['all', ...speedCells(tokensPerSecond)],
+    ...tokensPerSecond.byDomain.map((s) => [
       s.domain,
-      num(s.plain, 1),
-      num(s.speculative, 1),
-      num(s.speculative / s.plain, 2),
+      ...speedCells(s),
+      num(s.acceptanceRate, 2),
+      num(s.acceptanceLength, 2),
     ]),
   ])
   const ties = report.nearTies > 0 ? `, ${report.nearTies} parted at a tie within rounding` : ''
@@ -127,6 +134,12 @@ export function reportTable(report: DemoReport): string {
     `${report.swaps} drafts swapped in; ${num(report.seconds, 0)} s`
   return [phases, streams, speed, requests].join('\n\n')
 }
+
+const speedCells = ({ plain, speculative }: { plain: number; speculative: number }): string[] => [
+  num(plain, 1),
+  num(speculative, 1),
+  num(speculative / plain, 2),
+]
 
 export const num = (value: number, digits = 3): string => (Number.isFinite(value) ? value.toFixed(digits) : '-')
 export const percent = (share: number): string => (Number.isFinite(share) ? `${(100 * share).toFixed(0)} %` : '-')

@@ -17,6 +17,7 @@ export async function measureSpeed(options: SpeedOptions): Promise<DomainSpeed[]
   for (const domain of options.domains) {
     const plain = { tokens: 0, seconds: 0 }
     const speculative = { tokens: 0, seconds: 0 }
+    const judged = { drafts: 0, proposed: 0, accepted: 0 }
     for (const [i, prompt] of domain.prompts.slice(0, options.promptsPerDomain).entries()) {
       const sides = [
         { sums: plain, disableSpeculation: true },
@@ -34,9 +35,19 @@ export async function measureSpeed(options: SpeedOptions): Promise<DomainSpeed[]
         })
         side.sums.tokens += completion.tokenIds.length
         side.sums.seconds += completion.seconds
+        judged.drafts += completion.drafts
+        judged.proposed += completion.draftTokens
+        judged.accepted += completion.acceptedTokens
       }
     }
-    speeds.push({ domain: domain.name, plain: rate(plain), speculative: rate(speculative) })
+    speeds.push({
+      domain: domain.name,
+      plain: rate(plain),
+      speculative: rate(speculative),
+      acceptanceRate: judged.accepted / judged.proposed,
+      acceptanceLength: 1 + judged.accepted / Math.max(1, judged.drafts),
+      proposedPerToken: judged.proposed / speculative.tokens,
+    })
   }
   return speeds
 }
