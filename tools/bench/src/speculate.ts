@@ -27,13 +27,15 @@ export async function benchSpeculate(args: readonly string[]): Promise<object> {
     args: [...args],
     options: {
       model: { type: 'string', default: demoModel },
-      'train-seconds': { type: 'string', default: '120' },
+      'train-seconds': { type: 'string', default: '240' },
       prompts: { type: 'string', default: '24' },
+      threads: { type: 'string', default: '1' },
     },
   })
   const directory = await mkdtemp(join(tmpdir(), 'plateau-speculate-'))
   const domains = demoDomains.map((domain) => readPrompts(values.model, domain))
-  const cluster = await Cluster.start({ directory, model: values.model })
+  const env = { 'target-model': { PLATEAU_THREADS: values.threads } }
+  const cluster = await Cluster.start({ directory, model: values.model, env })
   try {
     const prompts = Number(values.prompts)
     const untrained = await measure(cluster, domains, Math.min(8, prompts))
