@@ -58,6 +58,8 @@ test('a consumer killed with a batch in hand: the other gets it at once, not aft
   await until('the other waits', () => other.lines.includes('ready'))
   await holding.kill()
   await until('taken over and committed', async () => (await lagOf(log)) === 0)
+  // What a process prints arrives a moment after what it commits.
+  await until('all heard of', () => gotBy(other).length >= 100)
   expect(new Set(gotBy(other)).size).toBe(100)
   expect(gotBy(other)).toHaveLength(100)
 })
@@ -70,6 +72,7 @@ test('the only consumer killed and started again goes on at once', async () => {
   await first.kill()
   const second = start('consume', directory, 'topic', 'group', NEVER_MS)
   await until('consumed by the second', async () => (await lagOf(log)) === 0)
+  await until('all heard of', () => gotBy(second).length >= 100)
   expect(new Set(gotBy(second)).size).toBe(100)
 })
 
@@ -81,6 +84,7 @@ test('a frozen consumer loses its partitions after the session timeout; thawed, 
   frozen.freeze()
   const other = start('consume', directory, 'topic', 'group', 500)
   await until('taken over', async () => (await lagOf(log)) === 0)
+  await until('all heard of', () => gotBy(other).length >= 100)
   expect(new Set(gotBy(other)).size).toBe(100)
   frozen.child.stdin?.write('go\n')
   frozen.thaw()
