@@ -36,17 +36,17 @@ export function plotSvg(input: PlotInput): string {
   const top = (values: readonly number[], step: number) =>
     Math.ceil((Math.max(step, ...values.filter(Number.isFinite)) * 1.08) / step) * step
   const alpha: Panel = {
-    top: 72,
+    top: 86,
     height: 230,
-    label: 'alpha = mean of sum min(p, q)',
+    label: 'alpha: mean of sum min(p, q)',
     min: 0,
     max: top(
       input.points.flatMap((point) => [point.alpha, point.frozenAlpha]),
-      0.1,
+      0.2,
     ),
   }
   const length: Panel = {
-    top: 356,
+    top: 366,
     height: 130,
     label: 'mean acceptance length',
     min: 1,
@@ -54,7 +54,7 @@ export function plotSvg(input: PlotInput): string {
       1 +
       top(
         input.points.map((point) => point.acceptanceLength - 1),
-        0.5,
+        1,
       ),
   }
   const bottom = length.top + length.height
@@ -66,11 +66,16 @@ export function plotSvg(input: PlotInput): string {
     ...input.phases.flatMap((phase, i) => phaseBand(phase, i, x, alpha.top, bottom)),
     ...[alpha, length].flatMap((panel) => axes(panel)),
     ...input.swaps.map((swap) => swapMark(swap, x(swap.seconds), alpha.top, bottom)),
-    curve(
-      input.points.map((point) => [x(point.seconds), point.frozenAlpha]),
-      alpha,
-      frozen,
-      '6 4',
+    // Each phase has a frozen draft of its own.
+    ...input.phases.map(({ fromSeconds, toSeconds }) =>
+      curve(
+        input.points
+          .filter((point) => point.seconds >= fromSeconds && point.seconds < toSeconds)
+          .map((point) => [x(point.seconds), point.frozenAlpha]),
+        alpha,
+        frozen,
+        '6 4',
+      ),
     ),
     curve(
       input.points.map((point) => [x(point.seconds), point.alpha]),
@@ -95,7 +100,7 @@ function legend(): string[] {
   return [
     entry(left, live, '', 'live draft'),
     entry(left + 130, frozen, '6 4', 'same draft, frozen when the phase began'),
-    `<line x1="${left + 440}" y1="38" x2="${left + 440}" y2="54" stroke="#6e7781" stroke-dasharray="2 3"/><text x="${left + 450}" y="50">a new draft went live</text>`,
+    `<line x1="${left + 470}" y1="38" x2="${left + 470}" y2="54" stroke="#6e7781" stroke-dasharray="2 3"/><text x="${left + 480}" y="50">a new draft went live</text>`,
   ]
 }
 
@@ -124,7 +129,7 @@ function axes(panel: Panel): string[] {
       `<text x="${left - 8}" y="${y + 4}" text-anchor="end">${value.toFixed(2)}</text>`
     )
   })
-  return [...lines, `<text x="${left}" y="${panel.top - 6}" font-size="12">${panel.label}</text>`]
+  return [...lines, `<text x="${left}" y="${panel.top - 8}" font-size="12">${panel.label}</text>`]
 }
 
 function timeAxis(endSeconds: number, x: (seconds: number) => number, bottom: number): string[] {
