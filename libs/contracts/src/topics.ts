@@ -13,7 +13,11 @@ export interface Codec<T> {
  */
 export interface TopicSpec<T = unknown> {
   readonly name: string
+  /** Part of the contract: a key keeps its partition for as long as the topic lives. */
   readonly partitions: number
+  /** Copies of a partition, and how many must have a record before it counts as written. A log without copies has 1. */
+  readonly replication: number
+  readonly minInSyncReplicas: number
   readonly cleanup: 'delete' | 'compact' | 'compact,delete'
   readonly retentionMs: number
   readonly retentionBytes: number
@@ -23,6 +27,8 @@ export interface TopicSpec<T = unknown> {
   readonly key: string
   /** Full name of the Protobuf message in the value; also the CloudEvents type. */
   readonly messageType: string
+  /** Where that message is declared, relative to `proto/`, and its place among the file's messages, from 0. */
+  readonly schema: { readonly file: string; readonly messageIndex: number }
   readonly codec: Codec<T>
 }
 
@@ -30,7 +36,13 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const MIB = 1024 * 1024
 
-const topic = <T>(spec: TopicSpec<T>): TopicSpec<T> => Object.freeze(spec)
+type Declared<T> = Omit<TopicSpec<T>, 'replication' | 'minInSyncReplicas'>
+
+/** Every topic of ours survives the loss of one broker of three, and refuses writes rather than keep one copy only. */
+const topic = <T>(spec: Declared<T>): TopicSpec<T> => Object.freeze({ ...spec, replication: 3, minInSyncReplicas: 2 })
+
+const WINDOW_PROTO = 'plateau/stream/v1/window.proto'
+const DRAFT_PROTO = 'plateau/stream/v1/draft.proto'
 
 /** Every topic of Plateau. The README's table is checked against this list. */
 export const topics = {
@@ -44,6 +56,7 @@ export const topics = {
     owner: 'target-model',
     key: 'sample id',
     messageType: 'plateau.stream.v1.TokenWindow',
+    schema: { file: WINDOW_PROTO, messageIndex: 2 },
     codec: TokenWindow,
   }),
   scoredTokens: topic<ScoredWindow>({
@@ -56,6 +69,7 @@ export const topics = {
     owner: 'flatness-scorer',
     key: 'sample id',
     messageType: 'plateau.stream.v1.ScoredWindow',
+    schema: { file: WINDOW_PROTO, messageIndex: 3 },
     codec: ScoredWindow,
   }),
   trainingWindows: topic<TrainingWindow>({
@@ -68,6 +82,7 @@ export const topics = {
     owner: 'flatness-scorer',
     key: 'sample id',
     messageType: 'plateau.stream.v1.TrainingWindow',
+    schema: { file: WINDOW_PROTO, messageIndex: 4 },
     codec: TrainingWindow,
   }),
   selectionPolicy: topic<SelectionPolicy>({
@@ -80,6 +95,7 @@ export const topics = {
     owner: 'trainer',
     key: 'lineage',
     messageType: 'plateau.stream.v1.SelectionPolicy',
+    schema: { file: DRAFT_PROTO, messageIndex: 4 },
     codec: SelectionPolicy,
   }),
   draftCheckpoints: topic<DraftCheckpoint>({
@@ -92,6 +108,7 @@ export const topics = {
     owner: 'trainer',
     key: 'lineage',
     messageType: 'plateau.stream.v1.DraftCheckpoint',
+    schema: { file: DRAFT_PROTO, messageIndex: 0 },
     codec: DraftCheckpoint,
   }),
   rollouts: topic<Rollout>({
@@ -104,6 +121,7 @@ export const topics = {
     owner: 'serving',
     key: 'lineage',
     messageType: 'plateau.stream.v1.Rollout',
+    schema: { file: DRAFT_PROTO, messageIndex: 2 },
     codec: Rollout,
   }),
   acceptance: topic<Acceptance>({
@@ -116,11 +134,18 @@ export const topics = {
     owner: 'serving',
     key: 'draft version',
     messageType: 'plateau.stream.v1.Acceptance',
+    schema: { file: DRAFT_PROTO, messageIndex: 3 },
     codec: Acceptance,
   }),
 } as const
 
 export const allTopics: readonly TopicSpec[] = Object.values(topics) as unknown as TopicSpec[]
+
+/** Consumer groups that read in order to act; each has a dead letter topic for what it could not use. */
+export const groups = {
+  scorer: 'flatness-scorer.score.v1',
+  trainer: 'trainer.train.v1',
+} as const
 
 /** Where records of `topic` go that `group` could not use: 14 days, untouched, with the reason in their headers. */
 export function deadLetterTopic(source: TopicSpec, group: string): TopicSpec {
@@ -134,3 +159,9 @@ export function deadLetterTopic(source: TopicSpec, group: string): TopicSpec {
     maxRecordBytes: source.maxRecordBytes + 64 * 1024,
   }
 }
+
+/** Every dead letter topic that a service of ours writes. */
+export const deadLetterTopics: readonly TopicSpec[] = [
+  deadLetterTopic(topics.tokenDistributions as unknown as TopicSpec, groups.scorer),
+  deadLetterTopic(topics.trainingWindows as unknown as TopicSpec, groups.trainer),
+]

@@ -3,12 +3,14 @@ import type {
   Consumer,
   ConsumerOptions,
   EventLog,
+  Lease,
   PartitionOffset,
   PartitionRange,
   Producer,
   ProducerOptions,
   Reader,
   ReaderOptions,
+  TopicDifference,
 } from '@plateau/event-log'
 import { AppendQueue } from './append-queue.js'
 import { EmbeddedConsumer } from './consumer.js'
@@ -94,6 +96,18 @@ class EmbeddedEventLog implements EventLog {
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
     this.#checkUsable()
     await this.#registry.ensure(specs)
+  }
+
+  async compareTopics(): Promise<TopicDifference[]> {
+    throw new Error('not written yet')
+  }
+
+  async applyTopics(): Promise<TopicDifference[]> {
+    throw new Error('not written yet')
+  }
+
+  async lease(): Promise<Lease> {
+    throw new Error('not written yet')
   }
 
   producer(options: ProducerOptions = {}): Producer {

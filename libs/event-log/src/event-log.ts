@@ -8,8 +8,15 @@ import type { Headers, TopicSpec } from '@plateau/contracts'
  * at least one; compaction and retention leave gaps.
  */
 export interface EventLog {
-  /** Creates what is missing; throws TOPIC_MISMATCH when a topic exists with other partitions or cleanup. Idempotent. */
+  /**
+   * Creates what is missing. Throws TOPIC_MISMATCH, naming every setting, when a topic exists that cannot do what its
+   * declaration says (`incompatible` below). Idempotent; what an operator may tune is left as it is.
+   */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>
+  /** How the log's topics differ from their declarations. Changes nothing. */
+  compareTopics(specs: readonly TopicSpec[]): Promise<TopicDifference[]>
+  /** Creates what is missing and sets what may change; returns the differences that there were. */
+  applyTopics(specs: readonly TopicSpec[]): Promise<TopicDifference[]>
   producer(options?: ProducerOptions): Producer
   /** A member of a consumer group: the group's members share the partitions. */
   consumer(options: ConsumerOptions): Consumer
@@ -21,8 +28,54 @@ export interface EventLog {
   committed(group: string, topic: string): Promise<PartitionOffset[]>
   /** Records where a consumer that keeps its own offsets stands, so that its lag can be seen. */
   commit(group: string, topic: string, offsets: readonly PartitionOffset[]): Promise<void>
+  /**
+   * Waits until this process is the only writer of `name`, and resolves with what it may write through. At once when
+   * nobody is; otherwise when the holder lets go, or has not been heard of for its session timeout. Rejects with the
+   * signal's reason when `signal` aborts the wait.
+   */
+  lease(options: LeaseOptions): Promise<Lease>
   /** Closes everything that was opened through this object. Idempotent. */
   close(): Promise<void>
+}
+
+/**
+ * `missing`: the topic is not there. `incompatible`: a service would lose, split or misread records; only a person can
+ * mend it. `tunable`: works, but is not what was declared; `applyTopics` sets it.
+ */
+export interface TopicDifference {
+  readonly topic: string
+  /** The setting as the log calls it, for example "partitions" or "cleanup.policy"; "topic" for a missing one. */
+  readonly setting: string
+  readonly declared: string
+  /** Undefined for a missing topic. */
+  readonly actual: string | undefined
+  readonly kind: 'missing' | 'incompatible' | 'tunable'
+}
+
+export interface LeaseOptions {
+  /** What is written by one process at a time, for example "lineage.default". */
+  readonly name: string
+  /** Topics that only the holder appends to, through `Lease.producer`. */
+  readonly topics: readonly string[]
+  /** A holder that has not been heard of for this long loses the lease. Default 10 000. */
+  readonly sessionTimeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The right to be the only writer. Being told that it is lost can come late, after a stop of the whole process for
+ * example; so the right is enforced where it counts: once another process holds the lease, no append through this
+ * producer is ever taken.
+ */
+export interface Lease {
+  /** Grows with every new holder of the name. For fencing what is not in the log. */
+  readonly epoch: number
+  /** Aborted when another process may hold it by now. */
+  readonly lost: AbortSignal
+  /** Appends to the lease's topics; throws WRITER_FENCED once another process holds the lease. */
+  readonly producer: Producer
+  /** Closes the producer and lets the next one have it. Idempotent. */
+  release(): Promise<void>
 }
 
 export interface NewRecord {
@@ -58,17 +111,23 @@ export interface PartitionRange {
 }
 
 export interface ProducerOptions {
-  /** Bytes accepted but not yet durable, above which `send` waits. Default 8 MiB. */
+  /** Bytes accepted but not yet durable, at most. Default 8 MiB. */
   readonly maxBytesInFlight?: number
+  /**
+   * What `send` does above that bound: `wait` for room, in order (backpressure), or `shed`: throw PRODUCER_FULL at once,
+   * with nothing accepted. Default wait.
+   */
+  readonly whenFull?: 'wait' | 'shed'
 }
 
 export interface Producer {
   /**
    * Resolves when all records are durable, with the partition and offset of each, in order. Records of one partition
-   * keep the order of the calls. Throws RECORD_TOO_LARGE, UNKNOWN_TOPIC; LOG_UNAVAILABLE when trying again may help.
+   * keep the order of the calls. Throws RECORD_TOO_LARGE, UNKNOWN_TOPIC; PRODUCER_FULL, or LOG_UNAVAILABLE, when trying
+   * again may help. After LOG_UNAVAILABLE some of the records may be there: sent again, they can be there twice.
    */
   send(topic: string, records: readonly NewRecord[]): Promise<AppendedRecord[]>
-  /** Bytes accepted and not yet durable. A caller that must never wait sheds by this. */
+  /** Bytes accepted and not yet durable. */
   readonly bytesInFlight: number
   flush(): Promise<void>
   close(): Promise<void>
@@ -88,6 +147,11 @@ export interface ConsumerOptions {
   readonly maxBatchRecords?: number
   /** A member that has not been heard of for this long loses its partitions. Default 10 000. */
   readonly sessionTimeoutMs?: number
+  /**
+   * Told whenever the member is seen to work: the log answered it, or a batch was handed over or finished. At least every
+   * few seconds, idle or busy; silence means that it is stuck.
+   */
+  readonly onAlive?: () => void
 }
 
 export interface Batch {
@@ -112,7 +176,8 @@ export interface BatchControl {
 export interface Consumer {
   /**
    * Hands batches over, one at a time per partition, until `close`. Nothing is committed on its own. Resolves after
-   * close; rejects with what the handler threw (the batch is then redelivered to whoever owns the partition next).
+   * close; rejects with what the handler threw (the batch is then redelivered to whoever owns the partition next), or when
+   * the log has been unreachable for so long that a restart is the better try (LOG_UNAVAILABLE).
    * A handler that ends with PARTITION_LOST, or an AbortError, after its partition was taken away ends only that batch.
    */
   run(handler: (batch: Batch, control: BatchControl) => Promise<void>): Promise<void>

@@ -5,6 +5,8 @@ export type {
   Consumer,
   ConsumerOptions,
   EventLog,
+  Lease,
+  LeaseOptions,
   LogRecord,
   NewRecord,
   PartitionOffset,
@@ -13,6 +15,8 @@ export type {
   ProducerOptions,
   Reader,
   ReaderOptions,
+  TopicDifference,
 } from './event-log.js'
 export { deadLetterRecord } from './dead-letter.js'
+export { readLag, type PartitionLag } from './lag.js'
 export { partitionOf } from './partitioner.js'

@@ -1,4 +1,4 @@
-import { deadLetterTopic, PlateauError, topics, type TopicSpec } from '@plateau/contracts'
+import { deadLetterTopic, groups, PlateauError, topics, type TopicSpec } from '@plateau/contracts'
 import {
   deadLetterRecord,
   type Batch,
@@ -17,7 +17,7 @@ import { PartitionScorer, type WindowOutcome } from './partition-scorer.js'
 import { PolicyWatch } from './policy-watch.js'
 import { sendPatiently } from './send-patiently.js'
 
-export const SCORER_GROUP = 'flatness-scorer.score.v1'
+export const SCORER_GROUP = groups.scorer
 
 const source = topics.tokenDistributions
 export const scorerDeadLetters = deadLetterTopic(source, SCORER_GROUP)

@@ -1,11 +1,11 @@
-import { deadLetterTopic, topics, type PlateauError } from '@plateau/contracts'
+import { deadLetterTopic, groups, topics, type PlateauError } from '@plateau/contracts'
 import { deadLetterRecord, type LogRecord, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TrainerMetrics } from './metrics.js'
 import { RETRY_MS, worksNow } from './retry-later.js'
 
-export const TRAINER_GROUP = 'trainer.train.v1'
+export const TRAINER_GROUP = groups.trainer
 export const trainerDeadLetters = deadLetterTopic(topics.trainingWindows, TRAINER_GROUP)
 
 export interface Poison {

@@ -4,6 +4,8 @@ export function topicSpec(changes: Partial<TopicSpec> = {}): TopicSpec {
   return {
     name: 'topic',
     partitions: 1,
+    replication: 1,
+    minInSyncReplicas: 1,
     cleanup: 'delete',
     retentionMs: -1,
     retentionBytes: -1,
@@ -11,6 +13,7 @@ export function topicSpec(changes: Partial<TopicSpec> = {}): TopicSpec {
     owner: 'test',
     key: 'anything',
     messageType: 'none',
+    schema: { file: 'none.proto', messageIndex: 0 },
     codec: { encode: () => ({ finish: () => new Uint8Array() }), decode: (bytes) => bytes },
     ...changes,
   }

@@ -116,6 +116,8 @@ export function topicSpec(name: string, changes: Partial<TopicSpec> = {}): Topic
   return {
     name,
     partitions: 3,
+    replication: 1,
+    minInSyncReplicas: 1,
     cleanup: 'delete',
     retentionMs: -1,
     retentionBytes: -1,
@@ -123,6 +125,7 @@ export function topicSpec(name: string, changes: Partial<TopicSpec> = {}): Topic
     owner: 'contract',
     key: 'anything',
     messageType: 'none',
+    schema: { file: 'none.proto', messageIndex: 0 },
     codec,
     ...changes,
   }
