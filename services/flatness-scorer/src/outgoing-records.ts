@@ -89,6 +89,7 @@ function outgoing(topic: TopicSpec, from: AcceptedWindow, id: string, value: Uin
       source: SOURCE,
       type: topic.messageType,
       timeMs: nowMs,
+      subject: from.record.key,
       traceparent: from.traceparent,
     }),
     timestampMs: nowMs,

@@ -74,6 +74,7 @@ export class AcceptanceReporter {
       source: '/plateau/serving',
       type: topics.acceptance.messageType,
       timeMs: toMs,
+      subject: draftVersion,
     })
     return { key: draftVersion, value: Acceptance.encode({ ...about, ...counts }).finish(), headers }
   }

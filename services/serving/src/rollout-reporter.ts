@@ -50,6 +50,7 @@ export class RolloutReporter {
       source: '/plateau/serving',
       type: messageType,
       timeMs: rollout.atMs,
+      subject: lineage,
     })
     try {
       await producer.send(name, [{ key: lineage, value: Rollout.encode(rollout).finish(), headers }])

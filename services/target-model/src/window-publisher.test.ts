@@ -51,6 +51,7 @@ it('windows arrive in order, under their sample, with the id that consumers dedu
     source: '/plateau/target-model',
     type: 'plateau.stream.v1.TokenWindow',
     timeMs: 5,
+    subject: 's',
     traceparent,
   })
   expect(metrics.captured.value({})).toBe(4)

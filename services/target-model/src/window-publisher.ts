@@ -142,6 +142,7 @@ function recordOf(window: TokenWindow, traceparent: string | undefined): NewReco
       source: '/plateau/target-model',
       type: messageType,
       timeMs: window.capturedAtMs,
+      subject: window.sampleId,
       traceparent,
     }),
     timestampMs: window.capturedAtMs,

@@ -182,6 +182,7 @@ export class DraftLine {
       source: '/plateau/trainer',
       type: topics.draftCheckpoints.messageType,
       timeMs: Date.parse(manifest.createdAt),
+      subject: reference.lineage,
     })
     const value = DraftCheckpoint.encode(message).finish()
     await this.#parts.producer.send(topics.draftCheckpoints.name, [{ key: reference.lineage, value, headers }])
