@@ -1,0 +1,35 @@
+import kafkajs, { type KafkaConfig, type LogEntry } from 'kafkajs'
+import type { KafkaLogEntry, KafkaSettings, SaslOptions } from './options.js'
+
+/** kafkajs's own tries before it hands an error up; whoever called decides how long to go on. */
+const RETRIES = 5
+
+export function kafkaConfig(settings: KafkaSettings): KafkaConfig {
+  const { timing, tls, sasl } = settings
+  return {
+    brokers: [...settings.bootstrapServers],
+    clientId: settings.clientId,
+    connectionTimeout: timing.connectionTimeoutMs,
+    authenticationTimeout: timing.requestTimeoutMs,
+    requestTimeout: timing.requestTimeoutMs,
+    retry: { initialRetryTime: timing.retryMs, multiplier: 1.5, maxRetryTime: timing.maxRetryMs, retries: RETRIES },
+    logLevel: kafkajs.logLevel.INFO,
+    logCreator: () => (entry) => settings.onLog(quieted(entry)),
+    ...(tls === undefined ? {} : { ssl: { ...tls } }),
+    ...(sasl === undefined ? {} : { sasl: saslConfig(sasl) }),
+  }
+}
+
+function saslConfig(sasl: SaslOptions): NonNullable<KafkaConfig['sasl']> {
+  if (sasl.mechanism === 'scram-sha-512') return { ...sasl }
+  return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await sasl.token() }) }
+}
+
+/**
+ * kafkajs reports each try that fails as an error, although the next one mends it; what does not mend reaches the caller
+ * as a thrown error. So nothing of what it says is worth more than debug.
+ */
+function quieted({ namespace, log }: LogEntry): KafkaLogEntry {
+  const { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...fields } = log
+  return { level: 'debug', message: `kafkajs: ${message}`, fields: { namespace, ...fields } }
+}
