@@ -1,0 +1,35 @@
+import type { EventLog } from '@plateau/event-log'
+import type { Options, OptionValues } from './option.js'
+
+/** 0: done, and nothing to report. 1: it failed, or there are differences. 2: the command line was wrong. */
+export type ExitCode = 0 | 1 | 2
+
+export interface Command<O extends Options = Options> {
+  /** The words that name it, "topics apply". */
+  readonly name: string
+  /** One line in the list of commands. */
+  readonly summary: string
+  /** What a person should know before using it; lines of at most 100 characters. */
+  readonly details?: string
+  readonly options: O
+  run(context: Context, options: OptionValues<O>): Promise<ExitCode>
+}
+
+/** A command's view of the process it runs in, so that a test can stand in for it. */
+export interface Context {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Aborted by SIGINT or SIGTERM: stop at the next clean place. */
+  readonly signal: AbortSignal
+  readonly now: () => number
+  /** The event log that the environment or --event-log names; closed when the command ends. */
+  openLog(options?: { readonly create?: boolean }): Promise<EventLog>
+  /** The result: `text` for a person, `json` with --json. A command that watches reports many times. */
+  report(result: { readonly json: unknown; readonly text: string }): void
+  /** A line on stderr about work in progress. */
+  say(line: string): void
+}
+
+/** Keeps the types of a command's options together with its `run`. */
+export function command<const O extends Options>(definition: Command<O>): Command {
+  return definition as unknown as Command
+}
