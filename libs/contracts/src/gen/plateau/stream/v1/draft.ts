@@ -76,6 +76,7 @@ export function rolloutStateToJSON(object: RolloutState): string {
  * Topic public.plateau.draft-checkpoints.v1.
  */
 export interface DraftCheckpoint {
+  /** Version of this schema, 1 at present. Raised when a reader of the older version would misunderstand a record. */
   schemaVersion: number;
   /** One draft's line of versions, for example "default". */
   lineage: string;
@@ -87,20 +88,25 @@ export interface DraftCheckpoint {
   manifestPath: string;
   /** SHA-256 (hex) of the manifest file. The manifest names and digests every other file. */
   manifestSha256: string;
+  /** SHA-256 (hex) over the files of the target that it drafts for. It is of no use for another target. */
   targetFingerprint: string;
+  /** SHA-256 (hex) of the tokenizer file. */
   tokenizerHash: string;
   /** Kind of draft, for example "feature-fed-head". */
   kind: string;
+  /** How it did on windows that it was not trained on. */
   evaluation:
     | DraftEvaluation
     | undefined;
   /** Positions that took part in training so far. */
   trainedPositions: number;
+  /** When it was published, milliseconds since 1970. */
   publishedAtMs: number;
 }
 
 /** Acceptance on held-out windows, the candidate and the version it replaces on the same positions. */
 export interface DraftEvaluation {
+  /** How many positions were compared. */
   positions: number;
   /** Mean over positions of alpha = sum over v of min(p_v, q_v). */
   alpha: number;
@@ -112,14 +118,19 @@ export interface DraftEvaluation {
 
 /** What serving did with a version, and why. Topic public.plateau.rollouts.v1. */
 export interface Rollout {
+  /** Version of this schema, 1 at present. */
   schemaVersion: number;
+  /** The draft's line of versions, for example "default"; it is the record's key. */
   lineage: string;
+  /** The version that this is about. */
   version: number;
+  /** What became of it. */
   state: RolloutState;
   /** One sentence for a person. */
   reason: string;
   /** Which serving process. */
   server: string;
+  /** When, milliseconds since 1970. */
   atMs: number;
   /** Time from the announcement's arrival until the draft took its first request, milliseconds; 0 when it did not. */
   swapMs: number;
@@ -131,28 +142,39 @@ export interface Rollout {
  * mean acceptance length = 1 + accepted / drafts (the bonus or recovered token is counted).
  */
 export interface Acceptance {
+  /** Version of this schema, 1 at present. */
   schemaVersion: number;
+  /** Which serving process counted. */
   server: string;
+  /** The draft's line of versions, for example "default". */
   lineage: string;
-  /** "0" stands for no draft (plain decoding). */
+  /** Version of the draft; it is the record's key. "0" stands for no draft (plain decoding). */
   draftVersion: string;
+  /** Whose requests; empty for the default tenant. */
   tenant: string;
+  /** The caller's label for the kind of traffic; may be empty. */
   domain: string;
+  /** Begin of the interval, milliseconds since 1970. */
   fromMs: number;
+  /** End of the interval, milliseconds since 1970. */
   toMs: number;
   /** Rounds in which the draft proposed something. */
   numDrafts: number;
+  /** Tokens that the draft proposed. */
   numDraftTokens: number;
+  /** Proposed tokens that the target accepted. */
   numAcceptedTokens: number;
   /** Accepted tokens by position within the proposal, from 0. */
   numAcceptedTokensPerPos: number[];
   /** Tokens sent to clients, speculation or not. */
   numEmittedTokens: number;
-  /** Sum of alpha = sum min(p, q) over alpha_positions judged positions (raw distributions). */
+  /** Sum of alpha = sum over v of min(p_v, q_v) over alpha_positions judged positions (raw distributions). */
   alphaSum: number;
+  /** How many positions `alpha_sum` is over. */
   alphaPositions: number;
-  /** Requests finished and failed. */
+  /** Requests that ended as they should. */
   requestsFinished: number;
+  /** Requests that ended with an error. */
   requestsFailed: number;
 }
 

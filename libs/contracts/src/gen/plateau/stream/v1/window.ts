@@ -238,25 +238,38 @@ export interface TokenWindow {
 
 /** What the scorer found and decided for one window. Public: topic public.plateau.scored-tokens.v1. */
 export interface ScoredWindow {
-  provenance: Provenance | undefined;
+  /** Who made the window: a consumer that serves another target or tokenizer must refuse it. */
+  provenance:
+    | Provenance
+    | undefined;
+  /** Identifies the response. All windows of a sample share it; it is the record's key. */
   sampleId: string;
+  /** 0 for the sample's first window, then 1, 2, ... */
   windowIndex: number;
+  /** Index of the window's first position within the response (0 = first response token). */
   startPosition: number;
+  /** True when this is the sample's last window. */
   last: boolean;
+  /** Whose request it was; empty for the default tenant. Only consented traffic is captured. */
   tenant: string;
+  /** A caller's label for the kind of traffic; may be empty. */
   domain: string;
+  /** When the window was captured, milliseconds since 1970. */
   capturedAtMs: number;
+  /** When it was scored, milliseconds since 1970. */
   scoredAtMs: number;
+  /** V, the size of the target's vocabulary. */
   vocabSize: number;
-  /** n tokens, in order. */
+  /** The n tokens that were emitted, in order. */
   tokenIds: number[];
   /**
-   * Per token, n numbers each. flatness = cos(p, uniform) = 1 / (sqrt(V) * ||p||_2), in [1/sqrt(V), 1]. Where only the
-   * top-k is known this is the middle of the certified interval.
+   * n numbers, as in every list down to `energy`: flatness = cos(p, uniform) = 1 / (sqrt(V) * ||p||_2), in
+   * [1/sqrt(V), 1]. Where only the top-k is known this is the middle of the certified interval.
    */
   flatness: number[];
-  /** Certified interval that contains the exact flatness; both bounds equal `flatness` when sum p^2 is known exactly. */
+  /** Lower bound of the exact flatness; both bounds equal `flatness` when sum p^2 is known exactly. */
   flatnessLow: number[];
+  /** Upper bound of the exact flatness. */
   flatnessHigh: number[];
   /** Shannon entropy in nats. */
   entropy: number[];
@@ -264,9 +277,9 @@ export interface ScoredWindow {
   top1: number[];
   /** Most probable minus second most probable. */
   margin: number[];
-  /** -log sum exp(logits). */
+  /** -log sum exp(logits), natural log. */
   energy: number[];
-  /** sum of min(p, q) where a draft proposed, NaN elsewhere; empty when no draft took part. */
+  /** n numbers or none: sum over v of min(p_v, q_v) where a draft proposed, NaN elsewhere; empty when no draft took part. */
   draftOverlap: number[];
   /** exp of the mean negative log probability of the emitted tokens. */
   perplexity: number;
@@ -274,12 +287,15 @@ export interface ScoredWindow {
   score: number;
   /** The threshold at that moment; NaN during warm-up, when everything is kept. */
   threshold: number;
+  /** The group that the sample was drawn into before anything was scored. */
   arm: Arm;
+  /** Whether gradient training may use the window. */
   decision: Decision;
   /** Name of the policy that decided, for example "flatness(keep=0.5)". */
   policy: string;
-  /** Where the window came from: partition and offset in internal.plateau.token-distributions.v1. */
+  /** Partition of internal.plateau.token-distributions.v1 that the window came from. */
   sourcePartition: number;
+  /** Offset in that partition. */
   sourceOffset: number;
 }
 
