@@ -11,6 +11,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['@plateau/source', 'module', 'node', 'development|production'] } },
   test: {
     maxWorkers: 2,
+    // Opens the test run whose brokers all workers share, and removes them at its end.
+    globalSetup: 'tools/kafka-dev/src/vitest-global-setup.ts',
     // Tests here start processes and wait for them; on a shared CI machine one may lose its turn. It is shown as retried.
     retry: process.env['CI'] ? 1 : 0,
     projects: roots.map((root) => ({

@@ -25,3 +25,15 @@ test('an outside technology has one door', () => {
 test('a package without a known layer is refused', () => {
   expect(boundaryViolations([pkg('@plateau/x', 'misc')])).toEqual(['@plateau/x: no known layer tag ("misc")'])
 })
+
+test('a development tool serves anyone’s tests, but runs only within tools and tests', () => {
+  const devTool = pkg('@plateau/d', 'dev-tool')
+  const inTests = { ...pkg('@plateau/a', 'adapter'), devDependencies: { '@plateau/d': '*' } }
+  expect(boundaryViolations([devTool, inTests, pkg('@plateau/t', 'tool', '@plateau/d')])).toEqual([])
+  expect(boundaryViolations([devTool, pkg('@plateau/a', 'adapter', '@plateau/d')])).toEqual([
+    '@plateau/a (adapter) must not depend on @plateau/d (dev-tool)',
+  ])
+  expect(boundaryViolations([pkg('@plateau/d', 'dev-tool', '@plateau/a'), pkg('@plateau/a', 'contract')])).toEqual([
+    '@plateau/d (dev-tool) must not depend on @plateau/a (contract)',
+  ])
+})

@@ -20,8 +20,9 @@ const mayDependOn: Record<string, readonly string[]> = {
   // The Nest shell opens the event log that the configuration names, so it may know the adapters.
   platform: ['contract', 'port', 'adapter', 'platform'],
   service: ['contract', 'port', 'domain', 'adapter', 'platform'],
-  tool: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool'],
-  tests: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool'],
+  tool: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
+  tests: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
+  'dev-tool': ['dev-tool'],
 }
 
 /** Outside packages that only the named layers or packages may depend on. */
@@ -44,11 +45,13 @@ export function boundaryViolations(packages: readonly PackageJson[]): string[] {
     if (!allowed) return [`${p.name}: no known layer tag ("${layer}")`]
     return Object.keys({ ...p.dependencies, ...p.devDependencies }).flatMap((dependency) => {
       const theirs = layers.get(dependency)
-      if (theirs !== undefined && !allowed.includes(theirs)) {
+      const atRuntime = dependency in (p.dependencies ?? {})
+      // What only serves development may serve anyone's tests.
+      const inTests = theirs === 'dev-tool' && !atRuntime
+      if (theirs !== undefined && !inTests && !allowed.includes(theirs)) {
         return [`${p.name} (${layer}) must not depend on ${dependency} (${theirs})`]
       }
       // Build tools are no part of what runs.
-      const atRuntime = dependency in (p.dependencies ?? {})
       if (layer === 'domain' && theirs === undefined && atRuntime)
         return [`${p.name} (domain) must not depend on ${dependency}`]
       const door = doors.find((d) => d.match.test(dependency))
