@@ -95,6 +95,7 @@ export class EmbeddedConsumer implements Consumer {
     const joined = await this.#parts.control.whenFree(() =>
       this.#parts.groups.join(group, topics, this.#sessionTimeoutMs),
     )
+    this.#options.onAlive?.()
     this.#me = { group: joined.group, memberId: joined.memberId }
     this.#apply(joined)
   }
@@ -130,6 +131,7 @@ export class EmbeddedConsumer implements Consumer {
     if (this.#state === 'closed') return
     try {
       const view = await this.#parts.control.whenFree(() => this.#parts.groups.heartbeat(this.#me))
+      this.#options.onAlive?.()
       if (view.isMember || this.#state !== 'running') return this.#apply(view)
       // Silent for too long, so given up: what it had is someone else's by now. Start again as a new member.
       for (const lane of this.#lanes.values()) lane.lose()
@@ -167,11 +169,17 @@ export class EmbeddedConsumer implements Consumer {
         store.database.whenFree(() => store.fetch(owned.partition, fromOffset, maxRecords, MAX_BATCH_BYTES)),
       commit: (nextOffset) =>
         this.#parts.control.whenFree(() => this.#parts.groups.commit(this.#me, owned, nextOffset)),
-      handler: this.#handler,
+      handler: (batch, control) => this.#handOver(batch, control),
       isPaused: () => this.#isPaused,
     })
     this.#lanes.set(key, lane)
     void this.#watchLane(key, lane)
+  }
+
+  async #handOver(batch: Batch, control: BatchControl): Promise<void> {
+    this.#options.onAlive?.()
+    await this.#handler(batch, control)
+    this.#options.onAlive?.()
   }
 
   async #watchLane(key: string, lane: PartitionLane): Promise<void> {

@@ -19,6 +19,7 @@ eventLogContract('embedded', {
     return {
       log: await another(),
       another,
+      opener: { module: new URL('./testing/open-log.ts', import.meta.url), argument: directory },
       cleanUp: async () => {
         await Promise.all(logs.map((log) => log.close()))
         rmSync(directory, { recursive: true })

@@ -41,4 +41,14 @@ export const CONTROL_SCHEMA = `
     holder TEXT NOT NULL,
     expires_at_ms INTEGER NOT NULL
   );
+  CREATE TABLE IF NOT EXISTS writers (
+    name TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    holder TEXT,
+    pid INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    space TEXT NOT NULL,
+    session_timeout_ms INTEGER NOT NULL,
+    seen_at_ms INTEGER NOT NULL
+  );
 `

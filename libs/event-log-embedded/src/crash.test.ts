@@ -86,7 +86,7 @@ test('a frozen consumer loses its partitions after the session timeout; thawed, 
   await until('taken over', async () => (await lagOf(log)) === 0)
   await until('all heard of', () => gotBy(other).length >= 100)
   expect(new Set(gotBy(other)).size).toBe(100)
-  frozen.child.stdin?.write('go\n')
+  frozen.tell('go')
   frozen.thaw()
   await until('refused', () => frozen.lines.filter((line) => line === 'refused PARTITION_LOST').length === 4)
   expect(await lagOf(log)).toBe(0)

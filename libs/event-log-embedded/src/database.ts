@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
 import { asLogError, isBusy } from './log-errors.js'
 
+/** Raised whenever a schema gets a table: its statements then run once more on files of earlier versions. */
+const SCHEMA_VERSION = 1
 const APPLICATION_ID = 0x504c5455 // "PLTU"
 const OPEN_TIMEOUT_MS = 5000
 /** SQLite waits inside a call, which stops this process's event loop: keep that short and go on waiting outside. */
@@ -97,11 +99,12 @@ export class Database {
   }
 
   #prepare(schema: string, options: DatabaseOptions): void {
-    const isNew = this.#isNew()
+    const isCurrent = this.#isCurrent()
     this.#switchToWal()
     this.#db.exec(`PRAGMA synchronous = ${options.synchronous}`)
     this.#db.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA journal_size_limit = ${MAX_WAL_BYTES}`)
-    if (isNew) this.transact(() => this.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; ${schema}`))
+    const ids = `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`
+    if (!isCurrent) this.transact(() => this.#db.exec(`${ids}; ${schema}`))
     if (options.maxBytes !== undefined) {
       this.#db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / PAGE_BYTES))}`)
     }
@@ -116,13 +119,15 @@ export class Database {
     })
   }
 
-  #isNew(): boolean {
+  /** False for a new file, and for one that lacks what a later version added. */
+  #isCurrent(): boolean {
     this.#db.exec('BEGIN')
     const owner = Number(this.#db.prepare('PRAGMA application_id').get()?.['application_id'])
+    const version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version'])
     const tables = Number(this.#db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables'])
     this.#db.exec('COMMIT')
-    if (owner === APPLICATION_ID) return false
-    if (tables === 0) return true
+    if (owner === APPLICATION_ID) return version >= SCHEMA_VERSION
+    if (tables === 0) return false
     throw new PlateauError('LOG_UNAVAILABLE', `${this.path} is a database of another program.`, {
       facts: { path: this.path },
     })

@@ -119,7 +119,7 @@ test('a full log refuses with LOG_FULL, keeps what it has, and takes records aga
   expect(producer.bytesInFlight).toBe(0)
   expect(await readAll(log, 'topic')).toHaveLength(sent - 1)
 
-  await log.ensureTopics([topicSpec({ retentionBytes: 100_000 })])
+  await log.applyTopics([topicSpec({ retentionBytes: 100_000 })])
   await expect
     .poll(() =>
       producer.send('topic', [large]).then(

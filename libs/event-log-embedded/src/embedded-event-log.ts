@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import type { TopicSpec } from '@plateau/contracts'
 import type {
   Consumer,
   ConsumerOptions,
   EventLog,
   Lease,
+  LeaseOptions,
   PartitionOffset,
   PartitionRange,
   Producer,
@@ -18,13 +20,18 @@ import { CONTROL_SCHEMA } from './control-schema.js'
 import { Database, type DatabaseOptions } from './database.js'
 import { type LogDirectory, prepareDirectory } from './directory.js'
 import { GroupStore } from './group-store.js'
+import { takeLease } from './lease.js'
+import { LeaseStore } from './lease-store.js'
 import { closedError } from './log-errors.js'
 import { Maintenance } from './maintenance.js'
-import { EmbeddedProducer } from './producer.js'
+import { EmbeddedProducer, type ProducerParts } from './producer.js'
 import { EmbeddedReader, failedReader } from './reader.js'
-import { type StoredTopic, TopicRegistry } from './topic-registry.js'
+import type { StoredTopic } from './topic-differences.js'
+import { TopicRegistry } from './topic-registry.js'
 import { TopicStore } from './topic-store.js'
 import { WakeBoard } from './wake-board.js'
+
+const DEFAULT_LEASE_SESSION_TIMEOUT_MS = 10_000
 
 export interface EmbeddedEventLogOptions {
   /** 'normal' (default): acknowledged records survive the death of any process. 'full': also a power cut. */
@@ -58,6 +65,7 @@ class EmbeddedEventLog implements EventLog {
   readonly #control: Database
   readonly #registry: TopicRegistry
   readonly #groups: GroupStore
+  readonly #leases: LeaseStore
   readonly #wake: WakeBoard
   readonly #maintenance: Maintenance
   readonly #stores = new Map<string, TopicStore>()
@@ -65,6 +73,9 @@ class EmbeddedEventLog implements EventLog {
   readonly #producers = new Set<Producer>()
   readonly #consumers = new Set<Consumer>()
   readonly #readers = new Set<Reader>()
+  readonly #held = new Set<Lease>()
+  readonly #taking = new Set<Promise<Lease>>()
+  readonly #waiting = new AbortController()
   #closing: Promise<void> | undefined
   #isClosed = false
 
@@ -76,6 +87,7 @@ class EmbeddedEventLog implements EventLog {
     this.#control = new Database(directory.controlFile, CONTROL_SCHEMA, { synchronous })
     this.#registry = new TopicRegistry(this.#control)
     this.#groups = new GroupStore(this.#control, this.#nowMs)
+    this.#leases = new LeaseStore(this.#control, this.#nowMs)
     this.#wake = new WakeBoard(directory.wakeDirectory)
     this.#maintenance = new Maintenance(
       {
@@ -98,28 +110,19 @@ class EmbeddedEventLog implements EventLog {
     await this.#registry.ensure(specs)
   }
 
-  async compareTopics(): Promise<TopicDifference[]> {
-    throw new Error('not written yet')
+  async compareTopics(specs: readonly TopicSpec[]): Promise<TopicDifference[]> {
+    this.#checkUsable()
+    return this.#registry.compare(specs)
   }
 
-  async applyTopics(): Promise<TopicDifference[]> {
-    throw new Error('not written yet')
-  }
-
-  async lease(): Promise<Lease> {
-    throw new Error('not written yet')
+  async applyTopics(specs: readonly TopicSpec[]): Promise<TopicDifference[]> {
+    this.#checkUsable()
+    return this.#registry.apply(specs)
   }
 
   producer(options: ProducerOptions = {}): Producer {
     this.#checkOpen()
-    const producer = new EmbeddedProducer({
-      topicOf: (name) => this.#registry.get(name),
-      queueOf: (topic) => this.#queueOf(topic),
-      nowMs: this.#nowMs,
-      maxBytesInFlight: options.maxBytesInFlight,
-    })
-    this.#producers.add(producer)
-    return producer
+    return this.#openProducer(options)
   }
 
   consumer(options: ConsumerOptions): Consumer {
@@ -132,6 +135,39 @@ class EmbeddedEventLog implements EventLog {
     })
     this.#consumers.add(consumer)
     return consumer
+  }
+
+  async lease({ name, topics, sessionTimeoutMs, signal }: LeaseOptions): Promise<Lease> {
+    this.#checkOpen()
+    const stores = topics.map((topic) => this.#storeOf(topic))
+    const claim = {
+      name,
+      holder: randomUUID(),
+      sessionTimeoutMs: sessionTimeoutMs ?? DEFAULT_LEASE_SESSION_TIMEOUT_MS,
+    }
+    const closing = this.#waiting.signal
+    const taking = takeLease(
+      claim,
+      {
+        control: this.#control,
+        leases: this.#leases,
+        wake: this.#wake,
+        producerOf: (fence, onFenced) => this.#openProducer({}, { fence, topics, onFenced }),
+        raiseFences: async (fence) => {
+          for (const store of stores) await store.database.whenFree(() => store.raiseFence(fence))
+        },
+        onReleased: (lease) => this.#held.delete(lease),
+      },
+      signal === undefined ? closing : AbortSignal.any([closing, signal]),
+    )
+    this.#taking.add(taking)
+    try {
+      const lease = await taking
+      this.#held.add(lease)
+      return lease
+    } finally {
+      this.#taking.delete(taking)
+    }
   }
 
   reader(options: ReaderOptions): Reader {
@@ -175,8 +211,11 @@ class EmbeddedEventLog implements EventLog {
 
   /** First what takes in, then what writes, then the files. */
   async #close(): Promise<void> {
+    this.#waiting.abort(closedError())
+    await Promise.allSettled(this.#taking)
     const intake = [...this.#consumers, ...this.#readers]
     await Promise.all(intake.map((open) => open.close()))
+    await Promise.all([...this.#held].map((lease) => lease.release()))
     this.#isClosed = true
     await Promise.all([...this.#producers].map((producer) => producer.close()))
     await Promise.all([...this.#queues.values()].map((queue) => queue.drain()))
@@ -184,6 +223,19 @@ class EmbeddedEventLog implements EventLog {
     this.#wake.close()
     for (const store of this.#stores.values()) store.database.close()
     this.#control.close()
+  }
+
+  #openProducer(options: ProducerOptions, lease?: ProducerParts['lease']): Producer {
+    const producer = new EmbeddedProducer({
+      topicOf: (name) => this.#registry.get(name),
+      queueOf: (topic) => this.#queueOf(topic),
+      nowMs: this.#nowMs,
+      maxBytesInFlight: options.maxBytesInFlight,
+      whenFull: options.whenFull,
+      lease,
+    })
+    this.#producers.add(producer)
+    return producer
   }
 
   #storeOf(name: string): TopicStore {

@@ -1,4 +1,5 @@
 import { type ErrorFacts, messageOf, PlateauError } from '@plateau/contracts'
+import type { Fence } from './topic-store.js'
 
 // SQLite's primary result codes (sqlite.org/rescode.html) that mean something different to the person on call.
 const BUSY = 5
@@ -45,6 +46,14 @@ export function asLogError(thrown: unknown, path: string): unknown {
 
 export function closedError(): PlateauError {
   return new PlateauError('LOG_CLOSED', 'The event log, or this part of it, has been closed.')
+}
+
+export function fencedError({ name, epoch }: Fence, topic?: string): PlateauError {
+  return new PlateauError(
+    'WRITER_FENCED',
+    `Another process is the writer of ${name} by now: what this one, with epoch ${epoch}, still had to write was refused.`,
+    { facts: { lease: name, epoch, topic } },
+  )
 }
 
 function sqliteCode(thrown: unknown): number | undefined {

@@ -2,8 +2,8 @@ import { PlateauError } from '@plateau/contracts'
 import { type AppendedRecord, type NewRecord, partitionOf, type Producer } from '@plateau/event-log'
 import type { AppendQueue } from './append-queue.js'
 import { closedError } from './log-errors.js'
-import type { StoredTopic } from './topic-registry.js'
-import type { PlacedRecord } from './topic-store.js'
+import type { StoredTopic } from './topic-differences.js'
+import type { Fence, PlacedRecord } from './topic-store.js'
 
 const DEFAULT_MAX_BYTES_IN_FLIGHT = 8 * 1024 * 1024
 
@@ -12,6 +12,11 @@ export interface ProducerParts {
   readonly queueOf: (topic: StoredTopic) => AppendQueue
   readonly nowMs: () => number
   readonly maxBytesInFlight?: number | undefined
+  readonly whenFull?: 'wait' | 'shed' | undefined
+  /** For the producer of a lease: what its appends are checked against, and the only topics that it may append to. */
+  readonly lease?:
+    | { readonly fence: Fence; readonly topics: readonly string[]; readonly onFenced: () => void }
+    | undefined
 }
 
 interface Waiter {
@@ -19,7 +24,7 @@ interface Waiter {
   readonly start: () => void
 }
 
-/** Places records, waits for room, hands them to their topic's queue. */
+/** Places records, waits for room or sheds, hands them to their topic's queue. */
 export class EmbeddedProducer implements Producer {
   readonly #parts: ProducerParts
   readonly #maxBytes: number
@@ -58,17 +63,33 @@ export class EmbeddedProducer implements Producer {
   }
 
   async #send(name: string, records: readonly NewRecord[]): Promise<AppendedRecord[]> {
+    const { lease } = this.#parts
     const topic = this.#parts.topicOf(name)
+    if (lease !== undefined && !lease.topics.includes(name)) throw notLeasedError(name, lease.fence.name)
     const placed = records.map((record) => place(topic, record, this.#parts.nowMs))
     if (placed.length === 0) return []
     const queue = this.#parts.queueOf(topic)
     const bytes = placed.reduce((sum, record) => sum + record.bytes, 0)
+    this.#shedIfFull(name, bytes)
     try {
-      return await this.#admit(bytes, () => queue.add(placed, bytes))
+      return await this.#admit(bytes, () => queue.add(placed, bytes, lease?.fence))
+    } catch (thrown) {
+      if (thrown instanceof PlateauError && thrown.code === 'WRITER_FENCED') lease?.onFenced()
+      throw thrown
     } finally {
       this.#bytesInFlight -= bytes
       this.#admitWaiting()
     }
+  }
+
+  #shedIfFull(topic: string, bytes: number): void {
+    if (this.#parts.whenFull !== 'shed' || this.#hasRoomFor(bytes)) return
+    throw new PlateauError(
+      'PRODUCER_FULL',
+      `${this.#bytesInFlight} bytes are on their way to the event log, and ${this.#maxBytes} may be: ${bytes} more ` +
+        `for ${topic} were refused.`,
+      { facts: { topic, bytes, bytesInFlight: this.#bytesInFlight, maxBytes: this.#maxBytes }, retryable: true },
+    )
   }
 
   /**
@@ -95,6 +116,16 @@ export class EmbeddedProducer implements Producer {
   #hasRoomFor(bytes: number): boolean {
     return this.#bytesInFlight === 0 || this.#bytesInFlight + bytes <= this.#maxBytes
   }
+}
+
+function notLeasedError(topic: string, lease: string): PlateauError {
+  return new PlateauError(
+    'TOPIC_NOT_LEASED',
+    `Lease ${lease} was not taken for topic ${topic}: name it in its topics.`,
+    {
+      facts: { topic, lease },
+    },
+  )
 }
 
 function place(topic: StoredTopic, record: NewRecord, nowMs: () => number): PlacedRecord {

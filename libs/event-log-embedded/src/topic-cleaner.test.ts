@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory, topicSpec } from './testing/temporary-log.js'
 import { TopicCleaner } from './topic-cleaner.js'
-import type { StoredTopic } from './topic-registry.js'
+import type { StoredTopic } from './topic-differences.js'
 import { type PlacedRecord, TopicStore } from './topic-store.js'
 
 const HOUR_MS = 3_600_000

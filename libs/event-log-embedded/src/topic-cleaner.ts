@@ -1,6 +1,6 @@
 import type { StatementSync } from 'node:sqlite'
 import type { Database } from './database.js'
-import type { StoredTopic } from './topic-registry.js'
+import type { StoredTopic } from './topic-differences.js'
 import { rowId, type TopicStore } from './topic-store.js'
 
 /** What one transaction may touch, so that appends never wait long for it. */

@@ -1,12 +1,8 @@
 import type { StatementSync } from 'node:sqlite'
 import { PlateauError, type TopicSpec } from '@plateau/contracts'
+import type { TopicDifference } from '@plateau/event-log'
+import { type StoredTopic, topicDifferences } from './topic-differences.js'
 import type { Database } from './database.js'
-
-/** What the log itself needs of a topic's declaration. */
-export type StoredTopic = Pick<
-  TopicSpec,
-  'name' | 'partitions' | 'cleanup' | 'retentionMs' | 'retentionBytes' | 'maxRecordBytes'
->
 
 /** Which topics exist: one table, shared by all processes. */
 export class TopicRegistry {
@@ -21,18 +17,26 @@ export class TopicRegistry {
     this.#save = db.prepare('INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?, ?, ?)')
   }
 
-  /** Creates what is missing. Retention and record size may change; partitions and cleanup may not. */
+  /** Creates what is missing; all of it, or nothing when a topic cannot do what it is declared for. */
   async ensure(specs: readonly TopicSpec[]): Promise<void> {
-    for (const spec of specs) checkName(spec.name)
-    await this.#db.whenFree(() => {
-      this.all()
-      if (specs.every((spec) => isSame(spec, this.#known.get(spec.name)))) return
-      this.#db.transact(() => {
-        this.all()
-        for (const spec of specs) this.#ensureOne(spec)
-      })
+    await this.#changeAll(specs, (spec, differences) => {
+      const incompatible = differences.filter(({ kind }) => kind === 'incompatible')
+      if (incompatible.length > 0) throw mismatchError(spec.name, incompatible)
+      return differences.some(({ kind }) => kind === 'missing')
     })
-    this.all()
+  }
+
+  async compare(specs: readonly TopicSpec[]): Promise<TopicDifference[]> {
+    for (const spec of specs) checkName(spec.name)
+    return this.#db.whenFree(() => this.#compare(specs))
+  }
+
+  /** Creates what is missing and sets what may change. A topic that cannot do what it is declared for stays as it is. */
+  async apply(specs: readonly TopicSpec[]): Promise<TopicDifference[]> {
+    return this.#changeAll(
+      specs,
+      (_spec, differences) => differences.length > 0 && differences.every(({ kind }) => kind !== 'incompatible'),
+    )
   }
 
   get(name: string): StoredTopic {
@@ -61,30 +65,42 @@ export class TopicRegistry {
     return topics
   }
 
-  #ensureOne(spec: TopicSpec): void {
-    const found = this.#known.get(spec.name)
-    if (found !== undefined && (found.partitions !== spec.partitions || found.cleanup !== spec.cleanup)) {
-      throw new PlateauError(
-        'TOPIC_MISMATCH',
-        `Topic ${spec.name} exists with ${found.partitions} partitions and cleanup ${found.cleanup}, ` +
-          `but is declared with ${spec.partitions} and ${spec.cleanup}.`,
-        { facts: { topic: spec.name, partitions: found.partitions, declaredPartitions: spec.partitions } },
-      )
-    }
-    const { name, partitions, cleanup, retentionMs, retentionBytes, maxRecordBytes } = spec
+  /** Saves each topic that `shouldSave` says; returns the differences that there were. */
+  async #changeAll(
+    specs: readonly TopicSpec[],
+    shouldSave: (spec: TopicSpec, differences: readonly TopicDifference[]) => boolean,
+  ): Promise<TopicDifference[]> {
+    for (const spec of specs) checkName(spec.name)
+    const differences = await this.#db.whenFree(() => {
+      if (this.#compare(specs).length === 0) return []
+      return this.#db.transact(() => {
+        const found = this.#compare(specs)
+        for (const spec of specs) {
+          const own = found.filter(({ topic }) => topic === spec.name)
+          if (shouldSave(spec, own)) this.#saveOne(spec)
+        }
+        return found
+      })
+    })
+    this.all()
+    return differences
+  }
+
+  #compare(specs: readonly TopicSpec[]): TopicDifference[] {
+    this.all()
+    return specs.flatMap((spec) => topicDifferences(spec, this.#known.get(spec.name)))
+  }
+
+  #saveOne({ name, partitions, cleanup, retentionMs, retentionBytes, maxRecordBytes }: TopicSpec): void {
     this.#save.run(name, partitions, cleanup, retentionMs, retentionBytes, maxRecordBytes)
   }
 }
 
-function isSame(spec: TopicSpec, stored: StoredTopic | undefined): boolean {
-  return (
-    stored !== undefined &&
-    stored.partitions === spec.partitions &&
-    stored.cleanup === spec.cleanup &&
-    stored.retentionMs === spec.retentionMs &&
-    stored.retentionBytes === spec.retentionBytes &&
-    stored.maxRecordBytes === spec.maxRecordBytes
-  )
+function mismatchError(topic: string, incompatible: readonly TopicDifference[]): PlateauError {
+  const named = incompatible.map(({ setting, actual, declared }) => `${setting} is ${actual}, declared ${declared}`)
+  return new PlateauError('TOPIC_MISMATCH', `Topic ${topic} cannot be used as it is: ${named.join('; ')}.`, {
+    facts: { topic, settings: incompatible.map(({ setting }) => setting).join() },
+  })
 }
 
 /** Kafka's rule for names, which also makes them safe as file names. */

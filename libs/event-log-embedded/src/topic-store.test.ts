@@ -49,3 +49,16 @@ test('what another process appended is seen, and asked for once', () => {
   expect(one.database.changedElsewhere()).toBe(false)
   expect(one.fetch(0, 0, 10, Infinity).records).toHaveLength(1)
 })
+
+test('an append under a fence that was raised above its epoch leaves nothing, in any process', () => {
+  const directory = temporaryDirectory()
+  const [one, other] = [openStore(1, directory), openStore(1, directory)]
+  one.raiseFence({ name: 'writer', epoch: 1 })
+  one.append([place(0, 10)], { name: 'writer', epoch: 1 })
+  other.raiseFence({ name: 'writer', epoch: 2 })
+  expect(() => one.append([place(0, 10)], { name: 'writer', epoch: 1 })).toThrow(/Another process is the writer/)
+  one.raiseFence({ name: 'writer', epoch: 1 })
+  expect(() => one.append([place(0, 10)], { name: 'writer', epoch: 1 })).toThrow(/epoch 1/)
+  expect(other.append([place(0, 10)], { name: 'writer', epoch: 2 })).toEqual([{ partition: 0, offset: 1 }])
+  expect(one.append([place(0, 10)], { name: 'another writer', epoch: 1 })).toEqual([{ partition: 0, offset: 2 }])
+})

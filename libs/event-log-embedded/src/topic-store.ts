@@ -2,7 +2,8 @@ import type { StatementSync } from 'node:sqlite'
 import type { Headers } from '@plateau/contracts'
 import type { AppendedRecord, LogRecord, PartitionRange } from '@plateau/event-log'
 import { Database, type DatabaseOptions } from './database.js'
-import type { StoredTopic } from './topic-registry.js'
+import { fencedError } from './log-errors.js'
+import type { StoredTopic } from './topic-differences.js'
 
 /** Row id = partition * 2^40 + offset: each partition is one run of the table, and offsets stay exact numbers. */
 const OFFSETS_PER_PARTITION = 2 ** 40
@@ -15,6 +16,12 @@ export interface PlacedRecord {
   readonly timestampMs: number
   /** Key, value and headers. */
   readonly bytes: number
+}
+
+/** The epoch of a lease that an append was made under. */
+export interface Fence {
+  readonly name: string
+  readonly epoch: number
 }
 
 export interface Fetched {
@@ -31,6 +38,8 @@ export class TopicStore {
   readonly #insert: StatementSync
   readonly #select: StatementSync
   readonly #ranges: StatementSync
+  readonly #fence: StatementSync
+  readonly #raiseFence: StatementSync
 
   constructor(topic: StoredTopic, path: string, options: DatabaseOptions) {
     this.topic = topic
@@ -41,11 +50,19 @@ export class TopicStore {
     this.#insert = db.prepare('INSERT INTO records VALUES (?, ?, ?, ?, ?)')
     this.#select = db.prepare('SELECT * FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?')
     this.#ranges = db.prepare('SELECT partition, earliest, next_offset FROM partitions ORDER BY partition')
+    this.#fence = db.prepare('SELECT epoch FROM fences WHERE name = ?')
+    this.#raiseFence = db.prepare(
+      'INSERT INTO fences VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET epoch = max(epoch, excluded.epoch)',
+    )
   }
 
-  /** One transaction: all of them get the next offsets of their partitions, in order, or none does. */
-  append(records: readonly PlacedRecord[]): AppendedRecord[] {
+  /**
+   * One transaction: all of them get the next offsets of their partitions, in order, or none does. With a `fence`, it
+   * throws WRITER_FENCED when that has been raised above its epoch.
+   */
+  append(records: readonly PlacedRecord[], fence?: Fence): AppendedRecord[] {
     return this.database.transact(() => {
+      if (fence !== undefined && this.#epochOf(fence.name) > fence.epoch) throw fencedError(fence, this.topic.name)
       const grown = new Map<number, { next: number; bytes: number }>()
       const appended = records.map((record) => {
         const { partition } = record
@@ -60,6 +77,11 @@ export class TopicStore {
       for (const [partition, { next, bytes }] of grown) this.#grow.run(next, bytes, partition)
       return appended
     })
+  }
+
+  /** Durable when it returns: no append of an earlier epoch is taken any more. */
+  raiseFence({ name, epoch }: Fence): void {
+    this.database.transact(() => this.#raiseFence.run(name, epoch))
   }
 
   /** From `fromOffset` on, at least one record when there is one, at most so many and about so many bytes. */
@@ -88,6 +110,10 @@ export class TopicStore {
       earliest: Number(row['earliest']),
       next: Number(row['next_offset']),
     }))
+  }
+
+  #epochOf(lease: string): number {
+    return Number(this.#fence.get(lease)?.['epoch'] ?? 0)
   }
 
   #recordOf(partition: number, row: Record<string, unknown>): LogRecord {
@@ -121,6 +147,7 @@ function schemaOf(topic: StoredTopic): string {
       compacted_to INTEGER NOT NULL
     );
     INSERT OR IGNORE INTO partitions VALUES ${partitions.join(', ')};
+    CREATE TABLE IF NOT EXISTS fences (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS records (
       id INTEGER PRIMARY KEY,
       key TEXT NOT NULL,

@@ -72,7 +72,7 @@ export interface Lease {
   readonly epoch: number
   /** Aborted when another process may hold it by now. */
   readonly lost: AbortSignal
-  /** Appends to the lease's topics; throws WRITER_FENCED once another process holds the lease. */
+  /** Appends to the lease's topics (to others: TOPIC_NOT_LEASED); throws WRITER_FENCED once another process holds it. */
   readonly producer: Producer
   /** Closes the producer and lets the next one have it. Idempotent. */
   release(): Promise<void>

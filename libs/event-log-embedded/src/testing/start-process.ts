@@ -1,43 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { type Program, startProgram } from '@plateau/event-log/contract-suite'
 
-const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+export type LogProcess = Program
 
-export interface LogProcess {
-  readonly child: ChildProcess
-  /** What it has said so far. */
-  readonly lines: readonly string[]
-  kill(): Promise<void>
-  freeze(): void
-  thaw(): void
-}
-
-/** Runs log-process.ts from its source, so that the tests need no build. */
+/** Runs log-process.ts in a process of its own. */
 export function startLogProcess(...args: readonly (string | number)[]): LogProcess {
-  const options = ['--experimental-transform-types', '--disable-warning=ExperimentalWarning']
-  options.push('--conditions=@plateau/source', '--import', path('./resolve-sources.ts'))
-  const child = spawn(process.execPath, [...options, path('./log-process.ts'), ...args.map(String)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  const lines: string[] = []
-  const output = createInterface({ input: child.stdout })
-  output.on('line', (line) => lines.push(line))
-  const ended = Promise.all([
-    new Promise((resolve) => child.once('exit', resolve)),
-    new Promise((resolve) => output.once('close', resolve)),
-  ])
-  return {
-    child,
-    lines,
-    kill: async () => {
-      child.kill('SIGKILL')
-      await ended
-    },
-    freeze: () => void child.kill('SIGSTOP'),
-    thaw: () => void child.kill('SIGCONT'),
-  }
+  return startProgram(new URL('./log-process.ts', import.meta.url), args)
 }
 
 /** Polls; gives up long before a session of a minute would time out. */

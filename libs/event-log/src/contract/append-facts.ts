@@ -123,6 +123,23 @@ export function appendFacts(fact: Fact): void {
     expect(await world.readAll(topic)).toHaveLength(100)
   })
 
+  fact('told to shed, send refuses above that bound at once, and accepts nothing of it', async (world) => {
+    const topic = await world.topic({ partitions: 1 })
+    const producer = world.log.producer({ maxBytesInFlight: 20_000, whenFull: 'shed' })
+    const sends = Array.from({ length: 60 }, (_, i) => producer.send(topic, [text('key', String(i).padEnd(3000))]))
+    const settled = await Promise.allSettled(sends)
+    const accepted = [...settled.keys()].filter((i) => settled[i]!.status === 'fulfilled')
+    expect(accepted.length).toBeGreaterThan(0)
+    expect(accepted.length).toBeLessThanOrEqual(Math.floor(20_000 / 3000))
+    const refused = sends[settled.findIndex(({ status }) => status === 'rejected')]!
+    expect(await expectCode(refused, 'PRODUCER_FULL')).toMatchObject({ retryable: true })
+    await producer.flush()
+    await producer.send(topic, [text('key', 'room again')])
+    expect(producer.bytesInFlight).toBe(0)
+    const values = (await world.readAll(topic)).map((record) => valueOf(record)?.trim())
+    expect(values).toEqual([...accepted.map(String), 'room again'])
+  })
+
   fact('flush and close wait for what was sent; a closed producer refuses', async (world) => {
     const topic = await world.topic()
     const producer = world.log.producer()

@@ -252,6 +252,39 @@ export function groupFacts(fact: Fact): void {
     await member.consumer.close()
   })
 
+  fact(
+    'a member is seen to be alive while it idles, while a handler is long, and while it is paused',
+    async (world) => {
+      const topic = await world.topic({ partitions: 1 })
+      let seen = 0
+      const options = { group: world.name('group'), topics: [topic], sessionTimeoutMs: world.sessionTimeoutMs }
+      const consumer = world.log.consumer({ ...options, onAlive: () => seen++ })
+      let isInHand = false
+      let isEnough = false
+      const running = consumer.run(async () => {
+        isInHand = true
+        while (!isEnough) await sleep(5)
+      })
+      const goesOn = async (when: string) => {
+        const before = seen
+        await world.until(`seen three times more ${when}`, () => seen >= before + 3)
+      }
+      await world.until('assigned', () => consumer.assigned.length === 1)
+      await goesOn('while idle')
+      await world.append(topic, [text('a', '1')])
+      await world.until('in hand', () => isInHand)
+      await goesOn('while the handler works')
+      isEnough = true
+      consumer.pause()
+      await goesOn('while paused')
+      await consumer.close()
+      await running
+      const before = seen
+      await sleep(Math.max(QUIET_MS, world.sessionTimeoutMs))
+      expect(seen).toBe(before)
+    },
+  )
+
   fact('a paused consumer gets nothing, keeps its partitions, and goes on after resume', async (world) => {
     const topic = await world.topic()
     const member = world.member(world.log, world.name('group'), topic, commitAll)

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError, type TopicSpec } from '@plateau/contracts'
 import { expect, test } from 'vitest'
-import type { Batch, Consumer, EventLog, LogRecord, NewRecord } from '../event-log.js'
+import type { Batch, Consumer, EventLog, Lease, LogRecord, NewRecord } from '../event-log.js'
+import { type Program, startProgram } from './start-program.js'
 
 export interface OpenedLog {
   readonly log: EventLog
   /** The same log once more, as another process would open it. */
   another(): Promise<EventLog>
+  /** How a process started by a fact opens the same log: `module` exports `openLog(argument)`. Imported as source. */
+  readonly opener: { readonly module: URL; readonly argument: string }
   /** Closes every log opened here and removes what they left. */
   cleanUp(): Promise<void>
 }
@@ -24,12 +27,15 @@ export class World {
   readonly log: EventLog
   readonly another: () => Promise<EventLog>
   readonly sessionTimeoutMs: number
+  readonly #opener: OpenedLog['opener']
+  readonly #programs: Program[] = []
   readonly #settleMs: number
   #names = 0
 
   constructor(opened: OpenedLog, adapter: ContractAdapter) {
     this.log = opened.log
     this.another = () => opened.another()
+    this.#opener = opened.opener
     this.sessionTimeoutMs = adapter.sessionTimeoutMs ?? 3000
     this.#settleMs = adapter.settleMs ?? 30_000
   }
@@ -75,6 +81,24 @@ export class World {
     return { consumer, records, running }
   }
 
+  lease(log: EventLog, name: string, topic: string, signal?: AbortSignal): Promise<Lease> {
+    const options = { name, topics: [topic], sessionTimeoutMs: this.sessionTimeoutMs }
+    return log.lease(signal === undefined ? options : { ...options, signal })
+  }
+
+  /** A process of its own that takes a lease: see lease-program.ts. */
+  leaseProcess(name: string, topic: string): Program {
+    const { module, argument } = this.#opener
+    const program = new URL('./lease-program.ts', import.meta.url)
+    const started = startProgram(program, [module.href, argument, name, topic, this.sessionTimeoutMs])
+    this.#programs.push(started)
+    return started
+  }
+
+  async killPrograms(): Promise<void> {
+    await Promise.all(this.#programs.map((program) => program.kill()))
+  }
+
   async until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
     const giveUpAt = performance.now() + this.#settleMs
     while (!(await condition())) {
@@ -98,9 +122,11 @@ export function factsOf(adapter: ContractAdapter): Fact {
     // oxlint-disable-next-line vitest/valid-title, vitest/expect-expect -- each fact brings its own
     test(sentence, { timeout }, async () => {
       const opened = await adapter.open()
+      const world = new World(opened, adapter)
       try {
-        await proof(new World(opened, adapter))
+        await proof(world)
       } finally {
+        await world.killPrograms()
         await opened.cleanUp()
       }
     })
@@ -159,11 +185,12 @@ export function placeOf({ partition, offset }: LogRecord): string {
   return `${partition}/${offset}`
 }
 
-export async function expectCode(promise: Promise<unknown>, code: string): Promise<void> {
+export async function expectCode(promise: Promise<unknown>, code: string): Promise<PlateauError> {
   const thrown: unknown = await promise.then(
     () => undefined,
     (reason: unknown) => reason,
   )
   expect(thrown).toBeInstanceOf(PlateauError)
   expect((thrown as PlateauError).code).toBe(code)
+  return thrown as PlateauError
 }

@@ -1,8 +1,8 @@
 import { registerHooks } from 'node:module'
 
 /**
- * Lets node run this package's sources as they are: imports name the .js files that a build would make, and the test
- * programs must not depend on a build. Use: node --conditions=@plateau/source --import resolve-sources.ts program.ts
+ * Lets node run the sources as they are: imports name the .js files that a build would make, and test programs must not
+ * depend on a build. Use: node --conditions=@plateau/source --import resolve-sources.ts program.ts
  */
 registerHooks({
   resolve(specifier, context, nextResolve) {
