@@ -22,7 +22,7 @@ const mayDependOn: Record<string, readonly string[]> = {
   service: ['contract', 'port', 'domain', 'adapter', 'platform'],
   tool: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
   tests: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
-  'dev-tool': ['dev-tool'],
+  'dev-tool': [],
 }
 
 /** Outside packages that only the named layers or packages may depend on. */

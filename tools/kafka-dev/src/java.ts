@@ -13,6 +13,12 @@ export function javaCommand(): string | undefined {
   return ofHome !== undefined && isExecutable(ofHome) ? ofHome : onPath('java')
 }
 
+export function javaOrRefuse(): string {
+  const command = javaCommand()
+  if (command === undefined) throw new KafkaDevError('UNAVAILABLE', 'no java on the path')
+  return command
+}
+
 /** The first executable of that name on the path. */
 export function onPath(name: string): string | undefined {
   return (process.env['PATH'] ?? '')

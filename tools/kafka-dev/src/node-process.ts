@@ -1,11 +1,13 @@
 /** One Kafka node as a process: its files, its log formatted once, its launch, and the moment it serves. */
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { certificateUser } from './broker-security.js'
 import { makeCertificates } from './certificates.js'
 import { KafkaDevError } from './errors.js'
-import { javaCommand, lastLines, runProgram } from './java.js'
+import { resolveKafka } from './jars.js'
+import { javaOrRefuse, lastLines, runProgram } from './java.js'
 import { isBroker, killBroker, processOf, tags, directoryTag } from './processes.js'
 import { clientProperties, log4jProperties, serverProperties } from './server-properties.js'
 import { readSettings, writeSettings, type NodeSettings } from './settings.js'
@@ -13,23 +15,25 @@ import { currentRun, noteFolder } from './test-run.js'
 import { killWhenThisProcessEnds } from './watcher.js'
 
 export interface LaunchOptions {
-  /** The folder that holds Kafka's jars. */
-  readonly libs: string
   /** Leave the broker running when this process ends. */
   readonly leaveRunning: boolean
   readonly startupTimeoutMs: number
+  readonly onProgress?: ((line: string) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 export const logFile = (directory: string) => join(directory, 'broker.log')
+/** Beside the folder and not in it: whoever waits for it must outlast a `destroy`. */
+export const lockFile = (directory: string) => `${directory}.lock`
 export const clientPropertiesFile = (directory: string) => join(directory, 'client.properties')
 
 /** A start with the jars, the files and the format it takes; nothing when the node runs already. Await `serving` next. */
 export async function launch(directory: string, settings: NodeSettings, options: LaunchOptions): Promise<void> {
   if (processOf(directory) !== undefined) return
+  const libs = await resolveKafka(options)
   await writeFiles(directory, settings)
-  await format(directory, settings, options)
-  launchJava(directory, settings, options)
+  if (!isFormatted(directory)) await format(directory, settings, { ...options, libs })
+  launchJava(directory, settings, { ...options, libs })
 }
 
 /** Resolves when the node serves; throws with the reason from its log when it exits, or is not up in time. */
@@ -53,25 +57,26 @@ export function saysItStarted(directory: string): boolean {
   return logOf(directory).includes('Kafka Server started')
 }
 
+type WithLibs = LaunchOptions & { readonly libs: string }
+
 async function writeFiles(directory: string, settings: NodeSettings): Promise<void> {
+  mkdirSync(directory, { recursive: true })
   const run = currentRun()
-  if (run !== undefined) noteFolder(run, directory)
+  // Only one that is made now: an older folder is somebody's own, and the end of the run must not delete it.
+  if (run !== undefined && !isFormatted(directory)) noteFolder(run, directory)
   writeSettings(directory, settings)
-  if (settings.security === 'sasl_ssl') await makeCertificates(directory, certificateUser(settings))
+  if (settings.security === 'sasl_ssl') await makeCertificates(directory, certificateUser(settings.users))
   writeFileSync(join(directory, 'server.properties'), serverProperties(directory, settings), { mode: 0o600 })
   writeFileSync(clientPropertiesFile(directory), clientProperties(directory, settings), { mode: 0o600 })
   writeFileSync(log4jFile(directory), log4jProperties('SYSTEM_OUT', 'info'))
 }
 
-/** Whom the client certificate stands for: the first user that is not the super user. */
-export function certificateUser({ users }: NodeSettings): string {
-  return (users[1] ?? users[0])?.name ?? 'client'
-}
+export const isFormatted = (directory: string) => existsSync(formatMarker(directory))
+
+const formatMarker = (directory: string) => join(directory, 'formatted')
 
 /** Once for each folder. The marker is written only when all went well. */
-async function format(directory: string, settings: NodeSettings, options: LaunchOptions): Promise<void> {
-  const marker = join(directory, 'formatted')
-  if (existsSync(marker)) return
+async function format(directory: string, settings: NodeSettings, options: WithLibs): Promise<void> {
   rmSync(join(directory, 'data'), { recursive: true, force: true })
   const voters = settings.voters.map((v) => `${v.nodeId}@127.0.0.1:${v.controllerPort}:${v.directoryId}`).join(',')
   const scram = settings.users.flatMap(({ name, password }) =>
@@ -80,7 +85,7 @@ async function format(directory: string, settings: NodeSettings, options: Launch
   const tool = ['kafka.tools.StorageTool', 'format', '-t', settings.clusterId, '--initial-controllers', voters]
   const config = ['-c', join(directory, 'server.properties')]
   await runProgram(
-    java(),
+    javaOrRefuse(),
     [
       ...jvmOptions(128),
       ...classPath(directory, options),
@@ -90,17 +95,17 @@ async function format(directory: string, settings: NodeSettings, options: Launch
     ],
     { signal: options.signal, timeoutMs: options.startupTimeoutMs },
   )
-  writeFileSync(marker, '')
+  writeFileSync(formatMarker(directory), '')
 }
 
-function launchJava(directory: string, settings: NodeSettings, options: LaunchOptions): void {
+function launchJava(directory: string, settings: NodeSettings, options: WithLibs): void {
   const log = logFile(directory)
   if (existsSync(log)) renameSync(log, `${log}.1`)
   const output = openSync(log, 'w')
   const main = ['kafka.Kafka', join(directory, 'server.properties')]
   try {
     const child = spawn(
-      java(),
+      javaOrRefuse(),
       [...jvmOptions(settings.heapMb), ...tags(directory, currentRun()), ...classPath(directory, options), ...main],
       // A session of its own, so that Ctrl-C in a test run does not reach the broker.
       { detached: true, stdio: ['ignore', output, output] },
@@ -133,7 +138,7 @@ function logOf(directory: string): string {
 
 const log4jFile = (directory: string) => join(directory, 'log4j2.properties')
 
-const classPath = (directory: string, { libs }: LaunchOptions) => [
+const classPath = (directory: string, { libs }: WithLibs) => [
   `-Dlog4j2.configurationFile=${log4jFile(directory)}`,
   '-cp',
   join(libs, '*'),
@@ -147,9 +152,3 @@ const jvmOptions = (heapMb: number) => [
   '-XX:TieredStopAtLevel=1',
   '-XX:+ExitOnOutOfMemoryError',
 ]
-
-function java(): string {
-  const command = javaCommand()
-  if (command === undefined) throw new KafkaDevError('UNAVAILABLE', 'no java on the path')
-  return command
-}

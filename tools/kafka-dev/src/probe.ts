@@ -3,19 +3,19 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 /** Whether the listener answers in time: a frozen process accepts connections and answers nothing. */
-export function answers(port: number, options: { ca?: string; timeoutMs?: number } = {}): Promise<boolean> {
+export function answers(port: number, ca?: string): Promise<boolean> {
   return new Promise((resolve) => {
     const address = { host: '127.0.0.1', port }
-    const socket = options.ca === undefined ? connect(address) : connectTls({ ...address, ca: options.ca })
+    const socket = ca === undefined ? connect(address) : connectTls({ ...address, ca })
     const end = (answered: boolean) => {
       socket.destroy()
       resolve(answered)
     }
-    socket.setTimeout(options.timeoutMs ?? 2000, () => end(false))
+    socket.setTimeout(2000, () => end(false))
     socket.once('error', () => end(false))
     socket.once('close', () => end(false))
     socket.once('data', () => end(true))
-    socket.once(options.ca === undefined ? 'connect' : 'secureConnect', () => socket.write(apiVersionsRequest))
+    socket.once(ca === undefined ? 'connect' : 'secureConnect', () => socket.write(apiVersionsRequest))
   })
 }
 

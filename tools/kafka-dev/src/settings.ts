@@ -36,10 +36,10 @@ export interface NodeSettings {
   readonly extraProperties: Readonly<Record<string, string>>
 }
 
-const fileName = 'settings.json'
+export const settingsFile = 'settings.json'
 
 export function readSettings(directory: string): NodeSettings | undefined {
-  const file = join(directory, fileName)
+  const file = join(directory, settingsFile)
   if (!existsSync(file)) return undefined
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as NodeSettings
@@ -48,8 +48,9 @@ export function readSettings(directory: string): NodeSettings | undefined {
   }
 }
 
+/** Replaced at once: a reader never sees half of it. */
 export function writeSettings(directory: string, settings: NodeSettings): void {
-  const file = join(directory, fileName)
+  const file = join(directory, settingsFile)
   writeFileSync(`${file}.new`, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 })
   renameSync(`${file}.new`, file)
 }
