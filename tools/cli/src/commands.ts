@@ -1,6 +1,9 @@
 import type { Command } from './command.js'
-import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
+import { dlqList } from './commands/dlq-list.js'
+import { dlqReplay } from './commands/dlq-replay.js'
+import { dlqShow } from './commands/dlq-show.js'
 import { lag } from './commands/lag.js'
+import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
 
 /** In the order in which help lists them. */
-export const commands: readonly Command[] = [topicsList, topicsDiff, topicsApply, lag]
+export const commands: readonly Command[] = [topicsList, topicsDiff, topicsApply, lag, dlqList, dlqShow, dlqReplay]

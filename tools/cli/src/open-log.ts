@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { eventLogUrl, defineConfig } from '@plateau/config'
+import { ConfigError, eventLogUrl, defineConfig } from '@plateau/config'
 import { PlateauError } from '@plateau/contracts'
 import type { EventLog } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
+import { UsageError } from './usage-error.js'
 
 const config = defineConfig({
   eventLog: eventLogUrl({ env: 'PLATEAU_EVENT_LOG', default: 'embedded:.plateau/event-log', help: 'The event log.' }),
@@ -18,10 +19,20 @@ export async function openLog(
   options: { readonly create?: boolean } = {},
 ): Promise<EventLog> {
   // A shell may hold the settings of services, too; those are not mistakes here.
-  const { eventLog } = config.parse({ PLATEAU_EVENT_LOG: url ?? environment['PLATEAU_EVENT_LOG'] })
+  const { eventLog } = parse(url ?? environment['PLATEAU_EVENT_LOG'])
   if (eventLog.kind === 'kafka') throw new PlateauError('ADAPTER_MISSING', 'the Kafka adapter is not in this build')
   if (!options.create && !existsSync(eventLog.directory)) {
     throw new PlateauError('LOG_UNAVAILABLE', `there is no event log in ${eventLog.directory}`)
   }
   return openEmbeddedEventLog(eventLog.directory)
+}
+
+/** A setting that is wrong is the operator's to mend, wherever it stands. */
+function parse(url: string | undefined) {
+  try {
+    return config.parse({ PLATEAU_EVENT_LOG: url })
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(error.problems.join('; '))
+    throw error
+  }
 }
