@@ -6,6 +6,8 @@ export interface PartitionLag {
   readonly records: number
   /** Records that expired before the group had read them: they are gone. */
   readonly expired: number
+  /** The first offset still held. */
+  readonly earliest: number
 }
 
 /** How far a group is behind, partition by partition, from the offsets in the log: true also while the group is down. */
@@ -19,6 +21,7 @@ export async function readLag(
   return (await log.offsets(topic)).map(({ partition, earliest, next }) => {
     const offset = committed.get(partition) ?? -1
     const from = Math.max(offset, earliest)
-    return { partition, records: Math.max(0, next - from), expired: offset < 0 ? 0 : Math.max(0, earliest - offset) }
+    const expired = offset < 0 ? 0 : Math.max(0, earliest - offset)
+    return { partition, records: Math.max(0, next - from), expired, earliest }
   })
 }

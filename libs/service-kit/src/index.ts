@@ -1,4 +1,8 @@
 export { commonConfig, type CommonConfig } from './common-config.js'
+export { watchConsumer, type ConsumerHealth } from './consumer-health.js'
+export { watchLag, type LagWatchOptions } from './lag-watch.js'
+export { eventLogConfig, type EventLogConfig } from './event-log/event-log-config.js'
+export { openEventLog, type OpenOptions } from './event-log/open-event-log.js'
 export { HealthBoard, type Health, type Progress } from './health.js'
 export { type OpsHandler } from './ops-server.js'
 export { runService, type ProcessHost } from './run-service.js'

@@ -180,14 +180,14 @@ describe('runService', () => {
     await service.ended
   })
 
-  it('says what to do when Kafka is asked for', async () => {
+  it('an event log that cannot be opened ends the start, and is named', async () => {
     const seen = recorder()
-    const process = fakeHost({ PLATEAU_MODEL: 'm', PLATEAU_EVENT_LOG: 'kafka:broker:9092' })
+    const process = fakeHost({ PLATEAU_MODEL: 'm', PLATEAU_EVENT_LOG: `embedded:${import.meta.filename}` })
     const start = async () => ({ stop: async () => {} })
     await runService({ name: 'sample', config, opsPort: 0, start }, { host: process.host, logger: seen.logger })
     expect(await process.exited).toBe(1)
-    expect(JSON.stringify(seen.lines.map(({ fields }) => String(fields['error'])))).toContain(
-      'Kafka adapter is not in this build',
+    expect(String(seen.lines.find(({ message }) => message === 'could not start')?.fields['error'])).toContain(
+      'run-service.test.ts',
     )
   })
 })

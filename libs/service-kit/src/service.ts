@@ -23,7 +23,7 @@ export interface ServiceContext<C> {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly health: Health
-  /** Open, with every topic present. Closed after `stop`. */
+  /** Open; the service makes sure of the topics that it uses. Closed after `stop`. */
   readonly eventLog: EventLog
   /** Answers /healthz, /readyz and /metrics; false for any other path. For a service with an HTTP port of its own. */
   readonly answerOps: OpsHandler

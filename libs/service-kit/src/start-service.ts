@@ -4,7 +4,7 @@ import { createLogger, metricsEndpoint, MetricRegistry, startTracing, type Logge
 import type { CommonConfig } from './common-config.js'
 import { HealthBoard } from './health.js'
 import { Lifecycle } from './lifecycle.js'
-import { openEventLog } from './open-event-log.js'
+import { openEventLog } from './event-log/open-event-log.js'
 import { opsHandler, startOpsServer } from './ops-server.js'
 import { declareProcessMetrics } from './process-metrics.js'
 import { startModule } from './service-module.js'
@@ -62,7 +62,7 @@ export async function startService<F extends Fields>(
     opened.push({ what: 'ops server', close: () => ops.close() })
     logger.info('ops port open', { url: ops.url })
 
-    const eventLog = options.eventLog ?? (await openEventLog(config))
+    const eventLog = options.eventLog ?? (await openEventLog(config, { clientId: spec.name, logger }))
     opened.push({ what: 'event log', close: () => eventLog.close() })
 
     // The context can fail or stop the service before `start` has returned; both wait for it here.

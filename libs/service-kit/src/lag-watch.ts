@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EventLog, PartitionLag } from '@plateau/event-log'
+import type { Logger, Metrics } from '@plateau/telemetry'
+
+const LOOK_MS = 5000
+
+export interface LagWatchOptions {
+  readonly log: EventLog
+  readonly group: string
+  readonly topic: string
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Ends it. */
+  readonly signal: AbortSignal
+  readonly everyMs?: number
+}
+
+/**
+ * How far a group is behind, from the offsets in the log: what a consumer says of itself ends with the consumer. Records
+ * that expired before the group had read them are lost, and are counted apart.
+ *
+ * Resolves after the first look, which should come before the group goes on: its first commit hides what had expired.
+ * Every member of a group reports the whole group: aggregate with max, not with sum.
+ */
+export async function watchLag(options: LagWatchOptions): Promise<void> {
+  const { group, topic, metrics, logger, signal, everyMs = LOOK_MS } = options
+  const { readLag } = await import('@plateau/event-log')
+  const labels = ['group', 'topic', 'partition'] as const
+  const lag = metrics.gauge<(typeof labels)[number]>({
+    name: 'plateau_consumer_lag_records',
+    help: 'Records of the partition that the group has not committed yet. Each member reports the whole group: use max.',
+    labels,
+  })
+  const expired = metrics.counter<(typeof labels)[number]>({
+    name: 'plateau_consumer_expired_records_total',
+    help: 'Records that retention removed before the group had committed them. Each member reports the whole group: use max.',
+    labels,
+  })
+  const ledger = new ExpiredLedger()
+  const look = async (): Promise<void> => {
+    try {
+      for (const partition of await readLag(options.log, group, topic)) {
+        const named = { group, topic, partition: String(partition.partition) }
+        lag.set(named, partition.records)
+        const lost = ledger.take(partition)
+        expired.add(named, lost)
+        if (lost > 0) logger.warn('records expired before they were read', { ...named, records: lost })
+      }
+    } catch (error) {
+      // The numbers stay as they were; the consumer itself notices when the log is away for good.
+      if (!signal.aborted) logger.debug('lag not read', { group, topic, error })
+    }
+  }
+  await look()
+  void (async () => {
+    while (!signal.aborted) {
+      await sleep(everyMs, undefined, { signal, ref: false }).catch(() => {})
+      if (!signal.aborted) await look()
+    }
+  })()
+}
+
+/** Counts each expired record once, however often it is looked at before the group goes on. */
+class ExpiredLedger {
+  /** By partition, the offset up to which they are counted. */
+  readonly #countedTo = new Map<number, number>()
+
+  take({ partition, expired, earliest }: PartitionLag): number {
+    const uncounted = earliest - (this.#countedTo.get(partition) ?? 0)
+    this.#countedTo.set(partition, earliest)
+    return Math.min(expired, Math.max(0, uncounted))
+  }
+}
