@@ -20,9 +20,9 @@ test('a message that is cut off anywhere still shows the fields before the cut',
     expect(message).toMatchObject({ provenance, sampleId })
     expect(stopped?.atByte ?? length).toBeLessThanOrEqual(length)
   }
-  const cut = decodeAsFar(codec, whole.subarray(0, whole.length - 5))
+  const cut = decodeAsFar(codec, whole.subarray(0, whole.length - 2))
   expect(cut.message).toMatchObject({ tokenIds: [1, 2, 3] })
-  expect(cut.stopped?.why).toMatch(/^field \d+ is cut off: \d+ bytes are missing$/)
+  expect(cut.stopped?.why).toMatch(/^field \d+ is cut off$/)
 })
 
 test('what is no Protobuf message is said to be none', () => {
