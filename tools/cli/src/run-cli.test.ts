@@ -45,8 +45,10 @@ test('the log is the one that the services use; the command line goes before the
   const { url } = await temporaryLog()
   const missing = `embedded:${join(temporaryDirectory(), 'missing')}`
   // Settings of a service, which its shell may hold, are no mistakes here.
-  const environment = { PLATEAU_EVENT_LOG: url, PLATEAU_OPS_PORT: '1' }
+  const environment = { PLATEAU_EVENT_LOG: url, PLATEAU_OPS_PORT: '1', PLATEAU_WIRE: 'confluent' }
   expect(await plateau(['lag'], { environment })).toMatchObject({ code: 0 })
+  const kafka = { ...environment, PLATEAU_EVENT_LOG: 'kafka:localhost:1', PLATEAU_KAFKA_TLS: 'on' }
+  expect(await plateau(['lag', '--event-log', url], { environment: kafka })).toMatchObject({ code: 0 })
   expect(await plateau(['lag', '--event-log', missing], { environment })).toMatchObject({
     code: 1,
     err: expect.stringMatching(/^plateau lag failed: there is no event log in .*missing \(LOG_UNAVAILABLE\)\n$/),
