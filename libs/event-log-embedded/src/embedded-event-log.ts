@@ -230,8 +230,7 @@ class EmbeddedEventLog implements EventLog {
       topicOf: (name) => this.#registry.get(name),
       queueOf: (topic) => this.#queueOf(topic),
       nowMs: this.#nowMs,
-      maxBytesInFlight: options.maxBytesInFlight,
-      whenFull: options.whenFull,
+      options,
       lease,
     })
     this.#producers.add(producer)

@@ -17,6 +17,7 @@ export type {
   ReaderOptions,
   TopicDifference,
 } from './event-log.js'
+export { Admission } from './admission.js'
 export { deadLetterRecord } from './dead-letter.js'
 export { readLag, type PartitionLag } from './lag.js'
 export { partitionOf } from './partitioner.js'
