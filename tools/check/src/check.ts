@@ -37,6 +37,16 @@ const generatedIsUpToDate: Step = {
   },
 }
 
+/** The image that consumers generate their code from is what `proto/` says. */
+const publishedImage: Step = {
+  name: 'published image',
+  run: () => {
+    const line = `buf build proto -o ${scratch}/image.binpb && cmp ${scratch}/image.binpb docs/plateau.binpb`
+    const result = spawnSync(line, { shell: true, encoding: 'utf8' })
+    return result.status === 0 ? undefined : `run \`npm run gen:docs\` and commit:\n${result.stdout}${result.stderr}`
+  },
+}
+
 const boundaries: Step = {
   name: 'module boundaries',
   run: () => {
@@ -62,8 +72,11 @@ const steps: readonly Step[] = [
     ? [command('protobuf compatibility', 'buf breaking proto --against proto/baseline.binpb')]
     : []),
   generatedIsUpToDate,
+  publishedImage,
   boundaries,
   command('types', 'tsc -b'),
+  // Compiled by the step before.
+  command('documents', 'node tools/docs/dist/main.js --check'),
   command('lint', 'oxlint'),
   tests,
 ]

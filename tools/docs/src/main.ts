@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { captureSamples } from './capture.js'
-import { documents, type Repository } from './documents.js'
+import { documents } from './documents.js'
+import { repositoryAt } from './repository.js'
 
 const HELP = `Writes the documents of the public topics from the registry, the buf image and recorded samples.
 
@@ -9,7 +10,7 @@ const HELP = `Writes the documents of the public topics from the registry, the b
   node tools/docs/dist/main.js --capture DIR    take the sample records from the embedded log in DIR, then write
 `
 
-const repository: Repository = { read: (path) => readFileSync(path, 'utf8'), readBytes: (path) => readFileSync(path) }
+const repository = repositoryAt('.')
 const [flag, directory, ...rest] = process.argv.slice(2)
 
 if (flag === '--capture' && directory !== undefined && rest.length === 0) {
