@@ -25,13 +25,18 @@ export function noteFolder(run: string, directory: string): void {
 export async function openRun(): Promise<string> {
   const root = join(realpathSync(tmpdir()), `plateau-kafka-${userInfo().username}`)
   mkdirSync(root, { recursive: true, mode: 0o700 })
-  for (const name of readdirSync(root)) if (isAbandoned(join(root, name))) await closeRun(join(root, name))
+  await closeAbandonedRuns(root)
   const run = join(root, `run-${randomUUID()}`)
   mkdirSync(run)
   writeFileSync(join(run, 'owner'), `${process.pid} ${processStamp(process.pid)}`)
   process.env[variable] = run
   killWhenThisProcessEnds(`${runTag}${run}`)
   return run
+}
+
+/** Those whose owner was killed before it could close them. */
+export async function closeAbandonedRuns(root: string): Promise<void> {
+  for (const name of readdirSync(root)) if (isAbandoned(join(root, name))) await closeRun(join(root, name))
 }
 
 /** Stops and deletes every broker that the run has started, then its folder. */
