@@ -25,6 +25,7 @@ test('a dead letter keeps key, value and headers untouched and says where it was
     'x-dlq-group': 'scorer',
     'x-dlq-error-class': 'BAD_WINDOW',
     'x-dlq-error-message': 'ids are missing',
+    'x-dlq-attempts': '1',
     'x-dlq-failed-at': '1970-01-01T00:00:00.000Z',
   })
 })
@@ -33,6 +34,13 @@ test('a thrown non-error and a very long message still make a dead letter', () =
   const dead = deadLetterRecord(record, 'scorer', 'x'.repeat(5000), 0)
   expect(dead.headers['x-dlq-error-class']).toBe('string')
   expect(dead.headers['x-dlq-error-message']).toHaveLength(1024)
+})
+
+test('a record that was replayed and failed again counts on', () => {
+  const again = (attempts: string) =>
+    deadLetterRecord({ ...record, headers: { ...record.headers, 'x-dlq-attempts': attempts } }, 'scorer', 'no', 0)
+  expect(again('1').headers['x-dlq-attempts']).toBe('2')
+  expect(again('many').headers['x-dlq-attempts']).toBe('1')
 })
 
 test('a tombstone stays a tombstone', () => {

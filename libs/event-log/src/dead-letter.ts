@@ -21,9 +21,16 @@ export function deadLetterRecord(record: LogRecord, group: string, error: unknow
       'x-dlq-group': group,
       'x-dlq-error-class': classOf(error),
       'x-dlq-error-message': messageOf(error).slice(0, MAX_MESSAGE_CHARACTERS),
+      // A record that was replayed brings its count along.
+      'x-dlq-attempts': String(attemptsOf(record) + 1),
       'x-dlq-failed-at': new Date(nowMs).toISOString(),
     },
   }
+}
+
+function attemptsOf({ headers }: LogRecord): number {
+  const attempts = Number(headers['x-dlq-attempts'])
+  return Number.isSafeInteger(attempts) && attempts > 0 ? attempts : 0
 }
 
 /** What an operator can group by: our own code where there is one. */

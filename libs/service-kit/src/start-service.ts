@@ -46,7 +46,12 @@ export async function startService<F extends Fields>(
 
   try {
     const warn = (error: unknown): void => logger.warn('spans were not sent', { error })
-    const tracing = await startTracing({ service: spec.name, endpoint: config.otlpEndpoint, onError: warn })
+    const tracing = await startTracing({
+      service: spec.name,
+      endpoint: config.otlpEndpoint,
+      messagingSystem: config.eventLog.kind === 'kafka' ? 'kafka' : 'plateau',
+      onError: warn,
+    })
     opened.push({ what: 'tracing', close: () => tracing.stop() })
 
     const registry = new MetricRegistry()

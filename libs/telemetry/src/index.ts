@@ -10,4 +10,5 @@ export {
 export { MetricRegistry, type Counter, type Gauge, type Histogram, type Metrics, type MetricSpec } from './metrics.js'
 export { metricsEndpoint, type MetricsEndpoint } from './prometheus.js'
 export { type Labels } from './series.js'
-export { currentTraceparent, startTracing, withRemoteParent, withSpan, type Tracing } from './tracing.js'
+export { messagingAttributes, startMessageSpan, type MessageSpan, type MessageSpanOptions } from './message-span.js'
+export { currentTraceparent, isTracing, startTracing, withRemoteParent, withSpan, type Tracing } from './tracing.js'

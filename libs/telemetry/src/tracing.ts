@@ -2,10 +2,23 @@ import { context, propagation, SpanStatusCode, trace, type Attributes, type Span
 import { register } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const TRACER = 'plateau'
+export const TRACER = 'plateau'
 
 /** The exporter retries a collector that is down for ten seconds: longer than a drain should take. */
 const STOP_MS = 1_500
+
+let tracing = false
+let system = 'plateau'
+
+/** Whether this process sends spans anywhere. */
+export function isTracing(): boolean {
+  return tracing
+}
+
+/** `messaging.system` of this process's spans. */
+export function messagingSystem(): string {
+  return system
+}
 
 export interface Tracing {
   /** Sends what is buffered. Never throws: a collector that is down must not fail a shutdown. */
@@ -19,6 +32,8 @@ export interface Tracing {
 export async function startTracing(options: {
   readonly service: string
   readonly endpoint: string | undefined
+  /** What carries the records, for `messaging.system`: "kafka", or the default "plateau" for the embedded log. */
+  readonly messagingSystem?: string
   /** Told when spans could not be sent at the end. */
   readonly onError: (error: unknown) => void
 }): Promise<Tracing> {
@@ -35,6 +50,8 @@ export async function startTracing(options: {
     instrumentations: [new GrpcInstrumentation()],
   })
   sdk.start()
+  tracing = true
+  system = options.messagingSystem ?? system
   return {
     stop: () => Promise.race([sdk.shutdown(), sleep(STOP_MS, undefined, { ref: false })]).catch(options.onError),
   }

@@ -43,11 +43,6 @@ export function declareScorerMetrics(metrics: Metrics) {
       help: 'Time from taking a batch to its commit.',
       buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
     }),
-    lag: metrics.gauge<'partition'>({
-      name: 'plateau_scorer_lag_records',
-      help: 'Records of the partition behind the last one committed, when its batch was read.',
-      labels: ['partition'],
-    }),
     policyUpdates: metrics.counter<'result'>({
       name: 'plateau_scorer_policy_updates_total',
       help: 'Records of the selection-policy topic for this lineage, by result (applied, refused).',

@@ -8,9 +8,10 @@ import { delivered, recordOf, windowOf } from './testing.js'
 const window = windowOf('sample', { windowIndex: 4 })
 const accepted = acceptWindow(delivered(recordOf(window), 2, 77))
 const decision = { arm: 'control', keep: true, score: 0.25, threshold: 0.125, policy: 'flatness(keep=0.5)' } as const
+const made = { nowMs: 2_000, traceparent: accepted.traceparent }
 
 describe('the training record', () => {
-  const record = trainingRecord(accepted, decision, Float32Array.of(0.5, 1, 1.5), 2_000)
+  const record = trainingRecord(accepted, decision, Float32Array.of(0.5, 1, 1.5), made)
 
   it('holds the captured window byte for byte, and the decision', () => {
     expect(TrainingWindow.decode(record.value!)).toEqual({
@@ -26,7 +27,12 @@ describe('the training record', () => {
   it('is the generated encoding, for windows of one, two and three length bytes', () => {
     for (const padding of [0, 500, 40_000]) {
       const padded = { ...windowOf('s'), tenant: 'x'.repeat(padding) }
-      const spliced = trainingRecord(acceptWindow(delivered(recordOf(padded))), decision, Float32Array.of(1, 1, 1), 0)
+      const spliced = trainingRecord(
+        acceptWindow(delivered(recordOf(padded))),
+        decision,
+        Float32Array.of(1, 1, 1),
+        made,
+      )
       expect(TrainingWindow.decode(spliced.value!).window).toEqual(padded)
     }
   })
@@ -41,7 +47,7 @@ describe('the training record', () => {
 
 describe('the scored record', () => {
   it('says where the window came from, its numbers and the decision', () => {
-    const record = scoredRecord(accepted, measureWindow(accepted), decision, 2_000)
+    const record = scoredRecord(accepted, measureWindow(accepted), decision, made)
     expect(decodeHeaders(record.headers)?.id).toBe('scored:sample:4')
     const scored = ScoredWindow.decode(record.value!)
     expect(scored).toMatchObject({

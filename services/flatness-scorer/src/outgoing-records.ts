@@ -6,14 +6,21 @@ import type { MeasuredWindow } from './measure-window.js'
 
 const SOURCE = '/plateau/flatness-scorer'
 
+/** When a record was made, and in which span: the trace that captured the window goes on through here. */
+export interface Made {
+  readonly nowMs: number
+  readonly traceparent: string | undefined
+}
+
 /** The public record of a window's numbers and of the one decision about it. */
 export function scoredRecord(
   accepted: AcceptedWindow,
   measured: MeasuredWindow,
   decision: Decision,
-  nowMs: number,
+  made: Made,
 ): NewRecord {
   const { window, record } = accepted
+  const { nowMs } = made
   const message: ScoredWindow = {
     provenance: window.provenance,
     sampleId: window.sampleId,
@@ -44,7 +51,7 @@ export function scoredRecord(
     sourceOffset: record.offset,
   }
   const id = scoredId(windowKey(window))
-  return outgoing(topics.scoredTokens, accepted, id, ScoredWindow.encode(message).finish(), nowMs)
+  return outgoing(topics.scoredTokens, accepted, id, ScoredWindow.encode(message).finish(), made)
 }
 
 /** The window on its way to the trainer, with what may be done with it. */
@@ -52,7 +59,7 @@ export function trainingRecord(
   accepted: AcceptedWindow,
   decision: Decision,
   weights: Float32Array,
-  nowMs: number,
+  made: Made,
 ): NewRecord {
   const rest = TrainingWindow.encode({
     window: undefined,
@@ -63,7 +70,7 @@ export function trainingRecord(
     policy: decision.policy,
   }).finish()
   const value = Buffer.concat([windowField(accepted.encoded), accepted.encoded, rest])
-  return outgoing(topics.trainingWindows, accepted, trainingId(windowKey(accepted.window)), value, nowMs)
+  return outgoing(topics.trainingWindows, accepted, trainingId(windowKey(accepted.window)), value, made)
 }
 
 /**
@@ -79,18 +86,18 @@ function windowField(encoded: Uint8Array): Uint8Array {
   return Uint8Array.from([...bytes, length])
 }
 
-function outgoing(topic: TopicSpec, from: AcceptedWindow, id: string, value: Uint8Array, nowMs: number): NewRecord {
+function outgoing(topic: TopicSpec, from: AcceptedWindow, id: string, value: Uint8Array, made: Made): NewRecord {
+  const { nowMs, traceparent } = made
   return {
     key: from.record.key,
     value,
-    // The trace that captured the window goes on through here.
     headers: encodeHeaders({
       id,
       source: SOURCE,
       type: topic.messageType,
       timeMs: nowMs,
       subject: from.record.key,
-      traceparent: from.traceparent,
+      traceparent,
     }),
     timestampMs: nowMs,
   }

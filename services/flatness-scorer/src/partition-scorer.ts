@@ -11,7 +11,7 @@ import type { NewRecord } from '@plateau/event-log'
 import type { AcceptedWindow } from './accept-window.js'
 import { decisionOf, windowKey, type Decision, type WindowKey } from './decision.js'
 import { measureWindow, statisticsOf, type MeasuredWindow } from './measure-window.js'
-import { scoredRecord, trainingRecord } from './outgoing-records.js'
+import { scoredRecord, trainingRecord, type Made } from './outgoing-records.js'
 import type { PartitionHistory } from './partition-history.js'
 
 export interface PartitionScorerOptions extends SelectorOptions {
@@ -72,7 +72,7 @@ export class PartitionScorer {
   }
 
   /** Decides a window, or finds what was decided before, and makes the records that are still missing. */
-  process(accepted: AcceptedWindow, nowMs: number): WindowOutcome {
+  process(accepted: AcceptedWindow, made: Made): WindowOutcome {
     const key = windowKey(accepted.window)
     const measured = measureWindow(accepted)
     const known = this.#decided.get(key)
@@ -82,8 +82,8 @@ export class PartitionScorer {
       decision,
       measured,
       isNew: known === undefined,
-      scored: known ? undefined : scoredRecord(accepted, measured, decision, nowMs),
-      training: known?.trained ? undefined : this.#trainingRecord(accepted, measured, decision, nowMs),
+      scored: known ? undefined : scoredRecord(accepted, measured, decision, made),
+      training: known?.trained ? undefined : this.#trainingRecord(accepted, measured, decision, made),
     }
     if (known) known.trained = true
     else this.#remember(key, decision, true)
@@ -98,10 +98,10 @@ export class PartitionScorer {
     return { arm, keep, score, threshold, policy: policyName(this.#selector.policy) }
   }
 
-  #trainingRecord(accepted: AcceptedWindow, measured: MeasuredWindow, decision: Decision, nowMs: number): NewRecord {
+  #trainingRecord(accepted: AcceptedWindow, measured: MeasuredWindow, decision: Decision, made: Made): NewRecord {
     const scale = this.#selector.meanInverseFlatness()
     const weights = weightsOf(this.#selector.policy.closedFormWeight, measured.flatness, scale)
-    return trainingRecord(accepted, decision, weights, nowMs)
+    return trainingRecord(accepted, decision, weights, made)
   }
 
   #remember(key: WindowKey, decision: Decision, trained: boolean): void {

@@ -4,11 +4,13 @@ import {
   deadLetterTopic,
   encodeHeaders,
   SelectionPolicy,
+  TokenWindow,
   topics,
   type TopicSpec,
 } from '@plateau/contracts'
 import { partitionOf, type EventLog, type NewRecord } from '@plateau/event-log'
 import { armOf } from '@plateau/flatness'
+import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SCORER_GROUP, scorerDeadLetters } from './scorer.js'
 import { recordOf, scoreAll, scorerOn, scorerOptions, TestLog, traffic, until, windowOf } from './testing.js'
@@ -232,34 +234,81 @@ describe('several members', () => {
     await Promise.all(runs)
     expect(await violations(windows)).toEqual([])
   })
+
+  it('come and go under load: one decision a window, and the whole keeps the policy’s share', async () => {
+    const windows = traffic(2400)
+    const policy = { ...scorerOptions.policy, keep: 0.3 }
+    // Each has the log open for itself, as a process of its own would.
+    const logs = [0, 1, 2].map(() => openEmbeddedEventLog(test.directory))
+    const members = logs.map((log) => scorerOn(log, { policy }).scorer)
+    const runs: Promise<void>[] = []
+    for (const [part, member] of members.entries()) {
+      runs.push(member.run())
+      await test.publish(windows.slice(part * 600, (part + 1) * 600).map(recordOf))
+      await until(async () => (await test.lag()) < 400)
+    }
+    await members[0]!.close()
+    await test.publish(windows.slice(1800).map(recordOf))
+    await until(async () => (await test.lag()) < 400)
+    await members[1]!.close()
+    await until(async () => (await test.lag()) === 0)
+    await members[2]!.close()
+    await Promise.all(runs)
+    await Promise.all(logs.map((log) => log.close()))
+    expect(await violations(windows)).toEqual([])
+    const selected = (await test.scored()).filter((s) => s.arm === Arm.ARM_SELECTED && !Number.isNaN(s.threshold))
+    const share = selected.filter((s) => s.decision === Decision.DECISION_KEEP).length / selected.length
+    expect(Math.abs(share - 0.3)).toBeLessThan(0.05)
+  })
+
+  it('one that is killed in the middle of its batches leaves nothing undecided', async () => {
+    const windows = traffic(900)
+    await test.publish(windows.map(recordOf))
+    const killed = runUntilKilled(dyingLog(test.log, 'scored', 4))
+    const other = scorerOn(test.log).scorer
+    const run = other.run()
+    await Promise.all([killed, until(async () => (await test.lag()) === 0)])
+    await other.close()
+    await run
+    expect(await violations(windows)).toEqual([])
+  })
 })
 
 describe('poison', () => {
+  const renamed = (value: Uint8Array, sampleId: string): Uint8Array =>
+    TokenWindow.encode({ ...TokenWindow.decode(value), sampleId }).finish()
+
   it('goes to the dead-letter topic untouched, with the reason, and hurts no other record', async () => {
     const windows = traffic(60)
-    const bad: NewRecord[] = [
-      { ...recordOf(windowOf('a')), value: Buffer.from('garbage') },
-      { ...recordOf(windowOf('b')), headers: {} },
-      recordOf({ ...windowOf('c'), tailMass: [0.1] }),
-      recordOf({ ...windowOf('d'), tokenIds: [1, 2, 64] }),
+    const good = recordOf(windowOf('x'))
+    const { provenance } = windowOf('x')
+    const kinds: readonly (readonly [string, Partial<NewRecord>])[] = [
+      ['UNDECODABLE', { value: Buffer.from('garbage') }],
+      ['UNDECODABLE', { value: good.value!.subarray(0, good.value!.length - 20) }],
+      ['HEADERS_MISSING', { headers: {} }],
+      ['MESSAGE_TYPE_UNEXPECTED', { headers: { ...good.headers, 'x-proto-message': topics.acceptance.messageType } }],
+      ['SCHEMA_UNKNOWN', recordOf({ ...windowOf('x'), provenance: { ...provenance!, schemaVersion: 2 } })],
+      ['TOKEN_OUT_OF_RANGE', recordOf({ ...windowOf('x'), tokenIds: [1, 2, 64] })],
+      ['LENGTH_MISMATCH', recordOf({ ...windowOf('x'), tailMass: [0.1] })],
+      ['TOO_LARGE', recordOf({ ...windowOf('x'), tenant: 'x'.repeat(1024 * 1024 - 400) })],
+      ['VALUE_MISSING', { value: null }],
     ]
+    const bad = kinds.map(([, change], i) => ({ ...good, ...change, key: `${i}` }))
+    // What decodes must be of the sample that its key says, or that would be the reason.
+    for (const record of bad.slice(4, 8)) record.value = renamed(record.value!, record.key)
     await test.publish([...windows.slice(0, 30).map(recordOf), ...bad, ...windows.slice(30).map(recordOf)])
     const metrics = await scoreAll(test)
     expect(await violations(windows)).toEqual([])
     const dead = (await test.deadLetters()).toSorted((x, y) => x.key.localeCompare(y.key))
-    expect(dead.map((r) => r.headers['x-dlq-error-class'])).toEqual([
-      'UNDECODABLE',
-      'HEADERS_MISSING',
-      'LENGTH_MISMATCH',
-      'TOKEN_OUT_OF_RANGE',
-    ])
+    expect(dead.map((r) => r.headers['x-dlq-error-class'])).toEqual(kinds.map(([code]) => code))
     for (const [i, record] of dead.entries()) {
-      expect(Buffer.from(record.value!)).toEqual(Buffer.from(bad[i]!.value!))
+      expect(record.value && Buffer.from(record.value)).toEqual(bad[i]!.value && Buffer.from(bad[i]!.value))
       expect(record.headers).toMatchObject(bad[i]!.headers)
       expect(record.headers['x-dlq-original-topic']).toBe(topics.tokenDistributions.name)
       expect(record.headers['x-dlq-group']).toBe(SCORER_GROUP)
+      expect(record.headers['x-dlq-attempts']).toBe('1')
     }
-    expect(metrics.deadLettered.value({ reason: 'UNDECODABLE' })).toBe(1)
+    expect(metrics.deadLettered.value({ reason: 'UNDECODABLE' })).toBe(2)
     expect(scorerDeadLetters).toEqual(deadLetterTopic(topics.tokenDistributions, SCORER_GROUP))
   })
 })

@@ -15,12 +15,22 @@ import type { ScorerMetrics } from './metrics.js'
 import { readHistory } from './partition-history.js'
 import { PartitionScorer, type WindowOutcome } from './partition-scorer.js'
 import { PolicyWatch } from './policy-watch.js'
-import { sendPatiently } from './send-patiently.js'
+import { patiently } from './patiently.js'
+import { WindowSpans } from './window-spans.js'
 
 export const SCORER_GROUP = groups.scorer
 
 const source = topics.tokenDistributions
 export const scorerDeadLetters = deadLetterTopic(source, SCORER_GROUP)
+
+/** The source first. */
+export const scorerTopics = [
+  source,
+  topics.scoredTokens,
+  topics.trainingWindows,
+  topics.selectionPolicy,
+  scorerDeadLetters,
+] as const
 
 export interface ScorerOptions {
   readonly lineage: string
@@ -46,6 +56,8 @@ export interface ScorerParts {
   readonly clock: () => number
   /** Told when a batch is taken, while it waits for the log, and when it is done: silence in between is a stall. */
   readonly batchBegins?: (partition: number) => Progress
+  /** Told whenever the group's consumer is seen to work. */
+  readonly onAlive?: () => void
 }
 
 /**
@@ -74,11 +86,13 @@ export class Scorer {
   constructor(options: ScorerOptions, parts: ScorerParts) {
     this.#options = options
     this.#parts = parts
-    this.#producer = parts.log.producer()
+    // Waits when it is full: the batch in hand waits with it, and so does its partition.
+    this.#producer = parts.log.producer({ whenFull: 'wait' })
     this.#consumer = parts.log.consumer({
       group: SCORER_GROUP,
       topics: [source.name],
       maxBatchRecords: options.batchWindows,
+      ...(parts.onAlive === undefined ? {} : { onAlive: parts.onAlive }),
     })
     this.#policies = new PolicyWatch({ ...parts, lineage: options.lineage, configured: options.policy })
   }
@@ -104,19 +118,27 @@ export class Scorer {
   async #score(batch: Batch, control: BatchControl): Promise<void> {
     const progress = this.#parts.batchBegins?.(batch.partition)
     const startedMs = this.#parts.clock()
+    const spans = new WindowSpans(SCORER_GROUP)
+    const ask = this.#asking(control, progress)
     try {
-      const partition = await this.#continue(batch)
+      const partition = await ask('read back what was decided', () => this.#continue(batch))
       const { windows, poison } = this.#sort(batch)
       partition.use(this.#policies.current)
-      const outcomes = windows.map((window) => partition.process(window, this.#parts.clock()))
-      const send = (topic: TopicSpec, records: readonly NewRecord[]) => this.#send(topic, records, control, progress)
+      const outcomes = windows.map((window) =>
+        partition.process(window, { nowMs: this.#parts.clock(), traceparent: spans.begin(window) }),
+      )
+      const send = async ({ name }: TopicSpec, records: readonly NewRecord[]): Promise<void> => {
+        if (records.length > 0) await ask(`write to ${name}`, () => this.#producer.send(name, records))
+      }
       await send(scorerDeadLetters, poison)
       await send(topics.scoredTokens, present(outcomes, 'scored'))
       await send(topics.trainingWindows, present(outcomes, 'training'))
       partition.nextOffset = batch.records.at(-1)!.offset + 1
-      await control.commit(partition.nextOffset)
+      await ask('commit', () => control.commit(partition.nextOffset))
+      spans.end()
       this.#count(batch, partition, outcomes, startedMs)
     } catch (error) {
+      spans.end(error)
       // The state is ahead of what is durable: whoever gets this partition next reads it back.
       this.#partitions.delete(batch.partition)
       if (!isLost(error, control)) throw error
@@ -165,18 +187,14 @@ export class Scorer {
     return { windows, poison }
   }
 
-  async #send(
-    topic: TopicSpec,
-    records: readonly NewRecord[],
-    control: BatchControl,
-    progress: Progress | undefined,
-  ): Promise<void> {
-    // Not after the partition was taken away: its new owner decides these windows.
-    control.signal.throwIfAborted()
-    if (records.length === 0) return
-    const { logger } = this.#parts
+  /** What a batch needs of the log, waited for; never after its partition was taken away: its new owner decides then. */
+  #asking(control: BatchControl, progress: Progress | undefined) {
     const signal = AbortSignal.any([control.signal, this.#stopping.signal])
-    await sendPatiently(this.#producer, topic.name, records, { logger, signal, onWait: () => progress?.beat() })
+    const patience = { logger: this.#parts.logger, signal, onWait: () => progress?.beat() }
+    return async <T>(what: string, action: () => Promise<T>): Promise<T> => {
+      control.signal.throwIfAborted()
+      return patiently(what, action, patience)
+    }
   }
 
   #count(batch: Batch, partition: PartitionScorer, outcomes: readonly WindowOutcome[], startedMs: number): void {
@@ -193,7 +211,6 @@ export class Scorer {
     const label = { partition: String(batch.partition) }
     metrics.threshold.set(label, partition.threshold)
     metrics.keptShare.set(label, partition.keptShare)
-    metrics.lag.set(label, Math.max(0, batch.highWatermark - partition.nextOffset))
     metrics.batchSeconds.record({}, (clock() - startedMs) / 1000)
   }
 }

@@ -1,5 +1,5 @@
 import { selectionPolicy } from '@plateau/flatness'
-import type { ServiceSpec } from '@plateau/service-kit'
+import { watchConsumer, watchLag, type ServiceSpec } from '@plateau/service-kit'
 import { scorerConfig } from './config.js'
 import { declareScorerMetrics } from './metrics.js'
 
@@ -10,10 +10,12 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
   name: 'flatness-scorer',
   config: scorerConfig,
   opsPort: 9102,
-  async start({ config, eventLog, logger, metrics, health, clock, fail }) {
+  async start({ config, eventLog, logger, metrics, health, signal, clock, fail }) {
     // Imported late: the contracts load grpc-js, which tracing has to see first.
-    const { Scorer, scorerDeadLetters } = await import('./scorer.js')
-    await eventLog.ensureTopics([scorerDeadLetters])
+    const { Scorer, SCORER_GROUP, scorerTopics } = await import('./scorer.js')
+    await eventLog.ensureTopics(scorerTopics)
+    await watchLag({ log: eventLog, group: SCORER_GROUP, topic: scorerTopics[0].name, metrics, logger, signal })
+    const consumer = watchConsumer(health, clock)
     const scorer = new Scorer(
       {
         lineage: config.lineage,
@@ -29,11 +31,13 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
         metrics: declareScorerMetrics(metrics),
         clock,
         batchBegins: (partition) => health.progress(`batch of partition ${partition}`, BATCH_STALL_MS),
+        onAlive: consumer.onAlive,
       },
     )
     const running = scorer.run().catch(fail)
     return {
       stop: async () => {
+        consumer.done()
         await scorer.close()
         await running
       },
