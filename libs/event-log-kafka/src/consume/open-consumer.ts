@@ -1,6 +1,7 @@
 import type { Consumer, ConsumerOptions } from '@plateau/event-log'
 import type { KafkaConnection } from '../connection.js'
+import { KafkaConsumer } from './consumer.js'
 
-export function openConsumer(_options: ConsumerOptions, _connection: KafkaConnection): Consumer {
-  throw new Error('not written yet')
+export function openConsumer(options: ConsumerOptions, connection: KafkaConnection, onClosed = () => {}): Consumer {
+  return new KafkaConsumer(options, connection, onClosed)
 }

@@ -1,6 +1,7 @@
 import type { Reader, ReaderOptions } from '@plateau/event-log'
 import type { KafkaConnection } from '../connection.js'
+import { KafkaReader } from './reader.js'
 
-export function openReader(_options: ReaderOptions, _connection: KafkaConnection): Reader {
-  throw new Error('not written yet')
+export function openReader(options: ReaderOptions, connection: KafkaConnection, onClosed = () => {}): Reader {
+  return new KafkaReader(options, connection, onClosed)
 }

@@ -1,0 +1,74 @@
+import { closedError } from '../kafka-errors.js'
+import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'
+import type { NodeConnection } from '../kafkajs/node-connection.js'
+import { isCoordinatorTrouble } from '../kafkajs/protocol-errors.js'
+import type { Node, Requests } from '../kafkajs/requests.js'
+
+/**
+ * The node that looks after a group at present, over two connections: what it may sit on (joining waits for the other
+ * members) must not hold up heartbeats and commits. After trouble it is looked up again.
+ */
+export class GroupCoordinator {
+  readonly #group: string
+  readonly #cluster: KafkaCluster
+  #node: Promise<Node> | undefined
+  #prompt: NodeConnection | undefined
+  #parked: NodeConnection | undefined
+  #isClosed = false
+
+  constructor(group: string, cluster: KafkaCluster) {
+    this.#group = group
+    this.#cluster = cluster
+  }
+
+  /** Something it answers at once. */
+  send<N extends keyof Requests>(name: N, args: Requests[N]['args']): Promise<Requests[N]['answer']> {
+    return this.#attempt(async (node) => {
+      this.#prompt ??= this.#cluster.open(node)
+      return this.#prompt.send(name, args)
+    })
+  }
+
+  /** Something it may keep for up to `timeoutMs`. */
+  park<N extends keyof Requests>(
+    name: N,
+    args: Requests[N]['args'],
+    timeoutMs: number,
+  ): Promise<Requests[N]['answer']> {
+    return this.#attempt(async (node) => {
+      this.#parked ??= this.#cluster.open(node)
+      return this.#parked.send(name, args, { timeoutMs })
+    })
+  }
+
+  dropParked(): void {
+    this.#cluster.release(this.#parked)
+    this.#parked = undefined
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#forget(this.#node)
+  }
+
+  async #attempt<T>(ask: (node: Node) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closedError()
+    this.#node ??= this.#cluster.coordinator(this.#group, 'group')
+    const lookup = this.#node
+    try {
+      return await ask(await lookup)
+    } catch (thrown) {
+      if (isCoordinatorTrouble(thrown)) this.#forget(lookup)
+      throw thrown
+    }
+  }
+
+  /** Only if nobody has looked it up since. */
+  #forget(lookup: Promise<Node> | undefined): void {
+    if (this.#node !== lookup) return
+    this.#node = undefined
+    this.dropParked()
+    this.#cluster.release(this.#prompt)
+    this.#prompt = undefined
+  }
+}

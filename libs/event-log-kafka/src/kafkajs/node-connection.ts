@@ -1,0 +1,119 @@
+import { PlateauError } from '@plateau/contracts'
+import { closedError } from '../kafka-errors.js'
+import {
+  apiKeys,
+  type ProtocolRequest,
+  type ResponseCodec,
+  requests,
+  type WireBroker,
+  type WireConnection,
+} from './modules.js'
+import { isConnectionTrouble } from './protocol-errors.js'
+import type { Requests } from './requests.js'
+
+export interface SendOptions {
+  /** How long the node may take, where that is longer than the usual request timeout. */
+  readonly timeoutMs?: number
+  /** The version that `decode` reads. */
+  readonly version?: number
+  /** The request after its header, in place of what kafkajs would write. */
+  readonly body?: Buffer
+  /** Reads the answer in place of kafkajs. */
+  readonly decode?: (payload: Buffer) => unknown
+  /** Hands the answer back with its error codes in it; otherwise the first of them is thrown. */
+  readonly withErrors?: boolean
+}
+
+/**
+ * One socket to one node, connected when first needed and again after trouble. Requests go one at a time: a node answers
+ * a connection's requests in order anyway, and kafkajs mistakes an answer for part of a handshake when it has to
+ * authenticate anew with one in flight.
+ */
+export class NodeConnection {
+  readonly host: string
+  readonly port: number
+  readonly #makeBroker: () => Promise<WireBroker>
+  #broker: Promise<WireBroker> | undefined
+  #wire: WireConnection | undefined
+  #last: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+
+  constructor(host: string, port: number, makeBroker: () => Promise<WireBroker>) {
+    this.host = host
+    this.port = port
+    this.#makeBroker = makeBroker
+  }
+
+  send<N extends keyof Requests>(
+    name: N,
+    args: Requests[N]['args'],
+    options: SendOptions = {},
+  ): Promise<Requests[N]['answer']> {
+    const sent = this.#last.then(() => this.#send(name, args, options))
+    this.#last = sent.catch(() => {})
+    return sent
+  }
+
+  /** What is in flight is rejected. Idempotent. */
+  close(): void {
+    this.#isClosed = true
+    this.#drop(closedError())
+  }
+
+  async #send(name: string, args: object, options: SendOptions): Promise<unknown> {
+    if (this.#isClosed) throw closedError()
+    try {
+      this.#broker ??= this.#makeBroker()
+      const broker = await this.#broker
+      // Each request has the pool's first socket; kafkajs would open another for fetches.
+      await broker.connect()
+      this.#wire = await broker.connectionPool.getConnection(0)
+      if (this.#isClosed) throw closedError()
+      return await this.#wire.send(prepared(broker, name, args, options))
+    } catch (thrown) {
+      if (this.#isClosed) {
+        this.#drop(closedError())
+        throw closedError()
+      }
+      // A request that timed out leaves a socket that may be dead without knowing: kafkajs would keep it for ever.
+      if (isConnectionTrouble(thrown)) this.#drop(thrown instanceof Error ? thrown : closedError())
+      throw thrown
+    }
+  }
+
+  #drop(reason: Error): void {
+    void this.#broker
+      ?.then(async ({ connectionPool: { pool } }) => {
+        for (const wire of pool) {
+          wire.rejectRequests(reason)
+          await wire.disconnect()
+        }
+      })
+      .catch(() => {})
+    this.#broker = undefined
+    this.#wire = undefined
+  }
+}
+
+function prepared(broker: WireBroker, name: string, args: object, options: SendOptions): ProtocolRequest {
+  const definition = broker.lookupRequest(apiKeys[name] ?? -1, requests[name])(args)
+  const { timeoutMs, version, body, decode, withErrors } = options
+  if (version !== undefined && definition.request.apiVersion !== version) throw tooOld(broker, name, version)
+  const decoder = decode === undefined ? definition.response.decode : async (payload: Buffer) => decode(payload)
+  const asItIs = decode !== undefined || withErrors === true
+  const parse: ResponseCodec['parse'] = asItIs ? async (decoded) => decoded : definition.response.parse
+  return {
+    ...definition,
+    // kafkajs takes an encoder of its own here, and looks at nothing else of it.
+    ...(body === undefined ? {} : { request: { ...definition.request, encode: async () => ({ buf: body, buffer: body }) } }),
+    response: { decode: decoder, parse },
+    logResponseError: false,
+    ...(timeoutMs === undefined ? {} : { requestTimeout: timeoutMs }),
+  }
+}
+
+function tooOld(broker: WireBroker, name: string, version: number): PlateauError {
+  return new PlateauError('LOG_UNAVAILABLE', `The Kafka broker does not speak ${name} version ${version}: update it.`, {
+    facts: { request: name, version, broker: broker.brokerAddress },
+  })
+}
