@@ -1,30 +1,67 @@
-import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
+import { X509Certificate } from 'node:crypto'
+import type { PlateauError } from '@plateau/contracts'
+import type { KafkaConfig } from 'kafkajs'
+import { registerCodecs } from './codecs/codecs.js'
 import { kafkaConfig } from './kafka-config.js'
-import { type Attempt, asLogError } from './kafka-errors.js'
+import { type Attempt, asLogError, type Identity } from './kafka-errors.js'
+import { KafkaCluster } from './kafkajs/kafka-cluster.js'
 import type { KafkaSettings } from './options.js'
-import type { TopicCatalog } from './topics/topic-catalog.js'
+import { persist } from './persist.js'
+import { TopicCatalog } from './topics/topic-catalog.js'
+import { type WireFormat, wireFormat } from './wire-format.js'
 
 /** What every part of an open log shares. */
 export interface KafkaConnection {
   readonly settings: KafkaSettings
-  /** What kafkajs's clients, and clusters made by hand, are configured with. */
+  /** How to make another cluster. */
   readonly config: KafkaConfig
-  readonly kafka: Kafka
+  /** For questions and administration. */
+  readonly cluster: KafkaCluster
+  /** How values are written and read back. */
+  readonly wire: WireFormat
   /** Which topics there are; throws UNKNOWN_TOPIC. */
   readonly topics: TopicCatalog
   /** Turns what kafkajs threw into an error of ours that says what was attempted, and as whom. */
-  error(thrown: unknown, attempt: Omit<Attempt, 'principal'>): unknown
+  error(thrown: unknown, attempt: Attempt): PlateauError
+  /** Does it until it works, as long as trying again can help and `patienceMs` has not passed. */
+  persist<T>(attempt: Attempt, action: () => Promise<T>): Promise<T>
+  close(): void
 }
 
-export function connectionOf(settings: KafkaSettings, topicsOf: (kafka: Kafka) => TopicCatalog): KafkaConnection {
+/** Connects, so that what cannot work (no broker there, a wrong password, a wrong certificate) is known at once. */
+export async function connect(settings: KafkaSettings): Promise<KafkaConnection> {
+  registerCodecs()
   const config = kafkaConfig(settings)
-  const kafka = new kafkajs.Kafka(config)
-  const principal = settings.sasl?.mechanism === 'scram-sha-512' ? settings.sasl.username : settings.sasl?.principal
-  return {
+  const cluster = new KafkaCluster(config)
+  const identity: Identity = { principal: principalOf(settings), bootstrapServers: settings.bootstrapServers }
+  const error = (thrown: unknown, attempt: Attempt) => asLogError(thrown, attempt, identity)
+  const connection: KafkaConnection = {
     settings,
     config,
-    kafka,
-    topics: topicsOf(kafka),
-    error: (thrown, attempt) => asLogError(thrown, { ...attempt, principal }),
+    cluster,
+    topics: new TopicCatalog(cluster, (attempt, action) => connection.persist(attempt, action)),
+    wire: wireFormat(settings.wire),
+    error,
+    persist: (attempt, action) => persist(action, (thrown) => error(thrown, attempt), settings.timing),
+    close: () => cluster.close(),
   }
+  try {
+    await connection.persist({ doing: `be reached at ${settings.bootstrapServers.join(', ')}` }, () =>
+      cluster.metadata([]),
+    )
+  } catch (thrown) {
+    connection.close()
+    throw thrown
+  }
+  return connection
+}
+
+function principalOf({ sasl, tls }: KafkaSettings): string | undefined {
+  if (sasl?.mechanism === 'scram-sha-512') return `user ${sasl.username}`
+  if (sasl !== undefined) return sasl.principal === undefined ? 'the token' : `user ${sasl.principal}`
+  return tls?.cert === undefined ? undefined : `certificate ${subjectOf(tls.cert)}`
+}
+
+function subjectOf(certificate: string): string {
+  return new X509Certificate(certificate).subject.replaceAll('\n', ', ')
 }

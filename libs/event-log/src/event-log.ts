@@ -68,7 +68,7 @@ export interface LeaseOptions {
  * producer is ever taken.
  */
 export interface Lease {
-  /** Grows with every new holder of the name. For fencing what is not in the log. */
+  /** Grows with every new holder of the name, for as long as the log lives. For fencing what is not in the log. */
   readonly epoch: number
   /** Aborted when another process may hold it by now. */
   readonly lost: AbortSignal

@@ -20,4 +20,4 @@ export type {
 export { Admission } from './admission.js'
 export { deadLetterRecord } from './dead-letter.js'
 export { readLag, type PartitionLag } from './lag.js'
-export { partitionOf } from './partitioner.js'
+export { partitionOf, partitionOfKey } from './partitioner.js'

@@ -3,7 +3,12 @@
  * the partition count. The same key lands on the same partition in every adapter and in every Kafka client.
  */
 export function partitionOf(key: string, partitions: number): number {
-  return (murmur2(Buffer.from(key, 'utf8')) & 0x7fffffff) % partitions
+  return partitionOfKey(Buffer.from(key, 'utf8'), partitions)
+}
+
+/** The same for a key that is bytes already. */
+export function partitionOfKey(key: Uint8Array, partitions: number): number {
+  return (murmur2(key) & 0x7fffffff) % partitions
 }
 
 export function murmur2(data: Uint8Array): number {

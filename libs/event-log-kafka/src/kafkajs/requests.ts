@@ -50,7 +50,7 @@ export interface Requests {
   readonly OffsetFetch: {
     readonly args: { readonly groupId: string } & OnTopics<{ readonly partition: number }>
     readonly answer: {
-      readonly responses: readonly { readonly partitions: readonly { readonly offset: string }[] }[]
+      readonly responses: readonly { readonly partitions: readonly { readonly partition: number; readonly offset: string }[] }[]
     }
   }
   readonly InitProducerId: {

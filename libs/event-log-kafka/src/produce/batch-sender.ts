@@ -1,14 +1,11 @@
-import type { Message } from 'kafkajs'
+import type { BatchRecord } from './record-batch.js'
 
-/** Records of one partition that travel together, in the form kafkajs takes them. Never changed once it is made. */
+/** Records of one partition that travel together. Never changed once it is made: what is sent again is the same batch. */
 export interface PartitionBatch {
   readonly topic: string
   readonly partition: number
-  readonly messages: readonly PlacedMessage[]
+  readonly records: readonly BatchRecord[]
 }
-
-/** Every field is set, so that a batch sent again is the same batch. */
-export type PlacedMessage = Required<Pick<Message, 'key' | 'value' | 'headers' | 'timestamp'>>
 
 /** How batches get into the log: the idempotent producer, or the transactions of a lease's holder. */
 export interface BatchSender {
@@ -17,5 +14,4 @@ export interface BatchSender {
    * at a time; batches of several partitions may be in flight together.
    */
   send(batch: PartitionBatch): Promise<number>
-  close(): Promise<void>
 }

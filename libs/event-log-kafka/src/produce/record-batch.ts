@@ -1,3 +1,5 @@
+import { COMPRESSION_IDS, compress } from '../codecs/codecs.js'
+import type { Compression } from '../options.js'
 import { crc32c } from './crc32c.js'
 
 /**
@@ -11,6 +13,7 @@ const MAGIC = 2
 const CRC_AT = 17
 const ATTRIBUTES_AT = 21
 const PRODUCER_AT = 43
+const TRANSACTIONAL = 0x10
 
 /** Upper bound of what surrounds one record's key, value and headers. */
 export const RECORD_OVERHEAD_BYTES = 32
@@ -30,7 +33,37 @@ export interface Stamp {
   readonly sequence: number
 }
 
-export function encodeRecords(records: readonly BatchRecord[]): Buffer {
+/** A batch that lacks only its stamp. */
+export async function encodeBatch(
+  records: readonly BatchRecord[],
+  { compression, isTransactional = false }: { readonly compression: Compression; readonly isTransactional?: boolean },
+): Promise<Buffer> {
+  const body = await compress(compression, encodeRecords(records))
+  const batch = Buffer.allocUnsafe(HEADER_BYTES + body.length)
+  const base = BigInt(records[0]!.timestampMs)
+  const latest = BigInt(records.reduce((max, { timestampMs }) => Math.max(max, timestampMs), 0))
+  batch.writeBigInt64BE(0n, 0) // the broker gives the offset
+  batch.writeInt32BE(batch.length - 12, 8)
+  batch.writeInt32BE(-1, 12) // no leader epoch known
+  batch.writeInt8(MAGIC, 16)
+  batch.writeInt16BE(COMPRESSION_IDS[compression] | (isTransactional ? TRANSACTIONAL : 0), ATTRIBUTES_AT)
+  batch.writeInt32BE(records.length - 1, 23)
+  batch.writeBigInt64BE(base, 27)
+  batch.writeBigInt64BE(latest, 35)
+  batch.writeInt32BE(records.length, 57)
+  batch.set(body, HEADER_BYTES)
+  return batch
+}
+
+/** Signs the batch. Nothing else in it depends on the producer. */
+export function stamp(batch: Buffer, { producerId, producerEpoch, sequence }: Stamp): void {
+  batch.writeBigInt64BE(producerId, PRODUCER_AT)
+  batch.writeInt16BE(producerEpoch, PRODUCER_AT + 8)
+  batch.writeInt32BE(sequence, PRODUCER_AT + 10)
+  batch.writeUInt32BE(crc32c(batch, ATTRIBUTES_AT), CRC_AT)
+}
+
+function encodeRecords(records: readonly BatchRecord[]): Buffer {
   const baseMs = records[0]!.timestampMs
   const sizes = records.map((record, i) => bodySize(record, record.timestampMs - baseMs, i))
   const total = sizes.reduce((sum, size) => sum + varintSize(size) + size, 0)
@@ -51,32 +84,6 @@ export function encodeRecords(records: readonly BatchRecord[]): Buffer {
     }
   }
   return writer.buffer
-}
-
-/** `body` is what encodeRecords made, compressed or not, as `compressionId` says. */
-export function encodeBatch(records: readonly BatchRecord[], body: Buffer, compressionId: number): Buffer {
-  const batch = Buffer.allocUnsafe(HEADER_BYTES + body.length)
-  const base = BigInt(records[0]!.timestampMs)
-  const latest = BigInt(records.reduce((max, { timestampMs }) => Math.max(max, timestampMs), 0))
-  batch.writeBigInt64BE(0n, 0) // the broker gives the offset
-  batch.writeInt32BE(batch.length - 12, 8)
-  batch.writeInt32BE(-1, 12) // no leader epoch known
-  batch.writeInt8(MAGIC, 16)
-  batch.writeInt16BE(compressionId, ATTRIBUTES_AT)
-  batch.writeInt32BE(records.length - 1, 23)
-  batch.writeBigInt64BE(base, 27)
-  batch.writeBigInt64BE(latest, 35)
-  batch.writeInt32BE(records.length, 57)
-  batch.set(body, HEADER_BYTES)
-  return batch
-}
-
-/** Signs the batch. Nothing else in it depends on the producer. */
-export function stamp(batch: Buffer, { producerId, producerEpoch, sequence }: Stamp): void {
-  batch.writeBigInt64BE(producerId, PRODUCER_AT)
-  batch.writeInt16BE(producerEpoch, PRODUCER_AT + 8)
-  batch.writeInt32BE(sequence, PRODUCER_AT + 10)
-  batch.writeUInt32BE(crc32c(batch, ATTRIBUTES_AT), CRC_AT)
 }
 
 function bodySize({ key, value, headers }: BatchRecord, timestampDelta: number, offsetDelta: number): number {
