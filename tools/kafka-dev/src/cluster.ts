@@ -6,6 +6,7 @@ import { withLock } from './lock.js'
 import { isFormatted, lockFile } from './node-process.js'
 import { freePorts } from './ports.js'
 import { readSettings, settingsFile, type NodeSettings } from './settings.js'
+import { rehearseOnce } from './start-broker.js'
 import {
   launchOptions,
   makeFolder,
@@ -52,6 +53,7 @@ export class KafkaCluster {
 
 /** Starts three plaintext brokers and waits until all serve; a cluster that runs already in that folder is joined. */
 export async function startCluster(options: ClusterOptions = {}): Promise<KafkaCluster> {
+  await rehearseOnce(options)
   const directory = makeFolder(options.directory)
   const launching = launchOptions(options)
   const start = async () => {

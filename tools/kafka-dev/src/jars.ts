@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { KafkaDevError } from './errors.js'
-import { javaCommand, javaMajor, oldestJava, onPath, runProgram } from './java.js'
+import { javaCommand, javaVersionText, oldestJava, onPath, parseJavaMajor, runProgram } from './java.js'
 import { withLock } from './lock.js'
 
 export const kafkaVersion = '4.4.0'
@@ -36,7 +36,7 @@ export function kafkaUnavailable(): string | undefined {
   if (told !== undefined && told !== '') return told
   const java = javaCommand()
   if (java === undefined) return `no java on the path: Kafka ${kafkaVersion} needs Java ${oldestJava} or newer`
-  const major = javaMajor(java)
+  const major = parseJavaMajor(javaVersionText(java))
   if (major < oldestJava) return `${java} is Java ${major}: Kafka ${kafkaVersion} needs Java ${oldestJava} or newer`
   if (!isComplete(libsFolder()) && onPath('mvn') === undefined)
     return `no mvn on the path, which is needed once to fetch Kafka ${kafkaVersion} into ${cacheFolder()}`

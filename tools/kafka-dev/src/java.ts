@@ -28,18 +28,18 @@ export function onPath(name: string): string | undefined {
     .find(isExecutable)
 }
 
-let known: { command: string; major: number } | undefined
+const versionTexts = new Map<string, string>()
 
-/** The major version of that `java`; 0 when it does not tell. */
-export function javaMajor(command: string): number {
-  if (known?.command !== command) {
-    const { stderr } = spawnSync(command, ['-version'], { encoding: 'utf8', timeout: 30_000 })
-    known = { command, major: parseJavaMajor(stderr ?? '') }
-  }
-  return known.major
+/** What `java -version` says. */
+export function javaVersionText(command: string): string {
+  const known = versionTexts.get(command)
+  if (known !== undefined) return known
+  const text = spawnSync(command, ['-version'], { encoding: 'utf8', timeout: 30_000 }).stderr ?? ''
+  versionTexts.set(command, text)
+  return text
 }
 
-/** `openjdk version "17.0.15"` and the old `java version "1.8.0_392"`. */
+/** `openjdk version "17.0.15"` and the old `java version "1.8.0_392"`; 0 when the text does not tell. */
 export function parseJavaMajor(versionText: string): number {
   const [, first, second] = /version "(\d+)(?:\.(\d+))?/.exec(versionText) ?? []
   return Number((first === '1' ? second : first) ?? 0)

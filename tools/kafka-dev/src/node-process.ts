@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { certificateUser } from './broker-security.js'
 import { makeCertificates } from './certificates.js'
+import { withClassArchive } from './class-archive.js'
 import { KafkaDevError } from './errors.js'
 import { resolveKafka } from './jars.js'
 import { javaOrRefuse, lastLines, runProgram } from './java.js'
@@ -18,6 +19,8 @@ export interface LaunchOptions {
   /** Leave the broker running when this process ends. */
   readonly leaveRunning: boolean
   readonly startupTimeoutMs: number
+  /** For the JVM, in place of the class archive. */
+  readonly jvmOptions?: readonly string[]
   readonly onProgress?: ((line: string) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -32,8 +35,9 @@ export async function launch(directory: string, settings: NodeSettings, options:
   if (processOf(directory) !== undefined) return
   const libs = await resolveKafka(options)
   await writeFiles(directory, settings)
-  if (!isFormatted(directory)) await format(directory, settings, { ...options, libs })
-  launchJava(directory, settings, { ...options, libs })
+  const java = { ...options, libs, jvmOptions: options.jvmOptions ?? withClassArchive(libs) }
+  if (!isFormatted(directory)) await format(directory, settings, java)
+  launchJava(directory, settings, java)
 }
 
 /** Resolves when the node serves; throws with the reason from its log when it exits, or is not up in time. */
@@ -57,7 +61,7 @@ export function saysItStarted(directory: string): boolean {
   return logOf(directory).includes('Kafka Server started')
 }
 
-type WithLibs = LaunchOptions & { readonly libs: string }
+type JavaOptions = LaunchOptions & { readonly libs: string; readonly jvmOptions: readonly string[] }
 
 async function writeFiles(directory: string, settings: NodeSettings): Promise<void> {
   mkdirSync(directory, { recursive: true })
@@ -76,7 +80,7 @@ export const isFormatted = (directory: string) => existsSync(formatMarker(direct
 const formatMarker = (directory: string) => join(directory, 'formatted')
 
 /** Once for each folder. The marker is written only when all went well. */
-async function format(directory: string, settings: NodeSettings, options: WithLibs): Promise<void> {
+async function format(directory: string, settings: NodeSettings, options: JavaOptions): Promise<void> {
   rmSync(join(directory, 'data'), { recursive: true, force: true })
   const voters = settings.voters.map((v) => `${v.nodeId}@127.0.0.1:${v.controllerPort}:${v.directoryId}`).join(',')
   const scram = settings.users.flatMap(({ name, password }) =>
@@ -87,6 +91,7 @@ async function format(directory: string, settings: NodeSettings, options: WithLi
   await runProgram(
     javaOrRefuse(),
     [
+      ...withClassArchive(options.libs),
       ...jvmOptions(128),
       ...classPath(directory, options),
       ...tool,
@@ -98,7 +103,7 @@ async function format(directory: string, settings: NodeSettings, options: WithLi
   writeFileSync(formatMarker(directory), '')
 }
 
-function launchJava(directory: string, settings: NodeSettings, options: WithLibs): void {
+function launchJava(directory: string, settings: NodeSettings, options: JavaOptions): void {
   const log = logFile(directory)
   if (existsSync(log)) renameSync(log, `${log}.1`)
   const output = openSync(log, 'w')
@@ -106,7 +111,13 @@ function launchJava(directory: string, settings: NodeSettings, options: WithLibs
   try {
     const child = spawn(
       javaOrRefuse(),
-      [...jvmOptions(settings.heapMb), ...tags(directory, currentRun()), ...classPath(directory, options), ...main],
+      [
+        ...options.jvmOptions,
+        ...jvmOptions(settings.heapMb),
+        ...tags(directory, currentRun()),
+        ...classPath(directory, options),
+        ...main,
+      ],
       // A session of its own, so that Ctrl-C in a test run does not reach the broker.
       { detached: true, stdio: ['ignore', output, output] },
     )
@@ -138,7 +149,7 @@ function logOf(directory: string): string {
 
 const log4jFile = (directory: string) => join(directory, 'log4j2.properties')
 
-const classPath = (directory: string, { libs }: WithLibs) => [
+const classPath = (directory: string, { libs }: JavaOptions) => [
   `-Dlog4j2.configurationFile=${log4jFile(directory)}`,
   '-cp',
   join(libs, '*'),

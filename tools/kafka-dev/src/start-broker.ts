@@ -2,9 +2,11 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { checkedUsers, defaultUsers } from './broker-security.js'
 import { KafkaBroker } from './broker.js'
+import { makeClassArchive } from './class-archive.js'
 import { KafkaDevError } from './errors.js'
+import { resolveKafka } from './jars.js'
 import { withLock } from './lock.js'
-import { isFormatted, lockFile } from './node-process.js'
+import { isFormatted, lockFile, type LaunchOptions } from './node-process.js'
 import { freePorts, isFree } from './ports.js'
 import { readSettings, settingsFile, type KafkaUser, type NodeSettings, type Security } from './settings.js'
 import {
@@ -29,9 +31,23 @@ export interface BrokerOptions extends StartOptions {
 
 /** Starts a broker and waits until it serves; one that runs already in that folder is joined. */
 export async function startBroker(options: BrokerOptions = {}): Promise<KafkaBroker> {
+  await rehearseOnce(options)
+  return start(options, launchOptions(options))
+}
+
+/** On a machine's first start: Kafka's jars, and a broker started and stopped to learn which classes it reads. */
+export async function rehearseOnce(options: StartOptions): Promise<void> {
+  const libs = await resolveKafka(options)
+  await makeClassArchive(libs, async (jvmOption) => {
+    const broker = await start({}, { ...launchOptions(options), jvmOptions: [jvmOption], leaveRunning: false })
+    await broker.stop()
+    await broker.destroy()
+  })
+}
+
+async function start(options: BrokerOptions, launching: LaunchOptions): Promise<KafkaBroker> {
   const directory = makeFolder(options.directory)
-  const launching = launchOptions(options)
-  const start = async () => {
+  const work = async () => {
     const known = knownSettings(directory)
     if (known === undefined && options.port !== undefined) await refuseTakenPort(options.port)
     const prepare = async (): Promise<Node[]> => {
@@ -42,7 +58,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<KafkaBro
     const nodes = await startNodes(prepare, { ...launching, mayMove })
     return nodes.map(({ settings }) => new KafkaBroker(directory, settings, launching))[0] as KafkaBroker
   }
-  return withLock(lockFile(directory), start, { signal: options.signal })
+  return withLock(lockFile(directory), work, { signal: options.signal })
 }
 
 /** The broker of a folder, running or not. */
