@@ -23,6 +23,8 @@ export interface Context {
   readonly now: () => number
   /** The event log that the environment or --event-log names; closed when the command ends. */
   openLog(options?: { readonly create?: boolean }): Promise<EventLog>
+  /** What names that log, for a person. Secrets are not part of it. */
+  readonly logUrl: string
   /** The result: `text` for a person, `json` with --json. A command that watches reports many times. */
   report(result: { readonly json: unknown; readonly text: string }): void
   /** A line on stderr about work in progress. */

@@ -2,8 +2,18 @@ import type { Command } from './command.js'
 import { dlqList } from './commands/dlq-list.js'
 import { dlqReplay } from './commands/dlq-replay.js'
 import { dlqShow } from './commands/dlq-show.js'
+import { exportScoredTokensCommand } from './commands/export-scored-tokens.js'
 import { lag } from './commands/lag.js'
 import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
 
 /** In the order in which help lists them. */
-export const commands: readonly Command[] = [topicsList, topicsDiff, topicsApply, lag, dlqList, dlqShow, dlqReplay]
+export const commands: readonly Command[] = [
+  topicsList,
+  topicsDiff,
+  topicsApply,
+  lag,
+  dlqList,
+  dlqShow,
+  dlqReplay,
+  exportScoredTokensCommand,
+]

@@ -63,6 +63,7 @@ async function run(
     signal: host.signal,
     now: host.now,
     openLog: async (how) => (log ??= await openLog(host.environment, url, how)),
+    logUrl: url ?? host.environment['PLATEAU_EVENT_LOG'] ?? 'the default event log',
     report: (result) => host.print(json ? `${JSON.stringify(result.json)}\n` : result.text),
     say: (line) => host.printError(`${line}\n`),
   }
