@@ -1,6 +1,7 @@
 /**
  * Where checkpoints live: <lineage>/v<version>/<files>. A version is written once, whole or not at all, and never
- * changed. Besides, each lineage has named states (the trainer's snapshot), which are replaced whole.
+ * changed. Besides, each lineage has named states (the trainer's snapshot), which are replaced whole, by one writer at a
+ * time: its epoch says which.
  */
 export interface CheckpointStore {
   /** Throws CHECKPOINT_EXISTS when the version is there already. Durable when it resolves. */
@@ -11,9 +12,13 @@ export interface CheckpointStore {
   versions(lineage: string): Promise<number[]>
   /** Idempotent. */
   remove(lineage: string, version: number): Promise<void>
-  /** Replaces a state atomically. Durable when it resolves. */
-  putState(lineage: string, name: string, bytes: Uint8Array): Promise<void>
-  /** Undefined when there is none. */
+  /**
+   * Replaces the state of the writer with this epoch (Lease.epoch; 0: there is no other) atomically, and removes those of
+   * earlier epochs. Durable when it resolves. Throws STATE_FENCED when a later epoch has one: a writer that does not know
+   * yet that it was replaced can only replace its own state, which nobody reads any more.
+   */
+  putState(lineage: string, name: string, bytes: Uint8Array, epoch: number): Promise<void>
+  /** Of the latest epoch; undefined when there is none. */
   readState(lineage: string, name: string): Promise<Buffer | undefined>
 }
 

@@ -218,11 +218,31 @@ describe('a checkpoint', () => {
 describe('a state', () => {
   test('is replaced whole, and absent before the first write', async () => {
     expect(await store.readState('default', 'trainer')).toBeUndefined()
-    await store.putState('default', 'trainer', Buffer.from('one'))
-    await store.putState('default', 'trainer', Buffer.from('two'))
+    await store.putState('default', 'trainer', Buffer.from('one'), 0)
+    await store.putState('default', 'trainer', Buffer.from('two'), 0)
     expect(await store.readState('default', 'trainer')).toEqual(Buffer.from('two'))
     expect(await readdir(join(root, 'default', 'state'))).toEqual(['trainer'])
     expect(await store.versions('default')).toEqual([])
+  })
+
+  test('of a later writer takes the place of an earlier one’s, and is the one that is read', async () => {
+    await store.putState('default', 'trainer', Buffer.from('before there were epochs'), 0)
+    await store.putState('default', 'trainer', Buffer.from('second'), 2)
+    await store.putState('default', 'trainer.other', Buffer.from('another state'), 0)
+    expect(await store.readState('default', 'trainer')).toEqual(Buffer.from('second'))
+    await store.putState('default', 'trainer', Buffer.from('tenth'), 10)
+    expect(await store.readState('default', 'trainer')).toEqual(Buffer.from('tenth'))
+    expect(await readdir(join(root, 'default', 'state'))).toEqual(['trainer.e0000000010', 'trainer.other'])
+  })
+
+  test('of a writer that was replaced is refused; where it comes in between, nobody reads it', async () => {
+    await store.putState('default', 'trainer', Buffer.from('new'), 3)
+    const stale = store.putState('default', 'trainer', Buffer.from('stale'), 2)
+    await expect(stale).rejects.toEqual(withCode('STATE_FENCED'))
+    await writeFile(join(root, 'default', 'state', 'trainer.e0000000002'), 'written before it was refused')
+    expect(await store.readState('default', 'trainer')).toEqual(Buffer.from('new'))
+    await store.putState('default', 'trainer', Buffer.from('newer'), 3)
+    expect(await readdir(join(root, 'default', 'state'))).toEqual(['trainer.e0000000003'])
   })
 })
 

@@ -11,6 +11,8 @@ export function fileStore(root: string): CheckpointStore {
 }
 
 const VERSION_FOLDER = /^v(\d{8,})$/
+const MOST_TRIES = 5
+const STATE_EPOCH = /^\.e(\d{10,})$/
 
 class FileStore implements CheckpointStore {
   private readonly root: string
@@ -104,9 +106,12 @@ class FileStore implements CheckpointStore {
     await rm(doomed, { recursive: true, force: true })
   }
 
-  async putState(lineage: string, name: string, bytes: Uint8Array): Promise<void> {
-    const final = this.statePath(lineage, name)
+  async putState(lineage: string, name: string, bytes: Uint8Array, epoch: number): Promise<void> {
+    const final = this.inside(statePath(lineage, name, epoch))
     const temporary = `${final}.${randomUUID()}`
+    const epochs = await this.epochs(lineage, name)
+    const latest = Math.max(...epochs, 0)
+    if (latest > epoch) throw fenced(lineage, name, epoch, latest)
     await mkdir(dirname(final), { recursive: true })
     try {
       await writeDurably(temporary, bytes)
@@ -124,24 +129,37 @@ class FileStore implements CheckpointStore {
         },
       )
     }
-  }
-
-  async readState(lineage: string, name: string): Promise<Buffer | undefined> {
-    try {
-      return await this.read(this.relativeStatePath(lineage, name), Number.MAX_SAFE_INTEGER)
-    } catch (thrown) {
-      if (thrown instanceof PlateauError && thrown.code === 'CHECKPOINT_NOT_FOUND') return undefined
-      throw thrown
+    for (const earlier of epochs.filter((other) => other < epoch)) {
+      await rm(this.inside(statePath(lineage, name, earlier)), { force: true })
     }
   }
 
-  private statePath(lineage: string, name: string): string {
-    return this.inside(this.relativeStatePath(lineage, name))
+  async readState(lineage: string, name: string): Promise<Buffer | undefined> {
+    for (let tries = 1; ; tries++) {
+      const epochs = await this.epochs(lineage, name)
+      if (epochs.length === 0) return undefined
+      try {
+        return await this.read(statePath(lineage, name, Math.max(...epochs)), Number.MAX_SAFE_INTEGER)
+      } catch (thrown) {
+        // Removed since it was listed: a later one is there.
+        const isRemoved = thrown instanceof PlateauError && thrown.code === 'CHECKPOINT_NOT_FOUND'
+        if (!isRemoved || tries === MOST_TRIES) throw thrown
+      }
+    }
   }
 
-  private relativeStatePath(lineage: string, name: string): string {
-    if (!/^[a-z0-9][a-z0-9.-]*$/.test(name)) throw unsafe(name)
-    return `${lineageName(lineage)}/state/${name}`
+  /** Those that have a state of this name. */
+  private async epochs(lineage: string, name: string): Promise<number[]> {
+    const folder = dirname(this.inside(statePath(lineage, name, 0)))
+    const names = await readdir(folder).catch((thrown: unknown) => {
+      if (hasCode(thrown, 'ENOENT')) return []
+      throw thrown
+    })
+    return names
+      .map((found) =>
+        found === name ? 0 : Number(STATE_EPOCH.exec(found.startsWith(name) ? found.slice(name.length) : '')?.[1]),
+      )
+      .filter((epoch) => !Number.isNaN(epoch))
   }
 
   private inside(path: string): string {
@@ -149,6 +167,21 @@ class FileStore implements CheckpointStore {
     if (!absolute.startsWith(this.root + sep)) throw unsafe(path)
     return absolute
   }
+}
+
+/** Epoch 0 has the bare name. */
+function statePath(lineage: string, name: string, epoch: number): string {
+  if (!/^[a-z0-9][a-z0-9.-]*$/.test(name)) throw unsafe(name)
+  const suffix = epoch === 0 ? '' : `.e${String(epoch).padStart(10, '0')}`
+  return `${lineageName(lineage)}/state/${name}${suffix}`
+}
+
+function fenced(lineage: string, name: string, epoch: number, latest: number): PlateauError {
+  return new PlateauError(
+    'STATE_FENCED',
+    `the state ${name} of lineage ${lineage} has a writer of epoch ${latest}: epoch ${epoch} may not replace it`,
+    { facts: { lineage, name, epoch, latest } },
+  )
 }
 
 function lineageName(lineage: string): string {

@@ -13,6 +13,8 @@ export interface LagWatchOptions {
   /** Ends it. */
   readonly signal: AbortSignal
   readonly everyMs?: number
+  /** Told whenever the log answered: for a consumer that keeps its own offsets and is in no group. */
+  readonly onAnswer?: () => void
 }
 
 /**
@@ -46,6 +48,7 @@ export async function watchLag(options: LagWatchOptions): Promise<void> {
         expired.add(named, lost)
         if (lost > 0) logger.warn('records expired before they were read', { ...named, records: lost })
       }
+      options.onAnswer?.()
     } catch (error) {
       // The numbers stay as they were; the consumer itself notices when the log is away for good.
       if (!signal.aborted) logger.debug('lag not read', { group, topic, error })

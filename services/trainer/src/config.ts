@@ -29,6 +29,12 @@ export const trainerConfig = defineConfig(
       help: 'Ed25519 private key (PEM, readable by its owner only) that checkpoints are signed with.',
     }),
     lineage: text({ env: 'PLATEAU_LINEAGE', default: 'default', help: "Which draft's line of versions to train." }),
+    writerTimeoutMs: seconds({
+      env: 'PLATEAU_WRITER_TIMEOUT_SECONDS',
+      default: 15,
+      min: 1,
+      help: "A trainer that was silent for this long is no longer the lineage's writer: one that stands by takes over.",
+    }),
     keepVersions: integer({
       env: 'PLATEAU_KEEP_VERSIONS',
       default: 16,

@@ -66,7 +66,12 @@ export class Contest {
     this.#parts = parts
   }
 
-  async hold(windows: readonly DraftRows[], candidates: Candidates, training: TrainingFacts): Promise<Outcome> {
+  async hold(
+    windows: readonly DraftRows[],
+    candidates: Candidates,
+    training: TrainingFacts,
+    traceparent: string | undefined,
+  ): Promise<Outcome> {
     const { line, metrics, clock } = this.#parts
     metrics.heldOutPositions.set({}, positionsOf(windows))
     if (positionsOf(windows) < MIN_EVALUATION_POSITIONS) return { astray: undefined, isPublished: false }
@@ -77,7 +82,7 @@ export class Contest {
     const isDue = clock() - line.publishedAtMs >= this.#options.minPublishMs
     return {
       astray: gradients && fallenBehind(gradients, closedForm),
-      isPublished: isDue && isBetter(best, live, windows) && (await this.#publish(best, live, training)),
+      isPublished: isDue && isBetter(best, live, windows) && (await this.#publish(best, live, training, traceparent)),
     }
   }
 
@@ -90,11 +95,16 @@ export class Contest {
   }
 
   /** False when the store is full or away: the next contest may try again. */
-  async #publish(best: Contender, live: Contender, training: TrainingFacts): Promise<boolean> {
+  async #publish(
+    best: Contender,
+    live: Contender,
+    training: TrainingFacts,
+    traceparent: string | undefined,
+  ): Promise<boolean> {
     const { line, metrics, logger } = this.#parts
     const { name, head, positions, alpha, greedyMatch } = best
     const facts = { ...training, evaluation: { positions, alpha, parentAlpha: live.alpha, greedyMatch } }
-    if (!(await worksNow(logger, 'version not written', () => line.publish(head, facts)))) return false
+    if (!(await worksNow(logger, 'version not written', () => line.publish(head, facts, traceparent)))) return false
     metrics.publishes.add({ origin: name })
     metrics.version.set({}, line.version)
     metrics.alpha.set({ draft: 'incumbent' }, alpha)

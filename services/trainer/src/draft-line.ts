@@ -16,7 +16,7 @@ import {
 import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/contracts'
 import type { EventLog, Producer } from '@plateau/event-log'
 import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
-import type { Logger } from '@plateau/telemetry'
+import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
 
 export interface DraftLineOptions {
   readonly lineage: string
@@ -28,6 +28,7 @@ export interface DraftLineOptions {
 
 export interface DraftLineParts {
   readonly log: EventLog
+  /** Of the lineage's lease. */
   readonly producer: Producer
   readonly store: CheckpointStore
   readonly key: SigningKey
@@ -49,12 +50,23 @@ export interface VersionFacts {
 
 type ManifestFacts = Omit<CheckpointManifest, 'schema' | 'files'>
 
+interface Unannounced {
+  readonly reference: CheckpointReference
+  readonly manifest: ManifestFacts
+  /** Of the span that published it. */
+  readonly traceparent?: string | undefined
+}
+
 const MAX_MANIFEST_BYTES = 1024 * 1024
+/** Numbers that a writer who was replaced may have taken meanwhile. */
+const MOST_CONFLICTS = 16
 
 /**
  * One lineage's versions. The newest one in the store is the incumbent. A version is durable in the store before it is
  * announced; one whose announcement was lost to a crash is announced at the next start, so an announcement never
- * points at nothing and no version is silently left out.
+ * points at nothing and no version is silently left out. The announcements go through the lease of the lineage: a writer
+ * that was replaced can still leave a version in the store, but cannot announce it, and the number that it took is passed
+ * over.
  */
 export class DraftLine {
   readonly #options: DraftLineOptions
@@ -63,7 +75,7 @@ export class DraftLine {
   #version: number
   #publishedAtMs: number
   /** Durable in the store, but the log would not take the announcement. */
-  #unannounced: { readonly reference: CheckpointReference; readonly manifest: ManifestFacts } | undefined
+  #unannounced: Unannounced | undefined
 
   private constructor(options: DraftLineOptions, parts: DraftLineParts, head: FeatureHead, version: number) {
     this.#options = options
@@ -112,12 +124,30 @@ export class DraftLine {
     return this.#publishedAtMs
   }
 
-  async publish(head: FeatureHead, facts: VersionFacts): Promise<number> {
+  /** `traceparent`: of what led to the version, which its announcement and its swap continue. */
+  async publish(head: FeatureHead, facts: VersionFacts, traceparent?: string): Promise<number> {
+    const span = startMessageSpan('publish version', {
+      kind: 'producer',
+      parent: traceparent,
+      attributes: messagingAttributes('send', topics.draftCheckpoints.name),
+    })
+    try {
+      return await span.run(() => this.#publish(head, facts, span.traceparent))
+    } catch (error) {
+      span.end(error)
+      throw error
+    } finally {
+      span.end()
+    }
+  }
+
+  async #publish(head: FeatureHead, facts: VersionFacts, traceparent: string | undefined): Promise<number> {
     const { lineage, codeVersion, keepVersions } = this.#options
     const { store, key, model, tokenizer, clock, logger } = this.#parts
-    const about: ManifestFacts = {
+    const files = [...encodeFeatureHead(head), { path: 'tokenizer.json', bytes: tokenizer }]
+    const manifestOf = (version: number): ManifestFacts => ({
       lineage,
-      version: this.#version + 1,
+      version,
       parent: this.#version,
       kind: featureHeadKind,
       targetFingerprint: model.fingerprint,
@@ -125,41 +155,57 @@ export class DraftLine {
       codeVersion,
       createdAt: new Date(clock()).toISOString(),
       ...facts,
-    }
-    const files = [...encodeFeatureHead(head), { path: 'tokenizer.json', bytes: tokenizer }]
-    const reference = await writeCheckpoint(store, about, files, key)
+    })
+    const about = await this.#write((manifest) => writeCheckpoint(store, manifest, files, key), manifestOf)
     this.#head = head
-    this.#version = about.version
     // Whatever replaces an untrained head is welcome at once.
-    if (about.version > 1) this.#publishedAtMs = clock()
-    this.#unannounced = { reference, manifest: about }
+    if (this.#version > 0) this.#publishedAtMs = clock()
+    this.#version = about.manifest.version
+    this.#unannounced = { ...about, traceparent }
     await this.announce()
     const removed = await retainNewest(store, lineage, keepVersions, [1])
     logger.info('version published', {
-      version: about.version,
+      version: this.#version,
       positions: facts.evaluation.positions,
       alpha: facts.evaluation.alpha ?? undefined,
       parentAlpha: facts.evaluation.parentAlpha ?? undefined,
       trainedPositions: facts.trainedPositions,
       removed: removed.length,
     })
-    return about.version
+    return this.#version
+  }
+
+  /** Under the next number that is free. */
+  async #write(
+    write: (manifest: ManifestFacts) => Promise<CheckpointReference>,
+    manifestOf: (version: number) => ManifestFacts,
+  ): Promise<Unannounced> {
+    for (let version = this.#version + 1; ; version++) {
+      const manifest = manifestOf(version)
+      try {
+        return { reference: await write(manifest), manifest }
+      } catch (error) {
+        const isTaken = error instanceof PlateauError && error.code === 'CHECKPOINT_EXISTS'
+        if (!isTaken || version > this.#version + MOST_CONFLICTS) throw error
+        this.#parts.logger.warn('a writer that was replaced took this version, passing over it', { version })
+      }
+    }
   }
 
   /** Announces the newest version if that is still to be done. A log that is full or away is asked again next time. */
   async announce(): Promise<void> {
     if (this.#unannounced === undefined) return
-    const { reference, manifest } = this.#unannounced
+    const { version } = this.#unannounced.reference
     try {
-      await this.#send(reference, manifest)
+      await this.#send(this.#unannounced)
       this.#unannounced = undefined
     } catch (error) {
       if (!(error instanceof PlateauError && error.retryable)) throw error
-      this.#parts.logger.warn('version not announced yet', { version: reference.version, error })
+      this.#parts.logger.warn('version not announced yet', { version, error })
     }
   }
 
-  async #send(reference: CheckpointReference, manifest: ManifestFacts): Promise<void> {
+  async #send({ reference, manifest, traceparent }: Unannounced): Promise<void> {
     const { evaluation } = manifest
     const message = DraftCheckpoint.fromPartial({
       schemaVersion: 1,
@@ -183,6 +229,7 @@ export class DraftLine {
       type: topics.draftCheckpoints.messageType,
       timeMs: Date.parse(manifest.createdAt),
       subject: reference.lineage,
+      traceparent,
     })
     const value = DraftCheckpoint.encode(message).finish()
     await this.#parts.producer.send(topics.draftCheckpoints.name, [{ key: reference.lineage, value, headers }])

@@ -25,6 +25,7 @@ export class Intake {
   readonly #ids = new Map<number, RecentIds>()
   readonly #windows: Record<string, number>
   #policy: string
+  #traceparent: string | undefined
 
   constructor(parts: IntakeParts, saved: Snapshot | undefined) {
     this.#parts = parts
@@ -36,7 +37,7 @@ export class Intake {
     this.#policy = saved?.policy ?? ''
   }
 
-  async take({ partition, records, highWatermark }: Batch): Promise<void> {
+  async take({ partition, records }: Batch): Promise<void> {
     const { expected, metrics, bury } = this.#parts
     const poison: Poison[] = []
     for (const record of records) {
@@ -50,9 +51,7 @@ export class Intake {
     }
     // Before the offset moves on: a record is never dropped without a trace.
     await bury(poison)
-    const next = records.at(-1)!.offset + 1
-    this.#offsets.set(partition, next)
-    metrics.lag.set({ partition: String(partition) }, Math.max(0, highWatermark - next))
+    this.#offsets.set(partition, records.at(-1)!.offset + 1)
   }
 
   /** Next offset to consume, per partition. */
@@ -68,6 +67,11 @@ export class Intake {
   /** The selection policy of the newest window that names one. */
   get policy(): string {
     return this.#policy
+  }
+
+  /** Of the newest window: the trace that a version which comes of it continues. */
+  get traceparent(): string | undefined {
+    return this.#traceparent
   }
 
   /** All that a later process needs, but for the counts. */
@@ -87,6 +91,7 @@ export class Intake {
     const key = `${window.arm}/${decision}`
     this.#windows[key] = (this.#windows[key] ?? 0) + 1
     if (window.policy !== '') this.#policy = window.policy
+    this.#traceparent = window.traceparent ?? this.#traceparent
     use(window)
   }
 }

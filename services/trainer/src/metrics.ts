@@ -81,10 +81,14 @@ export function declareTrainerMetrics(metrics: Metrics) {
       help: 'Versions published, by origin (untrained, closed-form, gradients).',
       labels: ['origin'],
     }),
-    lag: metrics.gauge<'partition'>({
-      name: 'plateau_trainer_lag_records',
-      help: 'Records of the partition not yet consumed, when its last batch was read.',
-      labels: ['partition'],
+    role: metrics.gauge<'role'>({
+      name: 'plateau_trainer_role',
+      help: 'What this process is to the lineage, by role (writer, standby): 1 for the one that it is, 0 for the other.',
+      labels: ['role'],
+    }),
+    epoch: metrics.gauge({
+      name: 'plateau_trainer_epoch',
+      help: 'Epoch of the newest writer that this process was; each writer of the lineage has a higher one.',
     }),
     snapshotAge: metrics.gauge({
       name: 'plateau_trainer_snapshot_age_seconds',

@@ -4,7 +4,7 @@ import { ConfigError, mergeConfigs } from '@plateau/config'
 import { DraftCheckpoint, topics } from '@plateau/contracts'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { writeModelDirectory } from '@plateau/model-files'
-import { commonConfig, startService } from '@plateau/service-kit'
+import { commonConfig, startService, type StartedService } from '@plateau/service-kit'
 import { seededRandom } from '@plateau/speculation'
 import { silentLogger } from '@plateau/telemetry'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -14,6 +14,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { trainer } from './service.js'
 import { Teacher } from './testing.js'
+
+const WAIT = { timeout: 20_000 }
+const metricsOf = async ({ opsUrl }: StartedService): Promise<string> =>
+  (await fetch(new URL('/metrics', opsUrl))).text()
 
 const schema = mergeConfigs(commonConfig(trainer.opsPort), trainer.config)
 
@@ -64,9 +68,12 @@ describe('the service', () => {
     await eventLog.ensureTopics(Object.values(topics))
     const service = await startService(trainer, schema.parse(environment()), { logger: silentLogger, eventLog })
     expect((await fetch(new URL('/readyz', service.opsUrl))).status).toBe(200)
-    const metrics = await (await fetch(new URL('/metrics', service.opsUrl))).text()
-    expect(metrics).toMatch(/plateau_trainer_version 1/)
+    await expect.poll(() => metricsOf(service), WAIT).toMatch(/plateau_trainer_version 1/)
+    const metrics = await metricsOf(service)
     expect(metrics).toMatch(/plateau_trainer_snapshot_age_seconds/)
+    expect(metrics).toMatch(/plateau_trainer_role\{role="writer"\} 1/)
+    expect(metrics).toMatch(/plateau_trainer_role\{role="standby"\} 0/)
+    expect(metrics).toMatch(/plateau_consumer_lag_records\{[^}]*group="trainer.train.v1"/)
     expect(getPriority()).toBe(0)
     const reader = eventLog.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
     for await (const { records } of reader) {
@@ -74,6 +81,22 @@ describe('the service', () => {
       break
     }
     expect(await service.stop()).toBe(0)
+  })
+
+  test('a second one stands by, ready, and takes over when the first has stopped', async () => {
+    const start = async () => {
+      const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+      return startService(trainer, schema.parse(environment()), { logger: silentLogger, eventLog })
+    }
+    const first = await start()
+    await expect.poll(() => metricsOf(first), WAIT).toMatch(/plateau_trainer_version 1/)
+    const second = await start()
+    expect((await fetch(new URL('/readyz', second.opsUrl))).status).toBe(200)
+    expect(await metricsOf(second)).toMatch(/plateau_trainer_role\{role="standby"\} 1/)
+    expect(await first.stop()).toBe(0)
+    await expect.poll(() => metricsOf(second), WAIT).toMatch(/plateau_trainer_role\{role="writer"\} 1/)
+    await expect.poll(() => metricsOf(second), WAIT).toMatch(/plateau_trainer_epoch 2/)
+    expect(await second.stop()).toBe(0)
   })
 
   test.each([

@@ -1,4 +1,4 @@
-import type { ServiceSpec } from '@plateau/service-kit'
+import { watchConsumer, watchLag, type ServiceSpec } from '@plateau/service-kit'
 import { setPriority } from 'node:os'
 import { trainerConfig } from './config.js'
 import { declareTrainerMetrics } from './metrics.js'
@@ -10,26 +10,58 @@ export const trainer: ServiceSpec<typeof trainerConfig.fields> = {
   name: 'trainer',
   config: trainerConfig,
   opsPort: 9103,
-  async start({ config, eventLog, logger, metrics, health, clock, fail }) {
+  async start({ config, eventLog, logger, metrics: registry, health, signal, clock, fail }) {
     // Threads made from now on inherit it: the arithmetic takes what serving leaves.
     setPriority(config.niceness)
     // Imported late: the contracts load grpc-js, which tracing has to see first.
-    const { openTrainer, trainerDeadLetters } = await import('./open-trainer.js')
-    await eventLog.ensureTopics([trainerDeadLetters])
-    const progress = health.progress('training loop', STALL_MS)
-    const { trainer, close } = await openTrainer(config, {
+    const { openTrainer, readTrainerFiles } = await import('./open-trainer.js')
+    const { lineageTopics, serveTerms } = await import('./writer-terms.js')
+    const { trainerDeadLetters, TRAINER_GROUP } = await import('./dead-letters.js')
+    const { topics } = await import('@plateau/contracts')
+    const source = topics.trainingWindows
+    await eventLog.ensureTopics([source, ...lineageTopics, trainerDeadLetters])
+    const files = await readTrainerFiles(config)
+    const consumer = watchConsumer(health, clock)
+    await watchLag({
       log: eventLog,
+      group: TRAINER_GROUP,
+      topic: source.name,
+      metrics: registry,
       logger,
-      metrics: declareTrainerMetrics(metrics),
-      clock,
-      beat: () => progress.beat(),
+      signal,
+      onAnswer: consumer.onAlive,
     })
-    const running = trainer.run().catch(fail)
+
+    const metrics = declareTrainerMetrics(registry)
+    const producer = eventLog.producer({ whenFull: 'wait' })
+    const { lineage, writerTimeoutMs: sessionTimeoutMs } = config
+    const serving = serveTerms(
+      {
+        log: eventLog,
+        lineage,
+        sessionTimeoutMs,
+        logger,
+        metrics,
+        open: async (lease) => {
+          const progress = health.progress('training loop', STALL_MS)
+          const beat = (): void => progress.beat()
+          try {
+            const around = { log: eventLog, producer, logger, metrics, clock, beat }
+            const trainer = await openTrainer(config, files, lease, around)
+            return { run: () => trainer.run().finally(() => progress.done()), close: () => trainer.close() }
+          } catch (error) {
+            progress.done()
+            throw error
+          }
+        },
+      },
+      signal,
+    ).catch(fail)
     return {
       stop: async () => {
-        await trainer.close()
-        await running
-        await close()
+        consumer.done()
+        await serving
+        await producer.close()
       },
     }
   },

@@ -12,7 +12,7 @@ import {
   topics,
   TrainingWindow,
 } from '@plateau/contracts'
-import type { EventLog, NewRecord, Producer } from '@plateau/event-log'
+import type { EventLog, Lease, NewRecord, Producer } from '@plateau/event-log'
 import type { DraftTargetModel } from '@plateau/model-files'
 import { sampleIndex, seededRandom } from '@plateau/speculation'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
@@ -213,17 +213,20 @@ export async function openBench(
   wrap: {
     readonly store?: (store: CheckpointStore) => CheckpointStore
     readonly producer?: (producer: Producer) => Producer
+    /** Default: nobody else writes the lineage. */
+    readonly lease?: Lease
   } = {},
 ): Promise<Bench> {
   const { store: wrapStore = (store) => store, producer: wrapProducer = (producer) => producer } = wrap
+  const lease = wrap.lease ?? { epoch: 0, lost: new AbortController().signal }
   const store = wrapStore(fileStore(directory))
   const producer = wrapProducer(log.producer())
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const around = { log, producer, store, model, logger: silentLogger, clock: Date.now, random: seededRandom(1) }
   const line = await DraftLine.open(
     { lineage: 'default', keepVersions: 100, config: headConfig, codeVersion: 'test' },
-    { ...around, key, tokenizer: Buffer.from('{}') },
+    { ...around, producer: wrap.lease?.producer ?? producer, key, tokenizer: Buffer.from('{}') },
   )
-  const trainer = await Trainer.open({ ...defaults, ...options }, { ...around, line, metrics })
+  const trainer = await Trainer.open({ ...defaults, ...options }, { ...around, lease, line, metrics })
   return { store, line, trainer, producer, metrics }
 }

@@ -169,7 +169,7 @@ describe('the trainer', () => {
     const survivor = (await before.store.readState('default', SNAPSHOT_NAME))!
     await send(all.slice(70, 95))
     await trained(await open({ gradients: true }))
-    await before.store.putState('default', SNAPSHOT_NAME, survivor)
+    await before.store.putState('default', SNAPSHOT_NAME, survivor, 0)
 
     await send(all.slice(95))
     const after = await open({ gradients: true })
@@ -394,7 +394,7 @@ describe('a lineage', () => {
     const bench = await open()
     await trained(bench)
     const state = (await bench.store.readState('default', SNAPSHOT_NAME))!
-    await bench.store.putState('default', SNAPSHOT_NAME, state.subarray(0, state.length - 100))
+    await bench.store.putState('default', SNAPSHOT_NAME, state.subarray(0, state.length - 100), 0)
     await expect(open()).rejects.toMatchObject({ code: 'TRAINER_STATE_INVALID' })
   })
 })

@@ -7,10 +7,10 @@ import {
 } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { topics } from '@plateau/contracts'
-import type { Batch, EventLog, Producer } from '@plateau/event-log'
+import type { Batch, EventLog, Lease, Producer } from '@plateau/event-log'
 import { prepareDraftTarget, type DraftTarget, type WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
-import type { Logger } from '@plateau/telemetry'
+import { messagingAttributes, startMessageSpan, type Logger, type MessageSpan } from '@plateau/telemetry'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { ClosedForm } from './closed-form.js'
@@ -39,7 +39,10 @@ export interface TrainerOptions extends HeldBackOptions, SolveOptions, Gradients
 
 export interface TrainerParts {
   readonly log: EventLog
+  /** For dead letters. */
   readonly producer: Producer
+  /** The right to write the lineage. */
+  readonly lease: Pick<Lease, 'epoch' | 'lost'>
   readonly store: CheckpointStore
   readonly line: DraftLine
   readonly model: DraftTargetModel
@@ -61,7 +64,8 @@ const IDLE_WAIT_MS = 100
  *
  * Exactly once: offsets, sums, weights and counts are saved together in one snapshot, atomically. After a kill the loop
  * continues from the snapshot's offsets: what came after it is read again and was in no saved state. What a producer
- * repeats is known by its ce_id.
+ * repeats is known by its ce_id. Every snapshot is whole in itself: after a take-over the counts are right whichever one
+ * the new writer found, and it saves its own at once, under its own epoch.
  *
  * States: new, running, closed.
  */
@@ -77,6 +81,8 @@ export class Trainer {
   readonly #schedule: SolveSchedule
   readonly #gradients: Gradients
   readonly #stopping = new AbortController()
+  /** Told to stop, or no longer the writer. */
+  readonly #ending: AbortSignal
   /** The fixed random features, and the newest solution once there is one. */
   #solution: FeatureHead
   /** In the sums, over the lineage's life. */
@@ -94,7 +100,8 @@ export class Trainer {
     target: DraftTarget,
     saved: Snapshot | undefined,
   ) {
-    const { line, clock } = parts
+    const { line, clock, lease } = parts
+    this.#ending = AbortSignal.any([this.#stopping.signal, lease.lost])
     this.#options = options
     this.#parts = parts
     this.#expected = expectationsOf(parts.model, line.incumbent.config.vocabSize)
@@ -108,7 +115,7 @@ export class Trainer {
         expected: this.#expected,
         metrics: parts.metrics,
         use: (window) => this.#heldBack.push(window.purpose, window, clock()),
-        bury: (poison) => bury(poison, parts, this.#stopping.signal),
+        bury: (poison) => bury(poison, parts, this.#ending),
       },
       saved,
     )
@@ -128,12 +135,18 @@ export class Trainer {
     const ridge = { lambda, halfLifePositions, threads }
     const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
     const trainer = new Trainer(options, parts, closedForm, target, saved)
-    if (saved !== undefined) await trainer.#resume(saved)
+    if (saved !== undefined) {
+      await trainer.#resume(saved)
+      await trainer.#save()
+    }
     trainer.#showCounts()
     return trainer
   }
 
-  /** Trains until `close`. Rejects when it cannot go on; a restart continues from the last snapshot. */
+  /**
+   * Trains until `close`. Rejects when it cannot go on, with what the lease was lost by when that is why; a restart
+   * continues from the last snapshot.
+   */
   run(): Promise<void> {
     this.#running ??= this.#loop()
     return this.#running
@@ -155,15 +168,15 @@ export class Trainer {
   }
 
   async #loop(): Promise<void> {
-    const { log, line, clock, beat } = this.#parts
+    const { log, line, lease, clock, beat } = this.#parts
     const feed = new BatchFeed(readTrainingWindows(log, this.#intake.offsets))
-    const onStop = (): void => void feed.close()
-    this.#stopping.signal.addEventListener('abort', onStop)
+    const onEnd = (): void => void feed.close()
+    this.#ending.addEventListener('abort', onEnd)
     try {
-      while (!this.#stopping.signal.aborted) {
+      while (!this.#ending.aborted) {
         beat?.()
         const batch = await feed.take(this.#waitMs())
-        if (this.#stopping.signal.aborted) break
+        if (this.#ending.aborted) break
         if (batch !== undefined) await this.#ingest(batch)
         await this.#admit()
         if (this.#solveIsDue()) await this.#solve()
@@ -176,13 +189,15 @@ export class Trainer {
         // Health and metrics are answered between two pieces of work, however busy the stream.
         await turn()
       }
+      lease.lost.throwIfAborted()
       if (this.#changed) await this.#save()
       await line.announce()
     } catch (error) {
+      lease.lost.throwIfAborted()
       // Told to stop while waiting to try again: the next process takes the same records.
       if (!(error instanceof Error && error.name === 'AbortError')) throw error
     } finally {
-      this.#stopping.signal.removeEventListener('abort', onStop)
+      this.#ending.removeEventListener('abort', onEnd)
       await feed.close()
       await this.#release()
     }
@@ -203,7 +218,14 @@ export class Trainer {
   }
 
   async #ingest(batch: Batch): Promise<void> {
-    await this.#intake.take(batch)
+    const span = batchSpan(batch)
+    try {
+      await this.#intake.take(batch)
+    } catch (error) {
+      span.end(error)
+      throw error
+    }
+    span.end()
     this.#changed = true
     this.#showCounts()
   }
@@ -253,7 +275,7 @@ export class Trainer {
 
   /** What training has against what is live. */
   async #compete(): Promise<void> {
-    const { offsets, policy } = this.#intake
+    const { offsets, policy, traceparent } = this.#intake
     const { astray, isPublished } = await this.#contest.hold(
       this.#heldBack.unseen(this.#parts.clock()),
       { closedForm: this.#solution, gradients: this.#gradients.candidate() },
@@ -262,13 +284,14 @@ export class Trainer {
         trainedPositions: this.#closedFormPositions,
         policy,
       },
+      traceparent,
     )
     if (astray !== undefined) this.#gradients.restart(this.#solution, astray)
     if (isPublished) await this.#save()
   }
 
   async #save(): Promise<void> {
-    const { store, log, model, clock } = this.#parts
+    const { store, log, lease, model, clock } = this.#parts
     const snapshot: Snapshot = {
       targetFingerprint: model.fingerprint,
       tokenizerHash: model.tokenizerHash,
@@ -282,7 +305,7 @@ export class Trainer {
     }
     this.#triedToSaveMs = clock()
     const isSaved = await worksNow(this.#parts.logger, 'state not saved', () =>
-      store.putState(this.#options.lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot)),
+      store.putState(this.#options.lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot), lease.epoch),
     )
     if (!isSaved) return
     this.#changed = false
@@ -328,4 +351,17 @@ export class Trainer {
     await this.#gradients.release()
     await this.#scorers.release()
   }
+}
+
+/** Many traces come together here: they are linked. */
+function batchSpan({ topic, partition, records }: Batch): MessageSpan {
+  return startMessageSpan(`process ${topic}`, {
+    kind: 'consumer',
+    links: records.map(({ headers }) => headers['traceparent']),
+    attributes: {
+      ...messagingAttributes('process', topic, TRAINER_GROUP),
+      'messaging.destination.partition.id': String(partition),
+      'messaging.batch.message_count': records.length,
+    },
+  })
 }

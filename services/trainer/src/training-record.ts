@@ -26,6 +26,8 @@ export interface AcceptedRecord {
   readonly rows: DraftRows
   readonly capturedAtMs: number
   readonly policy: string
+  /** Of the trace that captured and scored the window. */
+  readonly traceparent: string | undefined
 }
 
 export const CALIBRATION_SHARE = 1 / 16
@@ -61,6 +63,7 @@ export function acceptRecord(record: LogRecord, expected: WindowExpectations): A
     rows: windowRows(window, expected, weights),
     capturedAtMs: window.capturedAtMs,
     policy,
+    traceparent: headers.traceparent,
   }
 }
 

@@ -1,0 +1,86 @@
+import { PlateauError, topics } from '@plateau/contracts'
+import type { EventLog, Lease } from '@plateau/event-log'
+import type { Logger } from '@plateau/telemetry'
+import type { TrainerMetrics } from './metrics.js'
+
+/** As the writer's loop is known from outside. */
+export interface Term {
+  /** Resolves after `close`; rejects when the loop cannot go on. */
+  run(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface WriterTermsParts {
+  readonly log: EventLog
+  readonly lineage: string
+  readonly sessionTimeoutMs: number
+  readonly logger: Logger
+  readonly metrics: Pick<TrainerMetrics, 'role' | 'epoch'>
+  /** Begins to write, from what the writer before has left. */
+  readonly open: (lease: Lease) => Promise<Term>
+}
+
+/** What only the lineage's writer writes. */
+export const lineageTopics = [topics.draftCheckpoints, topics.selectionPolicy] as const
+
+/**
+ *  standing by ──lease──▶ writer ──fenced──▶ standing by
+ *       └───────stop─────────┴───────stop──▶ (resolves)
+ *
+ * A writer that lost its lease stands by again in the same process, with nothing kept of its term: whoever took over has
+ * all that counted, from the store and the log, and after a stop of the broker that both of them saw there may be nobody
+ * else. Anything else that ends a term ends the process.
+ */
+export async function serveTerms(parts: WriterTermsParts, signal: AbortSignal): Promise<void> {
+  const { lineage, logger } = parts
+  while (!signal.aborted) {
+    show(parts, 'standby')
+    logger.info('standing by', { lineage })
+    const lease = await untilWriter(parts, signal)
+    if (lease === undefined) return
+    try {
+      logger.info('writer of the lineage', { lineage, epoch: lease.epoch })
+      show(parts, 'writer')
+      parts.metrics.epoch.set({}, lease.epoch)
+      await serveTerm(parts, lease, signal)
+    } catch (error) {
+      if (!lease.lost.aborted && !isFenced(error)) throw error
+      logger.warn('another trainer is the writer now', { lineage, epoch: lease.epoch, error })
+    } finally {
+      await lease.release()
+    }
+  }
+}
+
+/** Undefined when there is no more need. */
+async function untilWriter(parts: WriterTermsParts, signal: AbortSignal): Promise<Lease | undefined> {
+  const { log, lineage, sessionTimeoutMs } = parts
+  try {
+    const names = lineageTopics.map(({ name }) => name)
+    return await log.lease({ name: `lineage.${lineage}`, topics: names, sessionTimeoutMs, signal })
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
+}
+
+async function serveTerm({ open }: WriterTermsParts, lease: Lease, signal: AbortSignal): Promise<void> {
+  const term = await open(lease)
+  const onStop = (): void => void term.close()
+  signal.addEventListener('abort', onStop)
+  try {
+    if (signal.aborted) return await term.close()
+    await term.run()
+  } finally {
+    signal.removeEventListener('abort', onStop)
+  }
+}
+
+function show({ metrics }: WriterTermsParts, role: 'standby' | 'writer'): void {
+  metrics.role.set({ role: 'standby' }, role === 'standby' ? 1 : 0)
+  metrics.role.set({ role: 'writer' }, role === 'writer' ? 1 : 0)
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof PlateauError && (error.code === 'WRITER_FENCED' || error.code === 'STATE_FENCED')
+}
