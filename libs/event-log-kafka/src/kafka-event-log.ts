@@ -131,7 +131,7 @@ export class KafkaEventLog implements EventLog {
     lease?: Pick<LeaseOptions, 'name' | 'topics'>,
   ): Producer {
     const { topics, settings, wire } = this.#connection
-    const producer = new LogProducer({ topics, lanes, encodeValue: wire.encode, nowMs: settings.nowMs, options, lease })
+    const producer = new LogProducer({ topics, lanes, wire, nowMs: settings.nowMs, options, lease })
     this.#producers.add(producer)
     return producer
   }

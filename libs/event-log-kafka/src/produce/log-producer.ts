@@ -2,6 +2,7 @@ import { PlateauError } from '@plateau/contracts'
 import { Admission, type AppendedRecord, type NewRecord, type Producer, type ProducerOptions } from '@plateau/event-log'
 import { closedError } from '../kafka-errors.js'
 import type { TopicCatalog, TopicFacts } from '../topics/topic-catalog.js'
+import type { WireFormat } from '../wire-format.js'
 import type { PartitionLanes } from './partition-lanes.js'
 import type { LaneRecord } from './partition-lane.js'
 import { SendCall } from './partition-lane.js'
@@ -10,8 +11,7 @@ import { BATCH_OVERHEAD_BYTES, RECORD_OVERHEAD_BYTES } from './record-batch.js'
 export interface LogProducerParts {
   readonly topics: TopicCatalog
   readonly lanes: PartitionLanes
-  /** How a topic's values are written. */
-  readonly encodeValue: (topic: string, value: Uint8Array) => Uint8Array
+  readonly wire: WireFormat
   readonly nowMs: () => number
   readonly options: ProducerOptions
   /** For the producer of a lease: the only topics that it may append to. */
@@ -89,7 +89,7 @@ export class LogProducer implements Producer {
   #place(facts: TopicFacts, record: NewRecord, call: SendCall, index: number): LaneRecord {
     const { headers, timestampMs } = record
     const key = Buffer.from(record.key)
-    const value = record.value === null ? null : this.#parts.encodeValue(facts.name, record.value)
+    const value = record.value === null ? null : this.#parts.wire.encode(facts.name, record.value)
     const recordBytes = key.length + (record.value?.length ?? 0)
     if (recordBytes > facts.maxRecordBytes) throw tooLarge(facts, recordBytes, facts.maxRecordBytes)
     const bytes = RECORD_OVERHEAD_BYTES + key.length + (value?.length ?? 0) + headerBytes(headers)

@@ -36,7 +36,13 @@ export async function compareTopics(
     connection,
     specs.map(({ name }) => name),
   )
-  return specs.flatMap((spec) => topicDifferences(spec, found.get(spec.name), connection.settings))
+  return specs.flatMap((spec) => {
+    const topic = found.get(spec.name)
+    const differences = topicDifferences(spec, topic, connection.settings)
+    const isUsable = !differences.some(({ kind }) => kind === 'incompatible')
+    if (topic !== undefined && isUsable) connection.topics.learn(spec, topic)
+    return differences
+  })
 }
 
 export async function applyTopics(

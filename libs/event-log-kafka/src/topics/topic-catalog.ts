@@ -2,8 +2,9 @@ import { PlateauError, type TopicSpec } from '@plateau/contracts'
 import type { Attempt } from '../kafka-errors.js'
 import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'
 import { readConfigs } from './topic-configs.js'
-import { RECORD_ROOM_BYTES } from './topic-settings.js'
+import { type FoundTopic, RECORD_ROOM_BYTES } from './topic-settings.js'
 
+const MAX_MESSAGE_BYTES = 'max.message.bytes'
 /** What a broker takes when nobody said otherwise. */
 const KAFKAS_OWN_MAX_MESSAGE_BYTES = 1_048_588
 
@@ -33,7 +34,12 @@ export class TopicCatalog {
   /** What the declaration says of record sizes holds from now on, rather than what the topic would take. */
   declare(spec: TopicSpec): void {
     this.#declared.set(spec.name, spec)
-    this.forget(spec.name)
+  }
+
+  /** A declared topic that was found to be usable. */
+  learn({ name, maxRecordBytes }: TopicSpec, { partitions, config }: FoundTopic): void {
+    const maxBatchBytes = Number(config.get(MAX_MESSAGE_BYTES)?.value)
+    this.#known.set(name, { name, partitions, maxRecordBytes, maxBatchBytes })
   }
 
   /** What is known without asking. */
@@ -43,21 +49,17 @@ export class TopicCatalog {
 
   forget(topic: string): void {
     this.#known.delete(topic)
-    this.#asked.delete(topic)
   }
 
   /** Throws UNKNOWN_TOPIC. Several callers at once share the answer, and get it in the order of their calls. */
   get(topic: string): Promise<TopicFacts> {
-    let facts = this.#asked.get(topic)
-    if (facts === undefined) {
-      const asking = this.#ask(topic)
-      facts = asking
-      this.#asked.set(topic, asking)
-      asking.catch(() => {
-        if (this.#asked.get(topic) === asking) this.#asked.delete(topic)
-      })
-    }
-    return facts
+    const asked = this.#asked.get(topic)
+    if (asked !== undefined) return asked
+    const known = this.#known.get(topic)
+    if (known !== undefined) return Promise.resolve(known)
+    const asking = this.#ask(topic).finally(() => this.#asked.delete(topic))
+    this.#asked.set(topic, asking)
+    return asking
   }
 
   async #ask(name: string): Promise<TopicFacts> {
@@ -86,6 +88,6 @@ export class TopicCatalog {
     })
     const declared = this.#declared.get(topic)?.maxRecordBytes
     const assumed = declared === undefined ? KAFKAS_OWN_MAX_MESSAGE_BYTES : declared + RECORD_ROOM_BYTES
-    return Number(config?.get('max.message.bytes')?.value ?? assumed)
+    return Number(config?.get(MAX_MESSAGE_BYTES)?.value ?? assumed)
   }
 }
