@@ -248,6 +248,19 @@ test('the directory says what it holds', async () => {
   for (const { name } of manifest.columns) expect(readme).toContain(`| ${name} |`)
 })
 
+test('what a killed run left half written is removed and read by nobody', async () => {
+  const { log, url } = await temporaryLog()
+  const directory = temporaryDirectory()
+  await send(log, 'a')
+  await exported(url, directory)
+  const left = `.writing-${dataFiles(directory)[0]!.replace(/-0{12}-\d+/, '-000000000001-000000000009')}`
+  writeFileSync(join(directory, left), 'PAR1')
+  await send(log, 'b')
+  expect(await exported(url, directory)).toMatchObject({ code: 0 })
+  expect(readdirSync(directory)).not.toContain(left)
+  expect(await samples(directory)).toEqual(['a', 'b'])
+})
+
 test('files that cover the same offsets are not built upon', async () => {
   const { log, url } = await temporaryLog()
   const directory = temporaryDirectory()
