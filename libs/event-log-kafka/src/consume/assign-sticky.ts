@@ -60,7 +60,7 @@ function targets(
     if (least !== undefined) give(key, least)
   }
   // Each move narrows a gap of at least two, so this ends.
-  for (let hasMoved = true; hasMoved; ) {
+  for (let hasMoved = true; hasMoved;) {
     hasMoved = false
     for (const key of keys.toReversed()) {
       const from = owner.get(key)

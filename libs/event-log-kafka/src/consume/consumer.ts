@@ -44,12 +44,17 @@ export class KafkaConsumer implements Consumer {
     this.#cluster = new KafkaCluster(connection.config)
     this.#fetcher = new Fetcher(this.#cluster, connection, { onAlive: this.#onAlive })
     const { group, topics } = options
-    this.#member = new GroupMember({ group, topics, sessionTimeoutMs: this.#sessionTimeoutMs }, this.#cluster, connection, {
-      onAssigned: (partition) => this.#startLane(partition),
-      onRevoked: (partition) => this.#revoke(partition),
-      onLost: (partition) => this.#lanes.get(keyOf(partition))?.lose(),
-      onAlive: this.#onAlive,
-    })
+    this.#member = new GroupMember(
+      { group, topics, sessionTimeoutMs: this.#sessionTimeoutMs },
+      this.#cluster,
+      connection,
+      {
+        onAssigned: (partition) => this.#startLane(partition),
+        onRevoked: (partition) => this.#revoke(partition),
+        onLost: (partition) => this.#lanes.get(keyOf(partition))?.lose(),
+        onAlive: this.#onAlive,
+      },
+    )
   }
 
   get assigned(): Consumer['assigned'] {

@@ -1,17 +1,12 @@
 import type { PlateauError } from '@plateau/contracts'
 import type { KafkaConnection } from '../connection.js'
 import { closedError } from '../kafka-errors.js'
+import { Coordinator } from '../kafkajs/coordinator.js'
 import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'
-import {
-  isCoordinatorTrouble,
-  isExpulsion,
-  isOfType,
-  requiredMemberId,
-} from '../kafkajs/protocol-errors.js'
+import { isCoordinatorTrouble, isExpulsion, isOfType, requiredMemberId } from '../kafkajs/protocol-errors.js'
 import type { JoinAnswer, Requests } from '../kafkajs/requests.js'
 import { keyOf, type TopicPartition } from './assign-sticky.js'
 import { assignGroup, decodeAssignment, encodeClaims, PROTOCOL_NAME, topicsOf } from './group-protocol.js'
-import { GroupCoordinator } from './group-coordinator.js'
 import { isFinal, MAX_UNAVAILABLE_MS } from './patience.js'
 import { Pulse } from './pulse.js'
 
@@ -55,7 +50,7 @@ export class GroupMember {
   readonly #cluster: KafkaCluster
   readonly #connection: KafkaConnection
   readonly #events: MemberEvents
-  readonly #coordinator: GroupCoordinator
+  readonly #coordinator: Coordinator
   readonly #maxUnavailableMs: number
   readonly #held = new Map<string, TopicPartition>()
   readonly #revoking = new Map<string, TopicPartition>()
@@ -78,7 +73,7 @@ export class GroupMember {
     this.#cluster = cluster
     this.#connection = connection
     this.#events = events
-    this.#coordinator = new GroupCoordinator(options.group, cluster)
+    this.#coordinator = new Coordinator(options.group, 'group', cluster)
     this.#maxUnavailableMs = options.maxUnavailableMs ?? MAX_UNAVAILABLE_MS
   }
 
@@ -122,7 +117,8 @@ export class GroupMember {
         return true
       } catch (thrown) {
         if (isExpulsion(thrown)) this.#expelled(memberId)
-        else if (!isRebalancing(thrown) && !isCoordinatorTrouble(thrown) && !isStaleMetadata(thrown, tries)) throw this.#error(thrown, 'commit the offsets of', topic)
+        else if (!isRebalancing(thrown) && !isCoordinatorTrouble(thrown) && !isStaleMetadata(thrown, tries))
+          throw this.#error(thrown, 'commit the offsets of', topic)
         else await Promise.race([changed, this.#pause(tries)])
       }
     }
@@ -153,7 +149,7 @@ export class GroupMember {
   }
 
   async #stayMember(): Promise<void> {
-    for (let tries = 0, refusals = 0; !this.#isLeaving(); ) {
+    for (let tries = 0, refusals = 0; !this.#isLeaving();) {
       const changed = this.#changed.next()
       if (!this.#mustJoin) {
         await changed

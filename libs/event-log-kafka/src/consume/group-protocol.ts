@@ -70,7 +70,9 @@ function parseHeld(userData: Buffer): Pick<Claims, 'claims' | 'generation'> {
 
 function isByTopic(value: unknown): value is Record<string, number[]> {
   if (typeof value !== 'object' || value === null) return false
-  return Object.values(value).every((held) => Array.isArray(held) && held.every((partition) => Number.isInteger(partition)))
+  return Object.values(value).every(
+    (held) => Array.isArray(held) && held.every((partition) => Number.isInteger(partition)),
+  )
 }
 
 function byTopic(partitions: readonly TopicPartition[]): Record<string, number[]> {

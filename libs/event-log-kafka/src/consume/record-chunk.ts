@@ -96,7 +96,11 @@ export class RecordChunk {
 
   /** Asked once more for the same batch it says the same. */
   #isSkipped(header: BatchHeader): boolean {
-    for (let next = this.#aborted[0]; next !== undefined && next.firstOffset <= header.lastOffset; next = this.#aborted[0]) {
+    for (
+      let next = this.#aborted[0];
+      next !== undefined && next.firstOffset <= header.lastOffset;
+      next = this.#aborted[0]
+    ) {
       this.#abandoned.add(next.producerId)
       this.#aborted.shift()
     }

@@ -97,14 +97,24 @@ export class KafkaCluster {
     const byNode = Map.groupBy(leaders, ({ leader }) => leader)
     const answers = [...byNode].map(async ([leader, led]) => {
       if (leader === undefined) throw errorOfCode(LEADER_NOT_AVAILABLE)
-      return this.offsetsAt(leader, topic, led.map(({ partition }) => partition), which)
+      return this.offsetsAt(
+        leader,
+        topic,
+        led.map(({ partition }) => partition),
+        which,
+      )
     })
     const offsets = new Map((await Promise.all(answers)).flatMap((answer) => [...answer]))
     return leaders.map(({ partition }) => ({ partition, offset: offsets.get(partition) ?? 0 }))
   }
 
   /** EARLIEST or LATEST of partitions that one node leads; LATEST is where a read_committed reader would end. */
-  async offsetsAt(leader: Node, topic: string, partitions: readonly number[], which: number): Promise<Map<number, number>> {
+  async offsetsAt(
+    leader: Node,
+    topic: string,
+    partitions: readonly number[],
+    which: number,
+  ): Promise<Map<number, number>> {
     const { responses } = await this.ask(
       leader,
       'ListOffsets',

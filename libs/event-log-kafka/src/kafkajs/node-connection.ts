@@ -105,7 +105,9 @@ function prepared(broker: WireBroker, name: string, args: object, options: SendO
   return {
     ...definition,
     // kafkajs takes an encoder of its own here, and looks at nothing else of it.
-    ...(body === undefined ? {} : { request: { ...definition.request, encode: async () => ({ buf: body, buffer: body }) } }),
+    ...(body === undefined
+      ? {}
+      : { request: { ...definition.request, encode: async () => ({ buf: body, buffer: body }) } }),
     response: { decode: decoder, parse },
     logResponseError: false,
     ...(timeoutMs === undefined ? {} : { requestTimeout: timeoutMs }),

@@ -4,7 +4,11 @@ import type { DescribeConfigResponse, ITopicConfig } from 'kafkajs'
 export interface Requests {
   readonly Metadata: { readonly args: { readonly topics: readonly string[] }; readonly answer: MetadataAnswer }
   readonly CreateTopics: {
-    readonly args: { readonly topics: readonly ITopicConfig[]; readonly timeout: number; readonly validateOnly: boolean }
+    readonly args: {
+      readonly topics: readonly ITopicConfig[]
+      readonly timeout: number
+      readonly validateOnly: boolean
+    }
     readonly answer: unknown
   }
   readonly DescribeConfigs: {
@@ -50,7 +54,9 @@ export interface Requests {
   readonly OffsetFetch: {
     readonly args: { readonly groupId: string } & OnTopics<{ readonly partition: number }>
     readonly answer: {
-      readonly responses: readonly { readonly partitions: readonly { readonly partition: number; readonly offset: string }[] }[]
+      readonly responses: readonly {
+        readonly partitions: readonly { readonly partition: number; readonly offset: string }[]
+      }[]
     }
   }
   readonly InitProducerId: {
@@ -150,7 +156,11 @@ export interface ProduceArgs {
 export interface ProduceAnswer {
   readonly topics: readonly {
     readonly topicName: string
-    readonly partitions: readonly { readonly partition: number; readonly errorCode: number; readonly baseOffset: string }[]
+    readonly partitions: readonly {
+      readonly partition: number
+      readonly errorCode: number
+      readonly baseOffset: string
+    }[]
   }[]
 }
 

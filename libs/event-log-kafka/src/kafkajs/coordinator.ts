@@ -1,23 +1,25 @@
 import { closedError } from '../kafka-errors.js'
-import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'
-import type { NodeConnection } from '../kafkajs/node-connection.js'
-import { isCoordinatorTrouble } from '../kafkajs/protocol-errors.js'
-import type { Node, Requests } from '../kafkajs/requests.js'
+import type { KafkaCluster } from './kafka-cluster.js'
+import type { NodeConnection } from './node-connection.js'
+import { isCoordinatorTrouble } from './protocol-errors.js'
+import type { Node, Requests } from './requests.js'
 
 /**
- * The node that looks after a group at present, over two connections: what it may sit on (joining waits for the other
- * members) must not hold up heartbeats and commits. After trouble it is looked up again.
+ * The node that looks after a group, or a transactional id, at present, over two connections: what it may sit on (joining
+ * waits for the other members) must not hold up heartbeats and commits. After trouble it is looked up again.
  */
-export class GroupCoordinator {
-  readonly #group: string
+export class Coordinator {
+  readonly #id: string
+  readonly #kind: 'group' | 'transaction'
   readonly #cluster: KafkaCluster
   #node: Promise<Node> | undefined
   #prompt: NodeConnection | undefined
   #parked: NodeConnection | undefined
   #isClosed = false
 
-  constructor(group: string, cluster: KafkaCluster) {
-    this.#group = group
+  constructor(id: string, kind: 'group' | 'transaction', cluster: KafkaCluster) {
+    this.#id = id
+    this.#kind = kind
     this.#cluster = cluster
   }
 
@@ -53,7 +55,7 @@ export class GroupCoordinator {
 
   async #attempt<T>(ask: (node: Node) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw closedError()
-    this.#node ??= this.#cluster.coordinator(this.#group, 'group')
+    this.#node ??= this.#cluster.coordinator(this.#id, this.#kind)
     const lookup = this.#node
     try {
       return await ask(await lookup)
