@@ -237,10 +237,28 @@ describe('the trainer', () => {
     foreign.provenance!.targetFingerprint = 'another'
     const noise = teacher.window('noise')
     noise.features.writeUInt16LE(0x7e00, 10)
+    const future = teacher.window('future')
+    future.provenance!.schemaVersion = 2
+    const retokenized = teacher.window('retokenized')
+    retokenized.provenance!.tokenizerHash = 'another'
+    const wide = { ...teacher.window('wide'), vocabSize: 2 * headConfig.vocabSize }
+    const outside = teacher.window('outside')
+    outside.tokenIds[3] = headConfig.vocabSize
     const bad: NewRecord[] = [
       { ...good[0]!, key: 'garbage', value: Buffer.from([255, 255, 1]) },
+      { ...good[0]!, key: 'truncated', value: good[0]!.value!.subarray(0, good[0]!.value!.length - 30) },
+      { ...good[0]!, key: 'empty', value: null },
       { ...good[0]!, key: 'headless', headers: {} },
+      {
+        ...good[0]!,
+        key: 'mistyped',
+        headers: { ...good[0]!.headers, 'x-proto-message': 'plateau.stream.v1.Rollout' },
+      },
+      trainingRecord(future),
       trainingRecord(foreign),
+      trainingRecord(retokenized),
+      trainingRecord(wide),
+      trainingRecord(outside),
       trainingRecord(noise),
       trainingRecord(teacher.window('unarmed'), { arm: Arm.ARM_UNSPECIFIED }),
       trainingRecord(teacher.window('odd'), { weights: [1, 2] }),
@@ -251,13 +269,24 @@ describe('the trainer', () => {
     const letters = await readAll(trainerDeadLetters.name)
     expect(Object.fromEntries(letters.map((letter) => [letter.key, letter.headers['x-dlq-error-class']]))).toEqual({
       garbage: 'UNDECODABLE',
+      truncated: 'UNDECODABLE',
+      empty: 'VALUE_MISSING',
       headless: 'HEADERS_MISSING',
+      mistyped: 'MESSAGE_TYPE_UNEXPECTED',
+      future: 'SCHEMA_UNKNOWN',
+      retokenized: 'WINDOW_TOKENIZER_MISMATCH',
+      wide: 'WINDOW_INVALID',
+      outside: 'WINDOW_INVALID',
       foreign: 'WINDOW_TARGET_MISMATCH',
       noise: 'WINDOW_INVALID',
       unarmed: 'FIELD_INVALID',
       odd: 'WINDOW_INVALID',
     })
-    expect(letters.find((letter) => letter.key === 'garbage')!.value).toEqual(new Uint8Array([255, 255, 1]))
+    for (const letter of letters) {
+      const sent = bad.find(({ key: name }) => name === letter.key)!
+      expect(letter.value && Buffer.from(letter.value)).toEqual(sent.value && Buffer.from(sent.value))
+      expect(letter.headers).toMatchObject({ ...sent.headers, 'x-dlq-attempts': '1', 'x-dlq-group': TRAINER_GROUP })
+    }
     const { counts } = await savedState(bench.store)
     expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(10)
   })
@@ -326,7 +355,15 @@ describe('the trainer', () => {
     await send(records(other, 'b', 160))
     const bench = await open({ halfLifePositions: 1500, evaluationPositions: 400 })
     const before = bench.line.version
-    await trained(bench)
+    const running = bench.trainer.run()
+    await consumed()
+    // A solve comes at its time: the traffic goes on until there was one.
+    for (let more = 0; bench.line.version === before; more++) {
+      await send(records(other, `b${more}-`, 20))
+      await consumed()
+    }
+    await bench.trainer.close()
+    await running
     const fresh = Array.from({ length: 20 }, (_, i) => other.window(`fresh${i}`))
     const alphaOf = async (version: number) =>
       (await evaluateDraft(await headOf(bench.store, version), teacher.model, fresh)).alpha

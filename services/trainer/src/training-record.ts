@@ -30,6 +30,8 @@ export interface AcceptedRecord {
   readonly traceparent: string | undefined
 }
 
+const SCHEMA_VERSION = 1
+
 export const CALIBRATION_SHARE = 1 / 16
 
 /** Of a window that was captured from this target. */
@@ -49,6 +51,10 @@ export function acceptRecord(record: LogRecord, expected: WindowExpectations): A
   }
   const { window, arm, decision, weights, policy } = decode(record.value)
   if (window === undefined) throw new PlateauError('FIELD_MISSING', 'window is missing')
+  const version = window.provenance?.schemaVersion ?? 0
+  if (version !== SCHEMA_VERSION) {
+    throw new PlateauError('SCHEMA_UNKNOWN', `schema version ${version}; this trainer knows ${SCHEMA_VERSION}`)
+  }
   const armName = ARMS[arm]
   if (armName === undefined) throw new PlateauError('FIELD_INVALID', `arm is ${arm}`)
   if (decision !== Decision.DECISION_KEEP && decision !== Decision.DECISION_DROP) {
