@@ -17,7 +17,6 @@ import {
 } from '@plateau/contracts'
 import { Cluster, complete, metricSum, readPrompts } from '@plateau/demo'
 import type { EventLog } from '@plateau/event-log'
-import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { describeModelDirectory } from '@plateau/model-files'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -42,7 +41,7 @@ describe('bad input to a running system', () => {
       model: tinyModel,
       services: ['target-model', 'flatness-scorer', 'serving'],
     })
-    log = openEmbeddedEventLog(cluster.eventLogDirectory)
+    log = await cluster.openEventLog()
   })
 
   afterAll(async () => {

@@ -14,7 +14,17 @@ describe('the demo, quick', () => {
   beforeAll(async () => {
     const directory = join(scratch, 'run')
     report = await runDemo(
-      { quick: true, keep: false, jsonFile, plotFile, directory, clients: 4, model: demoModel, plain: true },
+      {
+        quick: true,
+        keep: false,
+        jsonFile,
+        plotFile,
+        directory,
+        clients: 4,
+        model: demoModel,
+        plain: true,
+        kafka: undefined,
+      },
       process.stdout,
     )
   }, 180_000)

@@ -1,5 +1,4 @@
 import { Cluster, complete, lagGroups, Observer, readPrompts, type ServiceName } from '@plateau/demo'
-import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,8 +40,8 @@ class Clients {
 
 /** Until the scorer and the trainer have worked off what was captured. */
 async function caughtUp(cluster: Cluster): Promise<void> {
-  const log = openEmbeddedEventLog(cluster.eventLogDirectory)
-  const observer = new Observer(log)
+  const log = await cluster.openEventLog()
+  const observer = new Observer(log, 'default')
   try {
     await until(async () => {
       const lags = await Promise.all(lagGroups.map(({ group, topic }) => observer.lag(group, topic)))

@@ -1,7 +1,6 @@
 import { fileStore } from '@plateau/checkpoints'
 import { Arm, Decision, ScoredWindow, topics, TrainingWindow } from '@plateau/contracts'
 import type { Cluster } from '@plateau/demo'
-import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { decodeSafetensors } from '@plateau/model-files'
 import { readAll } from './read-all.js'
 
@@ -23,7 +22,7 @@ interface TrainerFacts {
 
 /** Reads what stopped services have left behind. */
 export async function readLedger(cluster: Cluster): Promise<Ledger> {
-  const log = openEmbeddedEventLog(cluster.eventLogDirectory)
+  const log = await cluster.openEventLog()
   try {
     const captured = new Set<string>()
     for (const record of await readAll(log, topics.tokenDistributions.name)) {

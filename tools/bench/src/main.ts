@@ -19,6 +19,11 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'windows and tokens a second through the scorer, from log to log (tokensPerSecond, overTarget)',
     run: async (args) => (await import('./score.js')).benchScore(args),
   },
+  'event-log': {
+    summary:
+      'Kafka adapter over bare kafkajs and Kafka’s own tools (overBareKafkajs); window to scored record and live draft',
+    run: async (args) => (await import('./event-log.js')).benchEventLog(args),
+  },
   speculate: {
     summary: 'plain against speculative decoding with the draft that the loop reaches (speedup)',
     run: async (args) => (await import('./speculate.js')).benchSpeculate(args),

@@ -5,19 +5,25 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { generateSigningKey, writeSigningKey } from '@plateau/checkpoints'
+import type { EventLog } from '@plateau/event-log'
+import { eventLogConfig, openEventLog } from '@plateau/service-kit'
 
 export const serviceNames = ['target-model', 'flatness-scorer', 'trainer', 'serving'] as const
 export type ServiceName = (typeof serviceNames)[number]
+/** A process of a service; further ones of the same service are "serving#2", "serving#3", ... */
+export type ProcessName = ServiceName | `${ServiceName}#${number}`
 
 export interface ClusterOptions {
   /** Everything the cluster writes goes here: event log, checkpoints, keys, service logs. */
   readonly directory: string
   /** Hugging Face directory of the target. */
   readonly model: string
+  /** Settings that choose the event log (PLATEAU_EVENT_LOG, PLATEAU_KAFKA_*); default: an embedded one in `directory`. */
+  readonly eventLog?: Readonly<Record<string, string>>
   /** Further environment, per service. */
   readonly env?: Partial<Record<ServiceName, Readonly<Record<string, string>>>>
-  /** Services to start; default all four. */
-  readonly services?: readonly ServiceName[]
+  /** Processes to start; default one of each service. */
+  readonly services?: readonly ProcessName[]
 }
 
 interface Running {
@@ -26,25 +32,33 @@ interface Running {
   exited: Promise<number | string>
 }
 
+/** Where a process listens. Only target-model and serving use the first, only serving the second. */
+interface Ports {
+  readonly grpc: number
+  readonly http: number
+  readonly ops: number
+}
+
 const repositoryRoot = fileURLToPath(new URL('../../../', import.meta.url))
 
 /**
- * Plateau's four services as separate processes on this machine, on one embedded event log. Used by the demo, and by the
- * tests that kill things.
+ * Plateau's services as separate processes on this machine, on one event log. Used by the demo, and by the tests and
+ * fault runs that kill things.
  */
 export class Cluster {
-  readonly #running = new Map<ServiceName, Running>()
+  readonly #running = new Map<ProcessName, Running>()
+  readonly #ports: ReadonlyMap<ProcessName, Ports>
+  readonly #eventLog: Readonly<Record<string, string>>
+  readonly checkpointDirectory: string
 
   private constructor(
     readonly options: ClusterOptions,
-    readonly eventLogDirectory: string,
-    readonly checkpointDirectory: string,
     readonly keys: { readonly privateKeyFile: string; readonly publicKeyFile: string },
-    readonly targetAddress: string,
-    readonly servingAddress: string,
-    readonly httpPort: number,
-    readonly opsPorts: Readonly<Record<ServiceName, number>>,
+    ports: ReadonlyMap<ProcessName, Ports>,
   ) {
+    this.#ports = ports
+    this.#eventLog = options.eventLog ?? { PLATEAU_EVENT_LOG: `embedded:${join(options.directory, 'event-log')}` }
+    this.checkpointDirectory = join(options.directory, 'checkpoints')
     // Whatever ends this process, its services do not stay behind.
     process.once('exit', this.#killAll)
   }
@@ -52,21 +66,15 @@ export class Cluster {
   /** Starts the services and waits until each says it is ready. Throws with the end of a service's log when one is not. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     mkdirSync(join(options.directory, 'logs'), { recursive: true })
-    const ports = await freePorts(7)
-    const cluster = new Cluster(
-      options,
-      join(options.directory, 'event-log'),
-      join(options.directory, 'checkpoints'),
-      await ensureKeys(join(options.directory, 'keys')),
-      `127.0.0.1:${ports[0]!}`,
-      `127.0.0.1:${ports[1]!}`,
-      ports[2]!,
-      { 'target-model': ports[3]!, 'flatness-scorer': ports[4]!, trainer: ports[5]!, serving: ports[6]! },
+    const names = options.services ?? serviceNames
+    const free = await freePorts(3 * names.length)
+    const ports = new Map(
+      names.map((name, i) => [name, { grpc: free[3 * i]!, http: free[3 * i + 1]!, ops: free[3 * i + 2]! }]),
     )
+    const cluster = new Cluster(options, await ensureKeys(join(options.directory, 'keys')), ports)
     try {
-      const services = options.services ?? serviceNames
-      for (const name of services) cluster.launch(name)
-      await Promise.all(services.map((name) => cluster.ready(name)))
+      for (const name of names) cluster.launch(name)
+      await Promise.all(names.map((name) => cluster.ready(name)))
     } catch (cause) {
       await cluster.stop()
       throw cause
@@ -74,33 +82,58 @@ export class Cluster {
     return cluster
   }
 
+  /** The event log that the services are on, as one more process of theirs. The caller closes it. */
+  openEventLog(): Promise<EventLog> {
+    return openEventLog(eventLogConfig.parse(this.#eventLog))
+  }
+
+  get eventLogUrl(): string {
+    return this.#eventLog['PLATEAU_EVENT_LOG']!
+  }
+
+  get processes(): readonly ProcessName[] {
+    return [...this.#ports.keys()]
+  }
+
   get httpUrl(): string {
-    return `http://127.0.0.1:${this.httpPort}`
+    return this.httpUrlOf('serving')
   }
 
-  opsUrl(name: ServiceName): string {
-    return `http://127.0.0.1:${this.opsPorts[name]}`
+  httpUrlOf(name: ProcessName): string {
+    return `http://127.0.0.1:${this.#portsOf(name).http}`
   }
 
-  logFile(name: ServiceName): string {
+  get targetAddress(): string {
+    return this.targetAddressOf('target-model')
+  }
+
+  targetAddressOf(name: ProcessName): string {
+    return `127.0.0.1:${this.#portsOf(name).grpc}`
+  }
+
+  opsUrl(name: ProcessName): string {
+    return `http://127.0.0.1:${this.#portsOf(name).ops}`
+  }
+
+  logFile(name: ProcessName): string {
     return join(this.options.directory, 'logs', `${name}.log`)
   }
 
-  isRunning(name: ServiceName): boolean {
+  isRunning(name: ProcessName): boolean {
     return this.#running.has(name)
   }
 
-  processId(name: ServiceName): number | undefined {
+  processId(name: ProcessName): number | undefined {
     return this.#running.get(name)?.child.pid
   }
 
-  launch(name: ServiceName): void {
+  launch(name: ProcessName): void {
     if (this.#running.has(name)) throw new Error(`${name} is running already`)
-    const main = join(repositoryRoot, 'services', name, 'dist', 'main.js')
+    const main = join(repositoryRoot, 'services', serviceOf(name), 'dist', 'main.js')
     if (!existsSync(main)) throw new Error(`${main} is missing: run \`npm run build\` first`)
     const log = createWriteStream(this.logFile(name), { flags: 'a' })
     const child = spawn(process.execPath, ['--enable-source-maps', main], {
-      env: { ...inheritedEnvironment(), ...this.#environment(name), ...this.options.env?.[name] },
+      env: { ...inheritedEnvironment(), ...this.#environment(name), ...this.options.env?.[serviceOf(name)] },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own: Ctrl-C is for whoever runs the cluster, which then drains the services in order.
       detached: true,
@@ -118,7 +151,7 @@ export class Cluster {
     this.#running.set(name, { child, exited })
   }
 
-  async ready(name: ServiceName, timeoutMs = 60_000): Promise<void> {
+  async ready(name: ProcessName, timeoutMs = 60_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (performance.now() < deadline) {
       if (!this.#running.has(name)) throw new Error(`${name} ended while starting:\n${this.logTail(name)}`)
@@ -129,24 +162,25 @@ export class Cluster {
   }
 
   /** SIGKILL, as a crash. */
-  async kill9(name: ServiceName): Promise<void> {
+  async kill9(name: ProcessName): Promise<void> {
     await this.#end(name, 'SIGKILL')
   }
 
   /** SIGTERM: the service drains. Returns its exit code. */
-  async terminate(name: ServiceName): Promise<number | string> {
+  async terminate(name: ProcessName): Promise<number | string> {
     return this.#end(name, 'SIGTERM')
   }
 
   /** Ends all services, those that feed others last. */
   async stop(): Promise<void> {
-    for (const name of serviceNames.toReversed()) {
-      if (this.#running.has(name)) await this.terminate(name)
+    for (const service of serviceNames.toReversed()) {
+      const names = [...this.#running.keys()].filter((name) => serviceOf(name) === service)
+      await Promise.all(names.map((name) => this.terminate(name)))
     }
     process.removeListener('exit', this.#killAll)
   }
 
-  logTail(name: ServiceName, lines = 20): string {
+  logTail(name: ProcessName, lines = 20): string {
     const file = this.logFile(name)
     return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '(no log)'
   }
@@ -155,7 +189,7 @@ export class Cluster {
     for (const { child } of this.#running.values()) child.kill('SIGKILL')
   }
 
-  async #end(name: ServiceName, signal: NodeJS.Signals): Promise<number | string> {
+  async #end(name: ProcessName, signal: NodeJS.Signals): Promise<number | string> {
     const running = this.#running.get(name)
     if (!running) return 'not running'
     running.child.kill(signal)
@@ -165,36 +199,47 @@ export class Cluster {
     return running.exited
   }
 
-  #environment(name: ServiceName): Record<string, string> {
-    const common = {
-      PLATEAU_EVENT_LOG: `embedded:${this.eventLogDirectory}`,
-      PLATEAU_OPS_PORT: String(this.opsPorts[name]),
-      ORT_DISABLE_TELEMETRY: '1',
-    }
-    switch (name) {
+  #portsOf(name: ProcessName): Ports {
+    const ports = this.#ports.get(name)
+    if (ports === undefined) throw new Error(`the cluster was started without ${name}`)
+    return ports
+  }
+
+  #environment(name: ProcessName): Record<string, string> {
+    const { grpc, http, ops } = this.#portsOf(name)
+    const { model } = this.options
+    const common = { ...this.#eventLog, PLATEAU_OPS_PORT: String(ops), ORT_DISABLE_TELEMETRY: '1' }
+    switch (serviceOf(name)) {
       case 'target-model':
-        return { ...common, PLATEAU_MODEL: this.options.model, PLATEAU_TARGET_ADDRESS: this.targetAddress }
+        return { ...common, PLATEAU_MODEL: model, PLATEAU_TARGET_ADDRESS: `127.0.0.1:${grpc}` }
       case 'flatness-scorer':
         return common
       case 'trainer':
         return {
           ...common,
-          PLATEAU_MODEL: this.options.model,
+          PLATEAU_MODEL: model,
           PLATEAU_CHECKPOINTS: this.checkpointDirectory,
           PLATEAU_SIGNING_KEY_FILE: this.keys.privateKeyFile,
         }
-      case 'serving':
+      case 'serving': {
+        // serving#2 asks target-model#2 where there is one.
+        const ownTarget = name.replace('serving', 'target-model') as ProcessName
         return {
           ...common,
-          PLATEAU_MODEL: this.options.model,
-          PLATEAU_TARGET_ADDRESS: this.targetAddress,
+          PLATEAU_MODEL: model,
+          PLATEAU_TARGET_ADDRESS: this.targetAddressOf(this.#ports.has(ownTarget) ? ownTarget : 'target-model'),
           PLATEAU_CHECKPOINTS: this.checkpointDirectory,
           PLATEAU_VERIFY_KEY_FILE: this.keys.publicKeyFile,
-          PLATEAU_HTTP_PORT: String(this.httpPort),
-          PLATEAU_GRPC_ADDRESS: this.servingAddress,
+          PLATEAU_HTTP_PORT: String(http),
+          PLATEAU_GRPC_ADDRESS: `127.0.0.1:${grpc}`,
         }
+      }
     }
   }
+}
+
+function serviceOf(name: ProcessName): ServiceName {
+  return name.replace(/#.*/, '') as ServiceName
 }
 
 /** One signing key per cluster folder; a folder that is used again keeps its key, as its checkpoints are signed with it. */

@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { acceptanceCurve, type AcceptanceCurve } from './acceptance-curve.js'
 import { Cluster } from './cluster.js'
 import { compareWithPlain } from './lossless.js'
 import { metricSum } from './metrics.js'
 import { acceptanceBetween, lagGroups, Observer } from './observer.js'
+import { openBroker } from './broker.js'
 import type { DemoOptions } from './options.js'
 import { plotSvg } from './plot.js'
 import { demoDomains, readPrompts, type PromptSet } from './prompts.js'
@@ -33,10 +33,11 @@ const pace = (quick: boolean) =>
     : { phaseSeconds: 90, maxTokens: 64, greedyKept: 32, speedPrompts: 10, buckets: 18, positionsPerBucket: 500 }
 
 /** What a run of minutes needs: a threshold that has seen enough after seconds, and all versions kept for the comparison. */
-const demoSettings = {
-  'flatness-scorer': { PLATEAU_RECENT_WINDOWS: '12', PLATEAU_WARM_UP_WINDOWS: '4' },
-  trainer: { PLATEAU_KEEP_VERSIONS: '1000' },
-}
+const demoSettings = (lineage: string) => ({
+  'flatness-scorer': { PLATEAU_LINEAGE: lineage, PLATEAU_RECENT_WINDOWS: '12', PLATEAU_WARM_UP_WINDOWS: '4' },
+  trainer: { PLATEAU_LINEAGE: lineage, PLATEAU_KEEP_VERSIONS: '1000' },
+  serving: { PLATEAU_LINEAGE: lineage },
+})
 
 /**
  * Runs the whole demonstration and returns its report; prints as it goes. Aborting `signal` ends it: services stop, files
@@ -49,32 +50,43 @@ export async function runDemo(
 ): Promise<DemoReport> {
   const view = createView(stream, options.plain)
   const directory = resolve(options.directory ?? (await mkdtemp(join(tmpdir(), 'plateau-demo-'))))
-  view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
-  const cluster = await Cluster.start({ directory, model: resolve(options.model), env: demoSettings })
-  const log = openEmbeddedEventLog(cluster.eventLogDirectory)
-  const observer = new Observer(log)
-  const target = await TargetClient.connect(cluster.targetAddress, options.model)
-  const { maxTokens, greedyKept } = pace(options.quick)
-  const traffic = new Traffic({ url: cluster.httpUrl, clients: options.clients, maxTokens, greedyKept })
+  const open: (() => Promise<unknown> | void)[] = []
+  if (options.directory === undefined) open.push(() => rm(directory, { recursive: true, force: true }))
   try {
-    observer.start()
-    const stage = { options, stream, view, cluster, observer, target, traffic }
+    const broker = await openBroker(options.kafka, directory, signal, (line) => view.say(line))
+    open.push(() => broker?.close())
+    signal.throwIfAborted()
+
+    view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
+    const lineage = broker?.isShared ? `demo-${Date.now().toString(36)}` : 'default'
+    const model = resolve(options.model)
+    const settings = { env: demoSettings(lineage), ...(broker && { eventLog: broker.settings }) }
+    const cluster = await Cluster.start({ directory, model, ...settings })
+    open.push(() => cluster.stop())
+    const log = await cluster.openEventLog()
+    open.push(() => log.close())
+    const target = await TargetClient.connect(cluster.targetAddress, options.model)
+    open.push(() => target.close())
+    const observer = new Observer(log, lineage, broker?.isShared ? 'latest' : 'earliest')
+    await observer.start()
+    open.push(() => observer.stop())
+    const { maxTokens, greedyKept } = pace(options.quick)
+    const traffic = new Traffic({ url: cluster.httpUrl, clients: options.clients, maxTokens, greedyKept })
+    open.push(() => traffic.stop())
+
+    const stage = { options, lineage, stream, view, cluster, observer, target, traffic }
     const report = await Promise.race([tellStory(stage), rejectedBy(signal)])
     if (options.keep) await keepRunning(cluster, stream, signal)
     return report
   } finally {
     view.end()
-    await traffic.stop()
-    await observer.stop()
-    target.close()
-    await log.close()
-    await cluster.stop()
-    if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+    for (const close of open.toReversed()) await close()
   }
 }
 
 interface Stage {
   readonly options: DemoOptions
+  readonly lineage: string
   readonly stream: NodeJS.WriteStream
   readonly view: View
   readonly cluster: Cluster
@@ -84,7 +96,8 @@ interface Stage {
 }
 
 /** Traffic in two phases; then the comparisons, while nothing else is asked; then the report. */
-async function tellStory({ options, stream, view, cluster, observer, target, traffic }: Stage): Promise<DemoReport> {
+async function tellStory(stage: Stage): Promise<DemoReport> {
+  const { options, lineage, stream, view, cluster, observer, target, traffic } = stage
   const startMs = Date.now()
   const settings = pace(options.quick)
   const domains = demoDomains.map((domain) => readPrompts(options.model, domain))
@@ -113,7 +126,7 @@ async function tellStory({ options, stream, view, cluster, observer, target, tra
         windows,
         live: observer.live,
         frozenVersion: phase.frozenVersion,
-        lineage: 'default',
+        lineage,
         checkpoints: cluster.checkpointDirectory,
         model: options.model,
         buckets: settings.buckets,
@@ -286,7 +299,7 @@ async function keepRunning(cluster: Cluster, stream: NodeJS.WriteStream, signal:
       ...(['target-model', 'flatness-scorer', 'trainer'] as const).map(
         (name) => `    ${name.padEnd(16)} ${cluster.opsUrl(name)}/metrics`,
       ),
-      `  event log    embedded:${cluster.eventLogDirectory}`,
+      `  event log    ${cluster.eventLogUrl}`,
       '',
     ].join('\n'),
   )

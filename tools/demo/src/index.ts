@@ -1,4 +1,4 @@
-export { Cluster, serviceNames, type ClusterOptions, type ServiceName } from './cluster.js'
+export { Cluster, serviceNames, type ClusterOptions, type ProcessName, type ServiceName } from './cluster.js'
 export { complete, type Completion, type CompletionRequest } from './completions.js'
 export { runDemo } from './demo.js'
 export { compareWithPlain, nearTieGap, type LosslessResult } from './lossless.js'

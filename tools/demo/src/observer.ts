@@ -1,10 +1,20 @@
-import { Acceptance, Arm, Decision, Rollout, RolloutState, ScoredWindow, TokenWindow, topics } from '@plateau/contracts'
-import type { EventLog, LogRecord, Reader } from '@plateau/event-log'
+import {
+  Acceptance,
+  Arm,
+  Decision,
+  groups,
+  Rollout,
+  RolloutState,
+  ScoredWindow,
+  TokenWindow,
+  topics,
+} from '@plateau/contracts'
+import { readLag, type EventLog, type LogRecord, type Reader } from '@plateau/event-log'
 
 /** Groups whose lag the demo shows. */
 export const lagGroups = [
-  { group: 'flatness-scorer.score.v1', topic: topics.tokenDistributions.name, label: 'scorer' },
-  { group: 'trainer.train.v1', topic: topics.trainingWindows.name, label: 'trainer' },
+  { group: groups.scorer, topic: topics.tokenDistributions.name, label: 'scorer' },
+  { group: groups.trainer, topic: topics.trainingWindows.name, label: 'trainer' },
 ] as const
 
 export interface CapturedWindow {
@@ -26,20 +36,28 @@ export class Observer {
   readonly #readers: Reader[] = []
   readonly #loops: Promise<void>[] = []
 
-  constructor(private readonly log: EventLog) {}
+  /** Of a log that others have used before, only what comes from now on counts. */
+  constructor(
+    private readonly log: EventLog,
+    private readonly lineage: string,
+    private readonly from: 'earliest' | 'latest' = 'earliest',
+  ) {}
 
-  start(): void {
+  /** Resolves when every topic is being followed. */
+  async start(): Promise<void> {
     this.#follow(topics.acceptance.name, (record) => {
-      this.acceptance.push(Acceptance.decode(record.value!))
+      const acceptance = Acceptance.decode(record.value!)
+      if (acceptance.lineage === this.lineage) this.acceptance.push(acceptance)
     })
     this.#follow(topics.rollouts.name, (record) => {
-      this.rollouts.push(Rollout.decode(record.value!))
+      if (record.key === this.lineage) this.rollouts.push(Rollout.decode(record.value!))
     })
     this.#follow(topics.tokenDistributions.name, (record) => {
       this.counts.captured++
       this.windows.push({ atMs: record.timestampMs, window: TokenWindow.decode(record.value!) })
     })
     this.#follow(topics.scoredTokens.name, (record) => this.#count(ScoredWindow.decode(record.value!)))
+    await Promise.all(this.#readers.map((reader) => reader.caughtUp))
   }
 
   async stop(): Promise<void> {
@@ -61,12 +79,7 @@ export class Observer {
 
   /** Records between what a group committed and the end of its topic. */
   async lag(group: string, topic: string): Promise<number> {
-    const [ranges, committed] = await Promise.all([this.log.offsets(topic), this.log.committed(group, topic)])
-    const at = new Map(committed.map((c) => [c.partition, c.offset]))
-    return ranges.reduce((sum, range) => {
-      const offset = at.get(range.partition) ?? -1
-      return sum + Math.max(0, range.next - Math.max(offset, range.earliest))
-    }, 0)
+    return (await readLag(this.log, group, topic)).reduce((sum, { records }) => sum + records, 0)
   }
 
   #count(scored: ScoredWindow): void {
@@ -78,7 +91,7 @@ export class Observer {
   }
 
   #follow(topic: string, take: (record: LogRecord) => void): void {
-    const reader = this.log.reader({ topic, from: 'earliest' })
+    const reader = this.log.reader({ topic, from: this.from })
     this.#readers.push(reader)
     this.#loops.push(this.#read(reader, take))
   }

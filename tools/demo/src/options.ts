@@ -11,6 +11,8 @@ export interface DemoOptions {
   readonly clients: number
   readonly model: string
   readonly plain: boolean
+  /** On Apache Kafka instead of the embedded log: on a broker of the demo's own, or on the servers given. */
+  readonly kafka: 'own broker' | readonly string[] | undefined
 }
 
 export const helpText = `npm run demo -- [options]
@@ -18,6 +20,10 @@ export const helpText = `npm run demo -- [options]
 Starts target-model, flatness-scorer, trainer and serving as four processes on one machine, sends them real prompts and
 shows a draft model getting better while it serves: first on one domain, then, after a shift, on another.
 
+  --kafka         on Apache Kafka: starts a broker of its own (Java 17; Maven fetches it once)
+  --kafka HOST:PORT[,HOST:PORT]
+                  on your Kafka (PLATEAU_KAFKA_* settings apply), under a lineage of its own. Topics that are
+                  missing are created; records of earlier runs stay, and take part in training
   --quick         under 90 seconds instead of under 5 minutes
   --keep          leave everything running at the end, and print the URLs (Ctrl-C ends it)
   --json FILE     write the report as JSON
@@ -34,9 +40,11 @@ drafts were swapped in, or acceptance did not improve in a phase; 2 for wrong ar
 
 /** Undefined when help was asked for. Throws TypeError with one clear sentence for wrong arguments. */
 export function parseOptions(args: readonly string[], defaults: { readonly model: string }): DemoOptions | undefined {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
+      kafka: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -53,8 +61,16 @@ export function parseOptions(args: readonly string[], defaults: { readonly model
   if (!Number.isInteger(clients) || clients < 1 || clients > 64) {
     throw new TypeError(`--clients must be a whole number from 1 to 64, not "${values.clients}"`)
   }
+  const [servers, ...surplus] = positionals
+  if (surplus.length > 0 || (servers !== undefined && !values.kafka)) {
+    throw new TypeError(`"${surplus[0] ?? servers}" is not an option of the demo`)
+  }
+  const bootstrapServers = servers?.split(',')
+  const misfit = bootstrapServers?.find((server) => !/^[^\s:]+:\d{1,5}$/.test(server))
+  if (misfit !== undefined) throw new TypeError(`--kafka takes HOST:PORT, not "${misfit}"`)
   return {
     quick: values.quick,
+    kafka: values.kafka ? (bootstrapServers ?? 'own broker') : undefined,
     keep: values.keep,
     jsonFile: values.json,
     directory: values.dir,

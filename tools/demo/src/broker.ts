@@ -1,0 +1,36 @@
+import { resolveKafka, startBroker } from '@plateau/kafka-dev'
+import { join } from 'node:path'
+import type { DemoOptions } from './options.js'
+
+export interface DemoBroker {
+  /** What the services are told about it. */
+  readonly settings: Readonly<Record<string, string>>
+  /** Others may have used it, and may be using it. */
+  readonly isShared: boolean
+  close(): Promise<void>
+}
+
+/** The Kafka that the options ask for; undefined when the demo runs on the embedded log. */
+export async function openBroker(
+  kafka: DemoOptions['kafka'],
+  directory: string,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<DemoBroker | undefined> {
+  if (kafka === undefined) return undefined
+  if (kafka !== 'own broker') {
+    const inherited = Object.entries(process.env).filter(([key]) => key.startsWith('PLATEAU_KAFKA_'))
+    const settings = { ...(Object.fromEntries(inherited) as Record<string, string>), PLATEAU_EVENT_LOG: urlOf(kafka) }
+    return { settings, isShared: true, close: async () => {} }
+  }
+  await resolveKafka({ onProgress: say })
+  say('starting a Kafka broker')
+  const broker = await startBroker({ directory: join(directory, 'kafka'), signal })
+  return {
+    settings: { PLATEAU_EVENT_LOG: urlOf(broker.bootstrapServers), PLATEAU_KAFKA_REPLICATION: '1' },
+    isShared: false,
+    close: () => broker.destroy(),
+  }
+}
+
+const urlOf = (servers: readonly string[]): string => `kafka:${servers.join(',')}`

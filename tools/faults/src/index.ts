@@ -1,0 +1,3 @@
+export { runFaults } from './run-faults.js'
+export type { Scenario, ScenarioResult, Topology } from './scenario.js'
+export { scenarios } from './scenarios.js'
