@@ -1,9 +1,12 @@
 import type { Command } from './command.js'
+import { checkpoints } from './commands/checkpoints.js'
 import { dlqList } from './commands/dlq-list.js'
 import { dlqReplay } from './commands/dlq-replay.js'
 import { dlqShow } from './commands/dlq-show.js'
 import { exportScoredTokensCommand } from './commands/export-scored-tokens.js'
 import { lag } from './commands/lag.js'
+import { rollouts } from './commands/rollouts.js'
+import { schemasCheck, schemasRegister } from './commands/schemas.js'
 import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
 
 /** In the order in which help lists them. */
@@ -16,4 +19,8 @@ export const commands: readonly Command[] = [
   dlqShow,
   dlqReplay,
   exportScoredTokensCommand,
+  schemasRegister,
+  schemasCheck,
+  checkpoints,
+  rollouts,
 ]

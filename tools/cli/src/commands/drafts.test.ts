@@ -1,0 +1,79 @@
+import { DraftCheckpoint, encodeHeaders, Rollout, RolloutState, topics } from '@plateau/contracts'
+import { expect, test } from 'vitest'
+import { plateau } from '../testing/run-command.js'
+import { temporaryLog } from '../testing/temporary-log.js'
+
+const headers = (type: string, id: string) => encodeHeaders({ id, source: '/plateau/test', type, timeMs: 0 })
+
+function checkpointRecord(lineage: string, version: number) {
+  const checkpoint = DraftCheckpoint.fromPartial({
+    schemaVersion: 1,
+    lineage,
+    version,
+    kind: 'feature-fed-head',
+    manifestPath: `${lineage}/${version}/manifest.json`,
+    evaluation: { positions: 100, alpha: 0.75, parentAlpha: Number.NaN, greedyMatch: 0.5 },
+    publishedAtMs: Date.parse('2026-03-01T12:00:00Z'),
+  })
+  const { name, messageType } = topics.draftCheckpoints
+  const value = DraftCheckpoint.encode(checkpoint).finish()
+  return [name, { key: lineage, value, headers: headers(messageType, `${lineage}:${version}`) }] as const
+}
+
+function rolloutRecord(lineage: string, version: number, state: RolloutState, reason: string) {
+  const rollout = Rollout.fromPartial({
+    schemaVersion: 1,
+    lineage,
+    version,
+    state,
+    reason,
+    server: 'serving-1',
+    swapMs: 40,
+  })
+  const { name, messageType } = topics.rollouts
+  const value = Rollout.encode(rollout).finish()
+  return [name, { key: lineage, value, headers: headers(messageType, `${lineage}:${version}:${state}`) }] as const
+}
+
+test('checkpoints are listed with what they were found to be worth', async () => {
+  const { log, url } = await temporaryLog()
+  for (const lineage of ['default', 'other']) {
+    const [topic, record] = checkpointRecord(lineage, 3)
+    await log.producer().send(topic, [record])
+  }
+  const { code, out } = await plateau(['checkpoints', '--lineage', 'default', '--event-log', url])
+  expect(code).toBe(0)
+  expect(out).toMatch(/^default +3 +0 +2026-03-01T12:00:00.000Z +feature-fed-head +0.7500 +- +0.5000 .*manifest.json$/m)
+  expect(out).not.toContain('other')
+})
+
+test('rollouts are told in order, of one lineage if asked, and followed until interrupted', async () => {
+  const { log, url } = await temporaryLog()
+  const producer = log.producer()
+  const send = async (...of: Parameters<typeof rolloutRecord>) => {
+    const [topic, record] = rolloutRecord(...of)
+    await producer.send(topic, [record])
+  }
+  await send('default', 2, RolloutState.ROLLOUT_STATE_LIVE, 'better')
+  await send('other', 9, RolloutState.ROLLOUT_STATE_LIVE, '')
+  await send('default', 3, RolloutState.ROLLOUT_STATE_REJECTED, 'wrong target')
+  const { code, out } = await plateau(['rollouts', '--lineage', 'default', '--event-log', url])
+  expect(code).toBe(0)
+  expect(out.trimEnd().split('\n')).toEqual([
+    expect.stringContaining('serving-1  default version 2 live (40 ms after it was announced): better'),
+    expect.stringContaining('default version 3 rejected (40 ms after it was announced): wrong target'),
+  ])
+
+  const interruption = new AbortController()
+  const seen: { version: number; state: string }[] = []
+  const following = plateau(['rollouts', '--follow', '--json', '--event-log', url], {
+    signal: interruption.signal,
+    onOut: (text) => {
+      seen.push(JSON.parse(text) as (typeof seen)[number])
+      if (seen.length === 3) void send('default', 4, RolloutState.ROLLOUT_STATE_LIVE, '')
+      if (seen.length === 4) interruption.abort()
+    },
+  })
+  expect(await following).toMatchObject({ code: 0 })
+  expect(seen.map(({ version, state }) => `${version} ${state}`)).toEqual(['2 live', '9 live', '3 rejected', '4 live'])
+})
