@@ -40,11 +40,12 @@ function targets(
   const topicsOf = new Map(members.map(({ memberId, topics }) => [memberId, new Set(topics)]))
   const owner = new Map<string, string>()
   const count = new Map(ids.map((id) => [id, 0]))
+  const loadOf = (memberId: string | undefined) => count.get(memberId ?? '') ?? 0
   const give = (key: string, memberId: string) => {
     const before = owner.get(key)
-    if (before !== undefined) count.set(before, (count.get(before) ?? 0) - 1)
+    if (before !== undefined) count.set(before, loadOf(before) - 1)
     owner.set(key, memberId)
-    count.set(memberId, (count.get(memberId) ?? 0) + 1)
+    count.set(memberId, loadOf(memberId) + 1)
   }
   const mayHave = (memberId: string, key: string) => topicsOf.get(memberId)?.has(partitionOfKey(key).topic) === true
   const leastLoaded = (key: string) =>
@@ -59,16 +60,16 @@ function targets(
     const least = owner.has(key) ? undefined : leastLoaded(key)
     if (least !== undefined) give(key, least)
   }
-  // Each move narrows a gap of at least two, so this ends.
-  for (let hasMoved = true; hasMoved;) {
-    hasMoved = false
-    for (const key of keys.toReversed()) {
-      const from = owner.get(key)
-      const to = leastLoaded(key)
-      if (from === undefined || to === undefined || (count.get(from) ?? 0) - (count.get(to) ?? 0) < 2) continue
-      give(key, to)
-      hasMoved = true
-    }
+  const gapOf = (key: string, to = leastLoaded(key)) => (to === undefined ? 0 : loadOf(owner.get(key)) - loadOf(to))
+  // From where most is to where least is: each move narrows a gap of at least two, so this ends; and nobody both gives and
+  // gets.
+  for (;;) {
+    const key = keys.reduceRight<string | undefined>((widest, candidate) => {
+      return widest === undefined || gapOf(candidate) > gapOf(widest) ? candidate : widest
+    }, undefined)
+    const to = key === undefined ? undefined : leastLoaded(key)
+    if (key === undefined || to === undefined || gapOf(key) < 2) break
+    give(key, to)
   }
   return owner
 }

@@ -15,9 +15,9 @@ export interface ProtocolRequest {
 }
 
 export interface ResponseCodec {
-  decode(payload: Buffer): Promise<unknown>
+  readonly decode: (payload: Buffer) => Promise<unknown>
   /** Throws when the answer holds an error code. */
-  parse(decoded: unknown): Promise<unknown>
+  readonly parse: (decoded: unknown) => Promise<unknown>
 }
 
 export interface WireConnection {
@@ -57,7 +57,9 @@ type BrokerConstructor = new (options: {
 
 interface CompressionModule {
   /** Undefined or null for uncompressed; throws for a codec that nobody registered. */
-  lookupCodecByAttributes(attributes: number): { decompress(bytes: Buffer): Promise<Buffer> } | null | undefined
+  readonly lookupCodecByAttributes: (
+    attributes: number,
+  ) => { decompress(bytes: Buffer): Promise<Buffer> } | null | undefined
 }
 
 const Broker = require('kafkajs/src/broker/index.js') as BrokerConstructor
@@ -66,7 +68,10 @@ const connectionPoolBuilder = require('kafkajs/src/cluster/connectionPoolBuilder
 ) => ConnectionPoolBuilder
 const defaultSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => unknown
 const { createLogger } = require('kafkajs/src/loggers/index.js') as {
-  createLogger(options: { level: KafkaConfig['logLevel']; logCreator: KafkaConfig['logCreator'] }): Logger
+  readonly createLogger: (options: {
+    readonly level: KafkaConfig['logLevel']
+    readonly logCreator: KafkaConfig['logCreator']
+  }) => Logger
 }
 
 export const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Readonly<Record<string, number>>
@@ -74,7 +79,7 @@ export const { requests } = require('kafkajs/src/protocol/requests/index.js') as
   readonly requests: Readonly<Record<string, unknown>>
 }
 export const { createErrorFromCode } = require('kafkajs/src/protocol/error.js') as {
-  createErrorFromCode(code: number): Error
+  readonly createErrorFromCode: (code: number) => Error
 }
 export const { lookupCodecByAttributes } =
   require('kafkajs/src/protocol/message/compression/index.js') as CompressionModule

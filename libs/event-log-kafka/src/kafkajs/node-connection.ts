@@ -1,13 +1,6 @@
 import { PlateauError } from '@plateau/contracts'
 import { closedError } from '../kafka-errors.js'
-import {
-  apiKeys,
-  type ProtocolRequest,
-  type ResponseCodec,
-  requests,
-  type WireBroker,
-  type WireConnection,
-} from './modules.js'
+import { apiKeys, type ProtocolRequest, type ResponseCodec, requests, type WireBroker } from './modules.js'
 import { isConnectionTrouble } from './protocol-errors.js'
 import type { Requests } from './requests.js'
 
@@ -34,7 +27,6 @@ export class NodeConnection {
   readonly port: number
   readonly #makeBroker: () => Promise<WireBroker>
   #broker: Promise<WireBroker> | undefined
-  #wire: WireConnection | undefined
   #last: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
@@ -67,9 +59,9 @@ export class NodeConnection {
       const broker = await this.#broker
       // Each request has the pool's first socket; kafkajs would open another for fetches.
       await broker.connect()
-      this.#wire = await broker.connectionPool.getConnection(0)
+      const wire = await broker.connectionPool.getConnection(0)
       if (this.#isClosed) throw closedError()
-      return await this.#wire.send(prepared(broker, name, args, options))
+      return await wire.send(prepared(broker, name, args, options))
     } catch (thrown) {
       if (this.#isClosed) {
         this.#drop(closedError())
@@ -91,7 +83,6 @@ export class NodeConnection {
       })
       .catch(() => {})
     this.#broker = undefined
-    this.#wire = undefined
   }
 }
 
