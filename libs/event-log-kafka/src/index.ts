@@ -1,5 +1,6 @@
 export { openKafkaEventLog } from './open-kafka-event-log.js'
 export type {
+  BrokerAddress,
   Compression,
   KafkaLogEntry,
   KafkaLogOptions,

@@ -1,4 +1,6 @@
-import kafkajs, { type KafkaConfig, type LogEntry } from 'kafkajs'
+import net, { isIP } from 'node:net'
+import tls from 'node:tls'
+import kafkajs, { type ISocketFactory, type KafkaConfig, type LogEntry } from 'kafkajs'
 import type { KafkaLogEntry, KafkaSettings, SaslOptions } from './options.js'
 
 /** kafkajs's own tries before it hands an error up; whoever called decides how long to go on. */
@@ -13,10 +15,25 @@ export function kafkaConfig(settings: KafkaSettings): KafkaConfig {
     authenticationTimeout: timing.requestTimeoutMs,
     requestTimeout: timing.requestTimeoutMs,
     retry: { initialRetryTime: timing.retryMs, multiplier: 1.5, maxRetryTime: timing.maxRetryMs, retries: RETRIES },
+    socketFactory: socketFactory(settings),
     logLevel: kafkajs.logLevel.INFO,
     logCreator: () => (entry) => settings.onLog(quieted(entry)),
     ...(tls === undefined ? {} : { ssl: { ...tls } }),
     ...(sasl === undefined ? {} : { sasl: saslConfig(sasl) }),
+  }
+}
+
+const KEEP_ALIVE_MS = 60_000
+
+function socketFactory({ addressOf }: KafkaSettings): ISocketFactory {
+  return ({ host, port, ssl, onConnect }) => {
+    const address = addressOf({ host, port })
+    // The certificate is the advertised host's, wherever it is reached.
+    const servername = isIP(host) ? {} : { servername: host }
+    const socket = ssl ? tls.connect({ ...address, ...servername, ...ssl }, onConnect) : net.connect(address, onConnect)
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    socket.setNoDelay(true)
+    return socket
   }
 }
 

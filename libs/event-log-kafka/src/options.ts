@@ -2,6 +2,8 @@
 export interface KafkaLogOptions {
   /** `host:port`, several for a cluster; any of them leads to all others. */
   readonly bootstrapServers: readonly string[]
+  /** Where a broker is reached, when that is not where it says it is: behind a tunnel, or a port that is forwarded. */
+  readonly addressOf?: (advertised: BrokerAddress) => BrokerAddress
   /** Shown in the brokers' logs and quotas. Default "plateau". */
   readonly clientId?: string
   /** TLS to the brokers; left out, connections are plain. */
@@ -21,6 +23,11 @@ export interface KafkaLogOptions {
   readonly onLog?: (entry: KafkaLogEntry) => void
   readonly nowMs?: () => number
   readonly timing?: Partial<KafkaTiming>
+}
+
+export interface BrokerAddress {
+  readonly host: string
+  readonly port: number
 }
 
 export type Compression = 'none' | 'gzip' | 'lz4' | 'zstd'
@@ -78,7 +85,7 @@ export const DEFAULT_TIMING: KafkaTiming = {
   retryMs: 100,
   maxRetryMs: 1000,
   patienceMs: 30_000,
-  lingerMs: 2,
+  lingerMs: 1,
   deliveryTimeoutMs: 120_000,
 }
 
@@ -88,6 +95,7 @@ const SECURE_CONNECTION_TIMEOUT_MS = 5000
 /** The options with every default filled in. */
 export interface KafkaSettings {
   readonly bootstrapServers: readonly string[]
+  readonly addressOf: (advertised: BrokerAddress) => BrokerAddress
   readonly clientId: string
   readonly tls: TlsOptions | undefined
   readonly sasl: SaslOptions | undefined
@@ -105,6 +113,7 @@ export function settingsOf(options: KafkaLogOptions): KafkaSettings {
   const secure = options.tls !== undefined || options.sasl !== undefined
   return {
     bootstrapServers: options.bootstrapServers,
+    addressOf: options.addressOf ?? ((advertised) => advertised),
     clientId: options.clientId ?? 'plateau',
     tls: options.tls,
     sasl: options.sasl,
