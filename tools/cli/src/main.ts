@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { runCli } from './run-cli.js'
 
+/** For what is in hand: a file being written, a batch being sent. A log that does not answer is not waited for. */
+const PATIENCE_MS = 10_000
+
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -8,6 +11,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     // eslint-disable-next-line unicorn/no-process-exit -- the one place where an operator's second Ctrl-C ends the process
     if (interruption.signal.aborted) process.exit(1)
     interruption.abort()
+    // eslint-disable-next-line unicorn/no-process-exit -- as above
+    setTimeout(() => process.exit(1), PATIENCE_MS).unref()
   })
 }
 
