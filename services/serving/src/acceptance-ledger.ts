@@ -60,22 +60,14 @@ export class AcceptanceLedger {
     return entries
   }
 
-  /** Puts back what could not be reported, so that the next report holds it. */
-  putBack(entries: readonly LedgerEntry[]): void {
-    for (const entry of entries) {
-      const present = this.#interval.get(keyOf(entry))
-      const counts = present === undefined ? entry.counts : addCounts(present.counts, entry.counts)
-      this.#interval.set(keyOf(entry), { ...entry, counts })
-    }
-  }
-
   /** Since the start, by version, oldest first. */
   totals(): ReadonlyMap<string, Counts> {
     return this.#totals
   }
 
   #add(share: Share, added: Counts): void {
-    this.putBack([{ ...share, counts: added }])
+    const present = this.#interval.get(keyOf(share))?.counts
+    this.#interval.set(keyOf(share), { ...share, counts: present === undefined ? added : addCounts(present, added) })
     const total = this.#totals.get(share.draftVersion)
     this.#totals.set(share.draftVersion, total === undefined ? added : addCounts(total, added))
     if (this.#totals.size > this.#options.maxVersions) this.#forgetOldest()

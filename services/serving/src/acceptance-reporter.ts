@@ -12,16 +12,23 @@ export interface AcceptanceReporterOptions {
   readonly intervalMs: number
   readonly logger: Logger
   readonly clock: () => number
-  /** The log took no records; they are kept for the next interval. */
+  /** The log did not say that it took the records; they are tried again. */
   readonly onFailure: () => void
 }
 
-/** Publishes the ledger's deltas every interval, keyed by draft version. One report at a time; none is lost. */
+/**
+ * Publishes the ledger's deltas every interval, keyed by draft version. One report at a time; none is lost.
+ *
+ * Records that were tried stay as they are, `ce_id` and all, until the log has them: it may have taken them and not have
+ * been able to say so. What is counted meanwhile goes into the next ones, so at most one interval's records wait.
+ */
 export class AcceptanceReporter {
   readonly #options: AcceptanceReporterOptions
   #timer: NodeJS.Timeout | undefined
   #fromMs: number
   #reporting: Promise<void> | undefined
+  /** Not acknowledged yet. */
+  #tried: readonly NewRecord[] = []
 
   constructor(options: AcceptanceReporterOptions) {
     this.#options = options
@@ -48,22 +55,22 @@ export class AcceptanceReporter {
   }
 
   async #publish(): Promise<void> {
-    const { ledger, producer, clock, logger, onFailure } = this.#options
-    const entries = ledger.takeInterval()
-    const toMs = clock()
-    if (entries.length === 0) {
-      this.#fromMs = toMs
-      return
-    }
+    const { producer, logger, onFailure } = this.#options
     try {
-      const records = entries.map((entry) => this.#record(entry, this.#fromMs, toMs))
-      await producer.send(topics.acceptance.name, records)
-      this.#fromMs = toMs
+      if (this.#tried.length > 0) await producer.send(topics.acceptance.name, this.#tried)
+      this.#tried = this.#takeInterval()
+      if (this.#tried.length > 0) await producer.send(topics.acceptance.name, this.#tried)
+      this.#tried = []
     } catch (error) {
-      ledger.putBack(entries)
       onFailure()
-      logger.warn('acceptance not reported', { entries: entries.length, error })
+      logger.warn('acceptance not reported yet', { records: this.#tried.length, error })
     }
+  }
+
+  #takeInterval(): NewRecord[] {
+    const [fromMs, toMs] = [this.#fromMs, this.#options.clock()]
+    this.#fromMs = toMs
+    return this.#options.ledger.takeInterval().map((entry) => this.#record(entry, fromMs, toMs))
   }
 
   #record({ counts, draftVersion, tenant, domain }: LedgerEntry, fromMs: number, toMs: number): NewRecord {

@@ -1,4 +1,5 @@
 import { fileStore, readVerifyingKey } from '@plateau/checkpoints'
+import { topics } from '@plateau/contracts'
 import type { RunningService, ServiceContext } from '@plateau/service-kit'
 import { loadTokenizer, readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
 import { startServer } from '@plateau/rpc'
@@ -25,14 +26,18 @@ type Context = ServiceContext<ServingConfig>
 
 /** Versions whose counters are kept; a lineage has thousands. */
 const MAX_VERSIONS = 8
+/** How long a shutdown waits for a log that does not take the last rollouts. */
+const ROLLOUTS_MS = 2_000
 
 /** Puts the service together. The order of `stop` is the reverse: doors first, then the drafts, the reports, the link. */
 export async function startServing(context: Context): Promise<RunningService> {
   const { config, logger, metrics: registry, health, eventLog, clock } = context
+  await eventLog.ensureTopics([topics.draftCheckpoints, topics.rollouts, topics.acceptance])
   const model = await readDraftTarget(config.model)
   const tokenizer = await loadTokenizer(config.model)
   const identity: TargetIdentity = { fingerprint: model.fingerprint, tokenizerHash: model.tokenizerHash }
-  const server = `${hostname()}:${process.pid}`
+  // In containers host and pid come again after a restart.
+  const server = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
   const { lineage } = config
 
   const metrics = declareServingMetrics(registry)
@@ -51,7 +56,8 @@ export async function startServing(context: Context): Promise<RunningService> {
   health.ready('target', () => target.whyNotReady())
   target.start()
 
-  const producer = eventLog.producer()
+  // Waits when it is full: each reporter has one send at a time under way, and a bound of its own.
+  const producer = eventLog.producer({ whenFull: 'wait' })
   const rollouts = new RolloutReporter({ lineage, server, producer, logger, clock })
   const onFailure = (): void => metrics.unreported.add({})
   const acceptance = new AcceptanceReporter({
@@ -132,7 +138,7 @@ export async function startServing(context: Context): Promise<RunningService> {
       await Promise.all([http.drain(), rpc.drain(config.drainMs)])
       await watcher?.close()
       await holder.close()
-      await rollouts.flush()
+      await rollouts.close(ROLLOUTS_MS)
       await acceptance.close()
       await producer.close()
       await target.close()
@@ -165,7 +171,7 @@ async function watchDrafts(
     clock,
     holder: parts.holder,
     load: (announced, minVersion) => loader.load(announced, minVersion),
-    report: (version, state, reason, swapMs) => parts.rollouts.report(version, state, reason, swapMs),
+    report: (version, state, reason, details) => parts.rollouts.report(version, state, reason, details),
     onRejected: parts.onRejected,
   })
   watcher.run().catch(fail)

@@ -159,7 +159,7 @@ describe('the service', () => {
     }
     const { service, client } = await start(
       { PLATEAU_CAPTURE_QUEUE_BYTES: '4KiB', PLATEAU_WINDOW_POSITIONS: '8', PLATEAU_DRAIN_SECONDS: '1' },
-      { ...log, producer: () => stuck, close: () => log.close() },
+      { ...log, ensureTopics: (specs) => log.ensureTopics(specs), producer: () => stuck, close: () => log.close() },
     )
     const responses = await Promise.all(
       Array.from({ length: 5 }, (_, i) => tokensOf(client, request({ capture: consent(`sample-${i}`) }))),

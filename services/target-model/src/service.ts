@@ -19,9 +19,13 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
     const { loadTarget } = await import('./target.js')
     const { WindowPublisher } = await import('./window-publisher.js')
 
+    const { topics } = await import('@plateau/contracts')
+
+    await eventLog.ensureTopics([topics.tokenDistributions])
     const metrics = declareTargetMetrics(registry)
     const loaded = await loadTarget(config.model, config)
-    const producer = eventLog.producer()
+    // Waits when it is full; requests do not, for the publisher's own queue in front of it sheds.
+    const producer = eventLog.producer({ whenFull: 'wait' })
     const publisher = new WindowPublisher(producer, { maxQueueBytes: config.captureQueueBytes, logger, metrics })
     const calls = new TargetCalls(loaded, config, {
       metrics,

@@ -1,7 +1,9 @@
 /**
  * Captured windows on their way to the event log. Requests hand windows over and never wait: the queue is bounded in
  * bytes, and what does not fit is shed and counted. One loop sends, in the order of arrival; while the log is
- * unavailable the loop keeps trying and the queue fills up to its bound.
+ * unavailable the loop keeps trying the same records and the queue fills up to its bound. A batch of which the log has a
+ * part already is sent again whole: the scorer knows a window by sample and index and decides it once, and the copies
+ * have the same ce_id.
  *
  *     open ──close(withinMs)──▶ closing (sends what is queued, at most that long) ──▶ closed
  */
