@@ -16,7 +16,9 @@ export interface Column<Row> {
 export interface RowKind<Row = unknown> {
   readonly name: 'windows' | 'tokens'
   readonly columns: readonly Column<Row>[]
-  rowsOf(window: ExportedWindow): readonly Row[]
+  readonly rowsOf: (window: ExportedWindow) => readonly Row[]
+  /** How many rowsOf would return. */
+  readonly rowsIn: (window: ExportedWindow) => number
 }
 
 type TokenRow = ExportedWindow & { readonly i: number }
@@ -129,6 +131,7 @@ const windowRows: RowKind<ExportedWindow> = {
     ...provenance,
   ],
   rowsOf: (window) => [window],
+  rowsIn: () => 1,
 }
 
 const tokenRows: RowKind<TokenRow> = {
@@ -147,6 +150,7 @@ const tokenRows: RowKind<TokenRow> = {
     ...provenance,
   ],
   rowsOf: (window) => window.window.tokenIds.map((_, i) => ({ ...window, i })),
+  rowsIn: ({ window }) => window.tokenIds.length,
 }
 
 export const rowKinds = { windows: windowRows as RowKind, tokens: tokenRows as unknown as RowKind } as const

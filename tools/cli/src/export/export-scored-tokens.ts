@@ -40,8 +40,8 @@ export interface ExportResult {
 }
 
 const TOPIC = topics.scoredTokens.name
-/** Encoded records behind the rows of all partitions together; decoded they take a few times as much. */
-const MAX_BUFFERED_BYTES = 32 * 1024 * 1024
+/** Encoded, of all partitions together; decoded and on the way into a file they take many times as much. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 const REMEMBERED_IDS = 100_000
 /** Read back when a run begins. Redelivery comes soon or not at all, and small files would be many. */
 const REMEMBERED_FILES = 500
@@ -130,7 +130,7 @@ class ExportRun {
         buffer.cover(record)
         this.#add(buffer, record)
       }
-      if (buffer.rows.length >= this.#options.rowsPerFile) await this.#write(buffer)
+      if (buffer.rows >= this.#options.rowsPerFile) await this.#write(buffer)
     }
     while (this.#bufferedBytes() > MAX_BUFFERED_BYTES) await this.#write(this.#largest())
   }
@@ -138,7 +138,7 @@ class ExportRun {
   async writeOld(): Promise<void> {
     const latest = this.#options.now() - this.#options.fileAgeMs
     for (const buffer of this.#buffers.values()) {
-      if (buffer.rows.length > 0 && buffer.sinceMs <= latest) await this.#write(buffer)
+      if (buffer.rows > 0 && buffer.sinceMs <= latest) await this.#write(buffer)
     }
   }
 
@@ -195,7 +195,8 @@ class ExportRun {
       return
     }
     this.result.windows++
-    buffer.add(this.#options.kind.rowsOf(window), record.value?.length ?? 0, this.#options.now())
+    const rows = this.#options.kind.rowsIn(window)
+    buffer.add(window, rows, record.value?.length ?? 0, this.#options.now())
   }
 
   #windowOf(record: LogRecord): ExportedWindow | undefined {
@@ -212,9 +213,11 @@ class ExportRun {
   }
 
   async #write(buffer: PartitionBuffer): Promise<void> {
-    const { range, rows } = buffer
+    const { range } = buffer
     if (range === undefined) return
-    const bytes = parquetFile(this.#options.kind.columns, rows, {
+    const { columns, rowsOf } = this.#options.kind
+    const rows = buffer.windows.flatMap((window) => rowsOf(window))
+    const bytes = parquetFile(columns, rows, {
       'plateau.topic': TOPIC,
       'plateau.message': topics.scoredTokens.messageType,
       'plateau.partition': String(range.partition),

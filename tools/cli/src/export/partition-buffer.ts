@@ -1,13 +1,16 @@
 import type { LogRecord } from '@plateau/event-log'
+import type { ExportedWindow } from './exported-window.js'
 import type { CoveredRange } from './file-names.js'
 
-/** The rows of one partition on their way into its next file, and the offsets that they stand for. */
+/** The windows of one partition on their way into its next file, and the offsets that they stand for. */
 export class PartitionBuffer {
   readonly partition: number
-  rows: unknown[] = []
-  /** Encoded size of the records behind the rows. */
+  windows: ExportedWindow[] = []
+  /** How many rows they make. */
+  rows = 0
+  /** Encoded size of their records. */
   bytes = 0
-  /** When the oldest row came in. */
+  /** When the oldest came in. */
   sinceMs = 0
   #first: number
   #next: number
@@ -23,27 +26,28 @@ export class PartitionBuffer {
     return this.#next
   }
 
-  /** The record counts as covered, whether it is worth rows or not. */
+  /** The record counts as covered, whether it is worth a row or not. */
   cover({ offset }: LogRecord): void {
     this.#next = offset + 1
   }
 
-  add(rows: readonly unknown[], bytes: number, nowMs: number): void {
-    if (this.rows.length === 0) this.sinceMs = nowMs
-    // One at a time: a window can have more tokens than a call can have arguments.
-    for (const row of rows) this.rows.push(row)
+  add(window: ExportedWindow, rows: number, bytes: number, nowMs: number): void {
+    if (this.windows.length === 0) this.sinceMs = nowMs
+    this.windows.push(window)
+    this.rows += rows
     this.bytes += bytes
   }
 
-  /** What the next file covers; undefined while there are no rows for it. */
+  /** What the next file covers; undefined while there is nothing for it. */
   get range(): CoveredRange | undefined {
-    if (this.rows.length === 0) return undefined
+    if (this.windows.length === 0) return undefined
     return { partition: this.partition, first: this.#first, last: this.#next - 1 }
   }
 
-  /** After its rows are in a file. */
+  /** After they are in a file. */
   clear(): void {
-    this.rows = []
+    this.windows = []
+    this.rows = 0
     this.bytes = 0
     this.#first = this.#next
   }
