@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto'
-import type { PlateauError } from '@plateau/contracts'
+import { createSecureContext } from 'node:tls'
+import { messageOf, PlateauError } from '@plateau/contracts'
 import type { KafkaConfig } from 'kafkajs'
 import { registerCodecs } from './codecs/codecs.js'
 import { kafkaConfig } from './kafka-config.js'
 import { type Attempt, asLogError, type Identity } from './kafka-errors.js'
 import { KafkaCluster } from './kafkajs/kafka-cluster.js'
-import type { KafkaSettings } from './options.js'
+import type { KafkaSettings, TlsOptions } from './options.js'
 import { persist } from './persist.js'
 import { TopicCatalog } from './topics/topic-catalog.js'
 import { type WireFormat, wireFormat } from './wire-format.js'
@@ -31,6 +32,7 @@ export interface KafkaConnection {
 /** Connects, so that what cannot work (no broker there, a wrong password, a wrong certificate) is known at once. */
 export async function connect(settings: KafkaSettings): Promise<KafkaConnection> {
   registerCodecs()
+  if (settings.tls !== undefined) checkPem(settings.tls)
   const config = kafkaConfig(settings)
   const cluster = new KafkaCluster(config)
   const identity: Identity = { principal: principalOf(settings), bootstrapServers: settings.bootstrapServers }
@@ -54,6 +56,17 @@ export async function connect(settings: KafkaSettings): Promise<KafkaConnection>
     throw thrown
   }
   return connection
+}
+
+/** kafkajs would take a key that cannot be read for a broker that cannot be reached, and try again. */
+function checkPem(tls: TlsOptions): void {
+  try {
+    createSecureContext(tls)
+  } catch (thrown) {
+    throw new PlateauError('LOG_TLS_FAILED', `The certificate or key for Kafka cannot be used: ${messageOf(thrown)}.`, {
+      cause: thrown,
+    })
+  }
 }
 
 function principalOf({ sasl, tls }: KafkaSettings): string | undefined {

@@ -1,6 +1,7 @@
 import net, { isIP } from 'node:net'
 import tls from 'node:tls'
 import kafkajs, { type ISocketFactory, type KafkaConfig, type LogEntry } from 'kafkajs'
+import { bearerAuthentication } from './bearer-authentication.js'
 import type { KafkaLogEntry, KafkaSettings, SaslOptions } from './options.js'
 
 /** kafkajs's own tries before it hands an error up; whoever called decides how long to go on. */
@@ -39,7 +40,7 @@ function socketFactory({ addressOf }: KafkaSettings): ISocketFactory {
 
 function saslConfig(sasl: SaslOptions): NonNullable<KafkaConfig['sasl']> {
   if (sasl.mechanism === 'scram-sha-512') return { ...sasl }
-  return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await sasl.token() }) }
+  return { mechanism: 'oauthbearer', authenticationProvider: bearerAuthentication(() => sasl.token()) }
 }
 
 /**
