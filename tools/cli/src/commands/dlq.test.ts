@@ -116,13 +116,15 @@ test('a replay sends key, value and own headers back, with the attempts so far a
   })
 })
 
-test('the number of attempts that a letter states goes with it', async () => {
+test('attempts are counted over replays: a replayed record that fails again has failed one more time', async () => {
   const { log, url } = await temporaryLog()
   const original = tokenRecord('a')
   const dead = deadLetterRecord({ ...original, topic: SOURCE, partition: 0, offset: 0, timestampMs: 1 }, 'g', 'why', 1)
   await log.producer().send(DEAD, [{ ...dead, headers: { ...dead.headers, 'x-dlq-attempts': '3' } }])
   await replay(url, '--all')
-  expect((await replayed(log))[0]!.headers['x-dlq-attempts']).toBe('3')
+  const [record] = await replayed(log)
+  expect(record!.headers['x-dlq-attempts']).toBe('3')
+  expect(deadLetterRecord(record!, 'g', 'why', 1).headers['x-dlq-attempts']).toBe('4')
 })
 
 test('a second replay sends only what is new; --again sends all', async () => {
