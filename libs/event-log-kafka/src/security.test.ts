@@ -66,19 +66,21 @@ describeWithKafka('a broker that asks who is there', () => {
 
   describe('lets in', () => {
     test('by SCRAM-SHA-512', async () => {
-      await usesEverything(await open({ sasl: scram('app') }), 'security.scram')
+      expect(await useEverything(await open({ sasl: scram('app') }), 'security.scram')).toBe(1)
     })
 
     test('by certificate', async () => {
       const { mtls } = security
-      await usesEverything(await open({ bootstrapServers: [mtls.bootstrap], tls: identity(mtls) }), 'security.mtls')
+      const log = await open({ bootstrapServers: [mtls.bootstrap], tls: identity(mtls) })
+      expect(await useEverything(log, 'security.mtls')).toBe(1)
     })
 
     test('by bearer token, which is asked for at each authentication', async () => {
       let asked = 0
       const token = async () => (asked++, unsecuredToken('app'))
       const sasl: SaslOptions = { mechanism: 'oauthbearer', token }
-      await usesEverything(await open({ bootstrapServers: [security.oauth.bootstrap], sasl }), 'security.oauth')
+      const log = await open({ bootstrapServers: [security.oauth.bootstrap], sasl })
+      expect(await useEverything(log, 'security.oauth')).toBe(1)
       expect(asked).toBeGreaterThan(1)
     })
   })
@@ -195,25 +197,22 @@ describeWithKafka('a broker that asks who is there', () => {
   }
 })
 
-/** Creates, appends, reads, consumes and commits. */
-async function usesEverything(log: EventLog, topic: string): Promise<void> {
+/** Creates, appends, reads, consumes and commits; the offset that the group goes on from. */
+async function useEverything(log: EventLog, topic: string): Promise<number | undefined> {
   await log.ensureTopics([topicOf(topic)])
   await log.producer().send(topic, [recordOf('hello')])
   const reader = log.reader({ topic, from: 'earliest' })
-  for await (const { records } of reader) {
-    expect(records.map(({ key }) => key)).toEqual(['hello'])
-    break
-  }
+  for await (const { records } of reader) if (records.length > 0) break
   const consumer = log.consumer({ group: `${topic}.group`, topics: [topic] })
-  const handed = Promise.withResolvers<number>()
-  const running = consumer.run(async ({ records }, { commit }) => {
-    await commit(records.at(-1)!.offset + 1)
-    handed.resolve(records.length)
+  const committed = Promise.withResolvers<void>()
+  const running = consumer.run(async ({ records }, control) => {
+    await control.commit(records.at(-1)!.offset + 1)
+    committed.resolve()
   })
-  expect(await Promise.race([handed.promise, running])).toBe(1)
+  await Promise.race([committed.promise, running])
   await consumer.close()
   await running
-  expect(await log.committed(`${topic}.group`, topic)).toEqual([{ partition: 0, offset: 1 }])
+  return (await log.committed(`${topic}.group`, topic))[0]?.offset
 }
 
 function recordOf(key: string) {

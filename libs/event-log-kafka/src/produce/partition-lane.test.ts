@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { PlateauError } from '@plateau/contracts'
 import { expect, test } from 'vitest'
 import type { PartitionBatch } from './batch-sender.js'
 import { type LaneRecord, PartitionLane, SendCall } from './partition-lane.js'
@@ -108,6 +109,21 @@ test('a batch that fails fails its own calls, and the next one goes', async () =
   await expect(first.call.settled).rejects.toThrow('no')
   await sender.acknowledge(1)
   expect(await second.call.settled).toEqual([{ partition: 3, offset: 1 }])
+})
+
+test('records that are refused for their size together are sent in halves; one alone is too large', async () => {
+  const tooLarge = new PlateauError('RECORD_TOO_LARGE', 'max.message.bytes')
+  const sender = new SlowSender()
+  const lane = laneOver(sender)
+  const records = [record(), record(), record()]
+  for (const added of records) lane.add(added)
+  await sleep(0)
+  await sender.refuse(tooLarge)
+  await sender.acknowledge(5)
+  await sender.refuse(tooLarge)
+  expect(sender.sizes).toEqual([3, 2, 1])
+  expect(await records[1]!.call.settled).toEqual([{ partition: 3, offset: 6 }])
+  await expect(records[2]!.call.settled).rejects.toBe(tooLarge)
 })
 
 test('a call over several partitions settles when the last of them has, with the first failure', async () => {

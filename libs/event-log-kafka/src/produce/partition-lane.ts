@@ -1,3 +1,4 @@
+import { PlateauError } from '@plateau/contracts'
 import type { AppendedRecord } from '@plateau/event-log'
 import type { BatchSender } from './batch-sender.js'
 import { type BatchRecord, BATCH_OVERHEAD_BYTES } from './record-batch.js'
@@ -125,7 +126,19 @@ export class PartitionLane {
         call.append(index, { partition: this.#partition, offset: offset + i })
       }
     } catch (thrown) {
+      if (isTooLarge(thrown) && records.length > 1) return this.#sendHalves(records)
       for (const { call } of records) call.fail(thrown)
     }
   }
+
+  /** Somebody has lowered the topic's max.message.bytes: not the records are too large, but so many of them together. */
+  async #sendHalves(records: readonly LaneRecord[]): Promise<void> {
+    const middle = Math.ceil(records.length / 2)
+    await this.#send(records.slice(0, middle))
+    await this.#send(records.slice(middle))
+  }
+}
+
+function isTooLarge(thrown: unknown): boolean {
+  return thrown instanceof PlateauError && thrown.code === 'RECORD_TOO_LARGE'
 }

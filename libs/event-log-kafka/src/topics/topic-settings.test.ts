@@ -28,9 +28,7 @@ test('a topic as we create it is as we declare it', () => {
 test.for(allTopics)('$name is declared so that it can be created', (topic) => {
   const config = creationConfig(topic, settings)
   expect(Number(config['segment.bytes'])).toBeGreaterThanOrEqual(1024 * 1024)
-  if (topic.retentionBytes > 0) {
-    expect(Number(config['segment.bytes'])).toBeLessThanOrEqual(Math.max(topic.retentionBytes / 4, 2 * 1024 * 1024))
-  }
+  expect(Number(config['segment.bytes'])).toBeLessThanOrEqual(Math.max(topic.retentionBytes / 4, 2 * 1024 * 1024))
   expect(Number(config['max.message.bytes'])).toBeGreaterThan(topic.maxRecordBytes)
 })
 
