@@ -60,17 +60,18 @@ export class Coordinator {
     try {
       return await ask(await lookup)
     } catch (thrown) {
-      if (isCoordinatorTrouble(thrown)) this.#forget(lookup)
+      if (isCoordinatorTrouble(thrown)) this.#forget(lookup, thrown)
       throw thrown
     }
   }
 
-  /** Only if nobody has looked it up since. */
-  #forget(lookup: Promise<Node> | undefined): void {
+  /** Only if nobody has looked it up since. What waits behind the trouble shares it, and so is tried again, too. */
+  #forget(lookup: Promise<Node> | undefined, trouble?: unknown): void {
     if (this.#node !== lookup) return
+    const reason = trouble instanceof Error ? trouble : undefined
     this.#node = undefined
-    this.dropParked()
-    this.#cluster.release(this.#prompt)
+    for (const connection of [this.#parked, this.#prompt]) this.#cluster.release(connection, reason)
+    this.#parked = undefined
     this.#prompt = undefined
   }
 }

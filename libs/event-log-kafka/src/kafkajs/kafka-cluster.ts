@@ -43,10 +43,11 @@ export class KafkaCluster {
     return connection
   }
 
-  release(connection: NodeConnection | undefined): void {
+  /** What is still under way over it is rejected with the reason, or as closed. */
+  release(connection: NodeConnection | undefined, reason?: Error): void {
     if (connection === undefined) return
     this.#opened.delete(connection)
-    connection.close()
+    connection.close(reason)
   }
 
   /** A short question to one node. */

@@ -28,7 +28,7 @@ export class NodeConnection {
   readonly #makeBroker: () => Promise<WireBroker>
   #broker: Promise<WireBroker> | undefined
   #last: Promise<unknown> = Promise.resolve()
-  #isClosed = false
+  #closed: Error | undefined
 
   constructor(host: string, port: number, makeBroker: () => Promise<WireBroker>) {
     this.host = host
@@ -46,26 +46,26 @@ export class NodeConnection {
     return sent
   }
 
-  /** What is in flight is rejected. Idempotent. */
-  close(): void {
-    this.#isClosed = true
-    this.#drop(closedError())
+  /** What is in flight, and what comes later, is rejected with the reason. Idempotent. */
+  close(reason: Error = closedError()): void {
+    this.#closed ??= reason
+    this.#drop(this.#closed)
   }
 
   async #send(name: string, args: object, options: SendOptions): Promise<unknown> {
-    if (this.#isClosed) throw closedError()
+    if (this.#closed !== undefined) throw this.#closed
     try {
       this.#broker ??= this.#makeBroker()
       const broker = await this.#broker
       // Each request has the pool's first socket; kafkajs would open another for fetches.
       await broker.connect()
       const wire = await broker.connectionPool.getConnection(0)
-      if (this.#isClosed) throw closedError()
+      if (this.#closed !== undefined) throw this.#closed
       return await wire.send(prepared(broker, name, args, options))
     } catch (thrown) {
-      if (this.#isClosed) {
-        this.#drop(closedError())
-        throw closedError()
+      if (this.#closed !== undefined) {
+        this.#drop(this.#closed)
+        throw this.#closed
       }
       // A request that timed out leaves a socket that may be dead without knowing: kafkajs would keep it for ever.
       if (isConnectionTrouble(thrown)) this.#drop(thrown instanceof Error ? thrown : closedError())
