@@ -77,12 +77,6 @@ test.each([
   expect(error?.code).toMatch(/^[A-Z_]+$/)
 })
 
-test('a Kafka address is refused clearly while there is no Kafka adapter', async () => {
-  const ended = await runToEnd('flatness-scorer', { PLATEAU_EVENT_LOG: 'kafka:localhost:9092', PLATEAU_OPS_PORT: '0' })
-  expect(ended.code).not.toBe(0)
-  expect(ended.output).toMatch(/kafka/i)
-})
-
 test('an event log in a file is refused, naming it', async () => {
   const file = join(scratch, 'not-a-directory')
   writeFileSync(file, 'x')

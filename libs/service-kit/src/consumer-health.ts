@@ -2,8 +2,8 @@ import type { Health } from './health.js'
 
 /** A log that is away for this long is said so; it may well come back. */
 const NOT_READY_MS = 15_000
-/** Silent for this long, the loop is stuck: only a new process helps. The log itself gives up, and says why, before. */
-const STUCK_MS = 180_000
+/** Silent for this long, the loop is stuck: only a new process helps. A log that is away gives up, and says why, before. */
+const STUCK_MS = 360_000
 
 export interface ConsumerHealth {
   /** For `ConsumerOptions.onAlive`. */
