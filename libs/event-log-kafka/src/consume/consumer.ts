@@ -98,7 +98,7 @@ export class KafkaConsumer implements Consumer {
     const lane = new PartitionLane(owned, {
       group: this.#options.group,
       maxBatchRecords: this.#options.maxBatchRecords ?? DEFAULT_BATCH_RECORDS,
-      start: (onChange) => this.#openFeed(owned, onChange),
+      start: (onChange, isWanted) => this.#openFeed(owned, onChange, isWanted),
       commit: (nextOffset, isMine) => this.#member.commit(owned, nextOffset, isMine),
       handler: this.#handler,
       isPaused: () => this.#isPaused,
@@ -128,19 +128,23 @@ export class KafkaConsumer implements Consumer {
     clearTimeout(timer)
   }
 
-  async #openFeed(owned: TopicPartition, onChange: () => void): Promise<PartitionFeed | undefined> {
-    const committed = await this.#member.committed(owned)
+  async #openFeed(
+    owned: TopicPartition,
+    onChange: () => void,
+    isWanted: () => boolean,
+  ): Promise<PartitionFeed | undefined> {
+    const committed = await this.#member.committed(owned, isWanted)
     if (committed === undefined) return undefined
-    const start = committed >= 0 ? committed : await this.#endOf(owned)
+    const start = committed >= 0 ? committed : await this.#firstOffset(owned, isWanted)
     return start === undefined ? undefined : this.#fetcher.feed(owned.topic, owned.partition, start, onChange)
   }
 
   /** Where a group that never committed begins. */
-  async #endOf(owned: TopicPartition): Promise<number | undefined> {
+  async #firstOffset(owned: TopicPartition, isWanted: () => boolean): Promise<number | undefined> {
     const { topic, partition } = owned
     const which = this.#options.from === 'latest' ? LATEST : EARLIEST
     return patiently(this.#connection, { doing: 'read', topic, partition, needs: 'Read' }, async () => {
-      if (!this.#member.holds(owned)) return undefined
+      if (!this.#member.holds(owned) || !isWanted()) return undefined
       const offsets = await this.#cluster.offsetsOf(topic, which)
       return offsets.find((candidate) => candidate.partition === partition)?.offset
     })

@@ -124,10 +124,10 @@ export class GroupMember {
     }
   }
 
-  /** -1 when the group never committed. Keeps asking while the partition is the member's; undefined when it is not. */
-  async committed(partition: TopicPartition): Promise<number | undefined> {
+  /** -1 when the group never committed; undefined when the partition is not the member's, or not wanted, any more. */
+  async committed(partition: TopicPartition, isWanted: () => boolean): Promise<number | undefined> {
     const { topic } = partition
-    for (let tries = 0; this.holds(partition); tries++) {
+    for (let tries = 0; this.holds(partition) && isWanted(); tries++) {
       try {
         const { responses } = await this.#coordinator.send('OffsetFetch', {
           groupId: this.#options.group,

@@ -8,8 +8,8 @@ import { Pulse } from './pulse.js'
 export interface LaneParts {
   readonly group: string
   readonly maxBatchRecords: number
-  /** Opens the feed where the group stands; undefined when the partition was lost before that was known. */
-  readonly start: (onChange: () => void) => Promise<PartitionFeed | undefined>
+  /** Opens the feed where the group stands; undefined when it was not wanted, or lost, before that was known. */
+  readonly start: (onChange: () => void, isWanted: () => boolean) => Promise<PartitionFeed | undefined>
   /** False when the partition has another owner by now. */
   readonly commit: (nextOffset: number, isMine: () => boolean) => Promise<boolean>
   readonly handler: (batch: Batch, control: BatchControl) => Promise<void>
@@ -72,7 +72,10 @@ export class PartitionLane {
   }
 
   async #run(): Promise<void> {
-    const feed = await this.#parts.start(() => this.stir())
+    const feed = await this.#parts.start(
+      () => this.stir(),
+      () => !this.#isStopping,
+    )
     if (feed === undefined) return
     this.#hasStarted = true
     try {

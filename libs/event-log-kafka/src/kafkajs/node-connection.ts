@@ -1,7 +1,7 @@
 import { PlateauError } from '@plateau/contracts'
 import { closedError } from '../kafka-errors.js'
 import { apiKeys, type ProtocolRequest, type ResponseCodec, requests, type WireBroker } from './modules.js'
-import { isConnectionTrouble } from './protocol-errors.js'
+import { isAnswer } from './protocol-errors.js'
 import type { Requests } from './requests.js'
 
 export interface SendOptions {
@@ -67,8 +67,8 @@ export class NodeConnection {
         this.#drop(this.#closed)
         throw this.#closed
       }
-      // A request that timed out leaves a socket that may be dead without knowing: kafkajs would keep it for ever.
-      if (isConnectionTrouble(thrown)) this.#drop(thrown instanceof Error ? thrown : closedError())
+      // No answer, a time-out for example: the socket may be dead without knowing, and kafkajs would keep it for ever.
+      if (!isAnswer(thrown)) this.#drop(thrown instanceof Error ? thrown : closedError())
       throw thrown
     }
   }

@@ -9,6 +9,11 @@ export function isOfType(thrown: unknown, ...types: readonly string[]): boolean 
   return types.includes(typeOf(thrown) ?? '')
 }
 
+/** The broker understood and refused: the connection is as good as before. */
+export function isAnswer(thrown: unknown): boolean {
+  return typeOf(thrown) !== undefined && !isOfType(thrown, 'ILLEGAL_SASL_STATE')
+}
+
 /** No answer came: the node is down, unreachable, or too slow. */
 export function isConnectionTrouble(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false

@@ -11,7 +11,7 @@ const [bootstrapServers = '', group = '', topic = '', sessionTimeoutMs = ''] = p
 const log = await openLog(bootstrapServers)
 await log
   .consumer({ group, topics: [topic], sessionTimeoutMs: Number(sessionTimeoutMs) })
-  .run(async ({ partition, records }, { commit }) => {
-    await commit((records.at(-1)?.offset ?? 0) + 1)
+  .run(async ({ partition, records }, control) => {
+    await control.commit((records.at(-1)?.offset ?? 0) + 1)
     for (const { offset } of records) process.stdout.write(`has ${partition} ${offset}\n`)
   })
