@@ -1,56 +1,13 @@
-import { Cluster, complete, lagGroups, Observer, readPrompts, type ServiceName } from '@plateau/demo'
+import { Cluster, readPrompts, type ServiceName } from '@plateau/demo'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { caughtUp } from './caught-up.js'
+import { Clients } from './clients.js'
 import { demoModel, tinyModel } from './models.js'
 import { readLedger, type Ledger } from './ledger.js'
-import { until } from './until.js'
-
-/** Clients that never stop asking, and remember when an answer failed. */
-class Clients {
-  readonly failedAtMs: number[] = []
-  answered = 0
-  #stopping = false
-  readonly #loops: Promise<void>[]
-
-  constructor(url: string, prompts: readonly string[], count: number) {
-    this.#loops = Array.from({ length: count }, (_, i) => this.#loop(url, prompts, i))
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await Promise.all(this.#loops)
-  }
-
-  async #loop(url: string, prompts: readonly string[], client: number): Promise<void> {
-    for (let i = client; !this.#stopping; i += 3) {
-      const prompt = prompts[i % prompts.length]!
-      try {
-        await complete(url, { prompt, maxTokens: 40, temperature: i % 2, seed: i + 1, domain: 'sotu' })
-        this.answered++
-      } catch {
-        this.failedAtMs.push(Date.now())
-        await sleep(100)
-      }
-    }
-  }
-}
-
-/** Until the scorer and the trainer have worked off what was captured. */
-async function caughtUp(cluster: Cluster): Promise<void> {
-  const log = await cluster.openEventLog()
-  const observer = new Observer(log, 'default')
-  try {
-    await until(async () => {
-      const lags = await Promise.all(lagGroups.map(({ group, topic }) => observer.lag(group, topic)))
-      return lags.every((lag) => lag === 0) ? true : undefined
-    }, 60_000)
-  } finally {
-    await log.close()
-  }
-}
 
 describe('kill -9 of each service in turn, while clients keep asking', () => {
   const directory = mkdtempSync(join(tmpdir(), 'plateau-kill-'))
@@ -61,7 +18,7 @@ describe('kill -9 of each service in turn, while clients keep asking', () => {
 
   beforeAll(async () => {
     cluster = await Cluster.start({ directory, model: tinyModel, env: { trainer: { PLATEAU_SNAPSHOT_SECONDS: '2' } } })
-    clients = new Clients(cluster.httpUrl, readPrompts(demoModel, 'sotu').prompts, 3)
+    clients = new Clients([cluster.httpUrl], readPrompts(demoModel, 'sotu').prompts, 3)
     await sleep(4000)
     for (const service of ['flatness-scorer', 'trainer', 'target-model', 'serving'] as const) {
       const before = clients.answered
