@@ -128,7 +128,7 @@ describeWithKafka('under faults that make kafkajs lose acknowledged records', ()
       const victim = cluster.brokers[2]!
       // So that the others have answered a send, and it has not, when it dies.
       thief.hold(victim.port)
-      await sleep(500)
+      await sleep(1500)
       await victim.kill9()
       thief.letPass()
       await sleep(6000)
