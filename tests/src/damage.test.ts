@@ -176,6 +176,9 @@ describe('bad input to a running system', () => {
 
   describe('a consumer that has stopped', () => {
     test('no request fails while the scorer stands still, and it catches up afterwards', async () => {
+      const captured = async () =>
+        (await log.offsets(topics.tokenDistributions.name)).reduce((sum, range) => sum + range.next, 0)
+      const before = await captured()
       const pid = cluster.processId('flatness-scorer')!
       process.kill(pid, 'SIGSTOP')
       try {
@@ -184,13 +187,15 @@ describe('bad input to a running system', () => {
       } finally {
         process.kill(pid, 'SIGCONT')
       }
-      const captured = (await log.offsets(topics.tokenDistributions.name)).reduce((sum, range) => sum + range.next, 0)
+      // Capture is a moment behind the answers.
+      await until(async () => ((await captured()) >= before + 12 ? true : undefined), 30_000)
+      // One of the captured records was the corrupt one.
+      const expected = (await captured()) - 1
       const decided = await until(async () => {
         const scored = (await readAll(log, topics.scoredTokens.name)).length
-        // One of the captured records was the corrupt one.
-        return scored >= captured - 1 ? scored : undefined
+        return scored >= expected ? scored : undefined
       }, 30_000)
-      expect(decided).toBe(captured - 1)
+      expect(decided).toBe(expected)
     })
   })
 })

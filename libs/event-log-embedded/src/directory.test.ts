@@ -131,6 +131,25 @@ test('a full log refuses with LOG_FULL, keeps what it has, and takes records aga
   expect((await readAll(log, 'topic')).at(-1)?.offset).toBe(sent - 1)
 })
 
+test('a log that was made before there were leases gets what it lacks, and keeps its records', async () => {
+  const directory = temporaryDirectory()
+  const before = openEmbeddedEventLog(directory)
+  await before.ensureTopics([topicSpec()])
+  await before.producer().send('topic', [record])
+  await before.close()
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.db'))
+  expect(files).toHaveLength(2)
+  for (const file of files) {
+    const old = new DatabaseSync(join(directory, file))
+    old.exec('DROP TABLE IF EXISTS writers; DROP TABLE IF EXISTS fences; PRAGMA user_version = 0')
+    old.close()
+  }
+  const log = openTestLog(directory)
+  const lease = await log.lease({ name: 'writer', topics: ['topic'] })
+  await lease.producer.send('topic', [record])
+  expect(await readAll(log, 'topic')).toHaveLength(2)
+})
+
 test('a topic with a name that is not safe as a file name is refused', async () => {
   const directory = temporaryDirectory()
   const log = openTestLog(directory)
