@@ -1,5 +1,5 @@
 import { topics } from '@plateau/contracts'
-import { messagingAttributes, startMessageSpan, type MessageSpan } from '@plateau/telemetry'
+import { isTracing, messagingAttributes, startMessageSpan, type MessageSpan } from '@plateau/telemetry'
 import type { AcceptedWindow } from './accept-window.js'
 
 /** One span a window, from taking it up until what it led to is durable. */
@@ -13,6 +13,7 @@ export class WindowSpans {
 
   /** Returns the traceparent for the window's own records. */
   begin({ traceparent, record }: AcceptedWindow): string | undefined {
+    if (!isTracing()) return traceparent
     const span = startMessageSpan(`process ${topics.tokenDistributions.name}`, {
       kind: 'consumer',
       parent: traceparent,

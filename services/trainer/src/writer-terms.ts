@@ -47,7 +47,8 @@ export async function serveTerms(parts: WriterTermsParts, signal: AbortSignal): 
       if (!lease.lost.aborted && !isFenced(error)) throw error
       logger.warn('another trainer is the writer now', { lineage, epoch: lease.epoch, error })
     } finally {
-      await lease.release()
+      // With the log away it cannot be given back: it runs out, and the next one waits for that.
+      await lease.release().catch((error: unknown) => logger.warn('lease not given back', { lineage, error }))
     }
   }
 }
