@@ -66,14 +66,14 @@ export class KafkaEventLog implements EventLog {
 
   consumer(options: ConsumerOptions): Consumer {
     this.#checkOpen()
-    const consumer = openConsumer(options, this.#connection)
+    const consumer: Consumer = openConsumer(options, this.#connection, () => this.#consumers.delete(consumer))
     this.#consumers.add(consumer)
     return consumer
   }
 
   reader(options: ReaderOptions): Reader {
     this.#checkOpen()
-    const reader = openReader(options, this.#connection)
+    const reader: Reader = openReader(options, this.#connection, () => this.#readers.delete(reader))
     this.#readers.add(reader)
     return reader
   }

@@ -135,7 +135,8 @@ export class Fetcher {
 
   #supply(feed: PartitionFeed, answer: FetchedPartition): void {
     feed.answered(answer.lastStableOffset)
-    const chunk = new RecordChunk(answer, feed.fetchOffset)
+    const decodeValue = (value: Buffer) => this.#connection.wire.decode(feed.topic, value)
+    const chunk = new RecordChunk(answer, feed.fetchOffset, decodeValue)
     if (!chunk.hasMore) return
     feed.supply(chunk)
     if (this.#feeds.delete(feed)) this.#feeds.add(feed)

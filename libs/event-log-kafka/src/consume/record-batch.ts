@@ -16,6 +16,13 @@ const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 
+/** Whose records they are, and how values of that topic are read. */
+export interface RecordSource {
+  readonly topic: string
+  readonly partition: number
+  readonly decodeValue: (value: Buffer) => Uint8Array
+}
+
 export interface BatchHeader {
   readonly baseOffset: number
   readonly lastOffset: number
@@ -78,14 +85,14 @@ export async function readRecords(
   at: number,
   header: BatchHeader,
   fromOffset: number,
-  place: { readonly topic: string; readonly partition: number },
+  source: RecordSource,
 ): Promise<LogRecord[]> {
   const packed = bytes.subarray(at + HEADER_BYTES, at + header.bytes)
   const isPacked = (header.attributes & CODEC_MASK) !== 0
   const reader = new ByteReader(isPacked ? await inflated(packed, header.attributes) : packed)
   const records: LogRecord[] = []
   for (let left = header.recordCount; left > 0; left--) {
-    const record = readRecord(reader, header, place)
+    const record = readRecord(reader, header, source)
     if (record.offset >= fromOffset) records.push(record)
   }
   return records
@@ -100,7 +107,7 @@ async function inflated(packed: Buffer, attributes: number): Promise<Buffer> {
 function readRecord(
   reader: ByteReader,
   header: BatchHeader,
-  { topic, partition }: { readonly topic: string; readonly partition: number },
+  { topic, partition, decodeValue }: RecordSource,
 ): LogRecord {
   const length = reader.varint()
   const end = reader.at + length
@@ -121,7 +128,7 @@ function readRecord(
     partition,
     offset,
     key,
-    value,
+    value: value === null ? null : decodeValue(value),
     headers,
     timestampMs: isAppendTime ? header.maxTimestampMs : timestampMs,
   }

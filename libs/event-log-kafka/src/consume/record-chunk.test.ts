@@ -136,7 +136,7 @@ const TRANSACTIONAL = 0x10
 
 function chunkOf(batches: readonly Buffer[], fetchOffset: number, aborted: readonly AbortedTransaction[] = []) {
   const fetched = { ...place, errorCode: 0, lastStableOffset: 100, aborted, records: Buffer.concat(batches) }
-  return new RecordChunk(fetched, fetchOffset)
+  return new RecordChunk(fetched, fetchOffset, (value) => value)
 }
 
 interface BatchOptions {

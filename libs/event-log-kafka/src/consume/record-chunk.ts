@@ -1,16 +1,17 @@
 import { messageOf, PlateauError } from '@plateau/contracts'
 import type { LogRecord } from '@plateau/event-log'
 import type { AbortedTransaction, FetchedPartition } from './fetch-response.js'
-import { type BatchHeader, isAbortMark, readBatchHeader, readRecords } from './record-batch.js'
+import { type BatchHeader, isAbortMark, readBatchHeader, readRecords, type RecordSource } from './record-batch.js'
 
 /**
  * What one fetch brought of a partition, handed out bit by bit. Batches are decoded when their turn comes, so that no
  * more than one of them is inflated at a time. Skips what belongs to transactions that were given up, their marks, and
  * batches that compaction emptied: the position advances over all of them.
  */
-export class RecordChunk {
+export class RecordChunk implements RecordSource {
   readonly topic: string
   readonly partition: number
+  readonly decodeValue: RecordSource['decodeValue']
   readonly start: number
   /** Where the next fetch has to begin: whole batches end here. */
   readonly end: number
@@ -26,9 +27,10 @@ export class RecordChunk {
   /** The batch in hand reaches up to here. */
   #batchEnd: number
 
-  constructor(fetched: FetchedPartition, fetchOffset: number) {
+  constructor(fetched: FetchedPartition, fetchOffset: number, decodeValue: RecordSource['decodeValue']) {
     this.topic = fetched.topic
     this.partition = fetched.partition
+    this.decodeValue = decodeValue
     this.start = fetchOffset
     this.end = endOfBatches(fetched.records, fetchOffset)
     this.#bytes = fetched.records
