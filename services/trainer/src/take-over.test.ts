@@ -128,43 +128,61 @@ test('the one that stands by continues exactly where the other stopped', async (
   expect(await states()).toEqual(['trainer.safetensors.e0000000002'])
 })
 
-test('one that was silent for too long is fenced: it spoils nothing, stands by, and may be the writer again', async () => {
-  // A stopped process stops seeing time go by; here, only its heartbeats do.
-  let isStopped = false
-  const stale = begin(
-    openLog(() => (isStopped ? 0 : Date.now())),
-    500,
-  )
+/** A log whose heartbeats can be made to look as if their process stood still. */
+function stoppableLog() {
+  const state = { isStopped: false }
+  return { state, log: openLog(() => (state.isStopped ? 0 : Date.now())) }
+}
+
+test('what one that was silent for too long still writes is refused, wherever it writes it', async () => {
+  const stale = stoppableLog()
+  const names = lineageTopics.map(({ name }) => name)
+  const lease = await stale.log.lease({ name: 'lineage.default', topics: names, sessionTimeoutMs: 500 })
+  const bench = await openBench(stale.log, join(directory, 'store'), teacher.model, {}, { lease })
+  const running = bench.trainer.run()
+  running.catch(() => {})
   await send(0, 50)
   await consumed()
-  isStopped = true
-  const next = begin(openLog(), 500)
+  stale.state.isStopped = true
+  const next = begin(openLog())
   await until(() => next.benches.length === 1)
-  // What it was about to write when it was stopped.
-  const [staleLease, staleBench] = [stale.leases[0]!, stale.benches[0]!]
   const record = { key: 'default', value: Buffer.from('stale'), headers: {} }
-  await expect(staleLease.producer.send(topics.draftCheckpoints.name, [record])).rejects.toMatchObject({
+  await expect(lease.producer.send(topics.draftCheckpoints.name, [record])).rejects.toMatchObject({
     code: 'WRITER_FENCED',
   })
-  await expect(
-    staleBench.store.putState('default', SNAPSHOT_NAME, Buffer.from('stale'), staleLease.epoch),
-  ).rejects.toMatchObject({ code: 'STATE_FENCED' })
-  await send(50, 100)
+  const state = bench.store.putState('default', SNAPSHOT_NAME, Buffer.from('stale'), lease.epoch)
+  await expect(state).rejects.toMatchObject({ code: 'STATE_FENCED' })
+  await expect(running).rejects.toMatchObject({ code: expect.stringMatching(/^(WRITER|STATE)_FENCED$/) as string })
+  await send(50, 120)
   await consumed()
-  isStopped = false
-  await until(() => staleLease.lost.aborted)
-  expect(await windowsCounted(next.benches[0]!)).toBe(100)
-
   next.stop.abort()
   await next.ended
-  await until(() => stale.benches.length === 2)
-  await send(100, 120)
-  await consumed()
-  stale.stop.abort()
-  await stale.ended
-  expect(await windowsCounted(stale.benches[1]!)).toBe(120)
+  expect(await windowsCounted(next.benches[0]!)).toBe(120)
   const versions = await announcedVersions()
   expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b))
+})
+
+test('one that was fenced stands by in the same process, and may be the writer again', async () => {
+  const stale = stoppableLog()
+  const first = begin(stale.log, 500)
+  await send(0, 50)
+  await consumed()
+  stale.state.isStopped = true
+  const second = begin(openLog())
+  await until(() => second.benches.length === 1)
+  await until(() => first.leases[0]!.lost.aborted)
+  stale.state.isStopped = false
+  await send(50, 100)
+  await consumed()
+  second.stop.abort()
+  await second.ended
+  await until(() => first.benches.length === 2)
+  await send(100, 120)
+  await consumed()
+  first.stop.abort()
+  await first.ended
+  expect(await windowsCounted(first.benches[1]!)).toBe(120)
+  expect(first.leases[1]!.epoch).toBeGreaterThan(second.leases[0]!.epoch)
 })
 
 test('a version that a fenced writer still left in the store is passed over', async () => {
