@@ -110,12 +110,21 @@ export class TransactionalSender implements BatchSender {
       const offset = await this.#until(attempt, () => this.#link.append({ topic, partition, bytes }))
       this.#sequences.set(key, (sequence + records.length) % SEQUENCES)
       await this.#until(attempt, () => this.#end(true))
+      await this.#untilVisible(attempt)
       return offset
     } catch (thrown) {
       // Refused, so certainly not written: only this transaction is over. When nobody knows, `#until` has ended it all.
       if (this.#lost === undefined) await this.#until({ doing: 'give up a transaction' }, () => this.#end(false))
       throw thrown
     }
+  }
+
+  /**
+   * The coordinator answers when it has decided; then it writes the marks without which no reader gets beyond the
+   * records. Asked again it says that it is busy, until that is done. Whatever comes instead, the records are there.
+   */
+  async #untilVisible(attempt: Attempt): Promise<void> {
+    await this.#until(attempt, () => this.#end(true)).catch(() => {})
   }
 
   #enlist(topic: string, partition: number): Promise<unknown> {
@@ -126,7 +135,6 @@ export class TransactionalSender implements BatchSender {
     })
   }
 
-  /** Asked for once more after it was done, the coordinator says that it is done. */
   #end(isCommit: boolean): Promise<unknown> {
     return this.#coordinator.send('EndTxn', {
       ...this.#identity,
