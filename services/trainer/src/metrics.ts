@@ -24,6 +24,11 @@ export function declareTrainerMetrics(metrics: Metrics) {
       help: 'Well-formed windows that this draft cannot learn from, by reason.',
       labels: ['reason'],
     }),
+    lineageWindows: metrics.gauge<'arm' | 'decision'>({
+      name: 'plateau_trainer_lineage_windows',
+      help: 'Windows of the lineage consumed so far, each counted once over all processes, by arm and decision.',
+      labels: ['arm', 'decision'],
+    }),
     closedFormPositions: metrics.gauge({
       name: 'plateau_trainer_closed_form_positions',
       help: 'Positions of the lineage that went into the closed form so far, each counted once.',

@@ -341,6 +341,10 @@ export class Trainer {
 
   #showCounts(): void {
     const { metrics, line } = this.#parts
+    for (const [kind, windows] of Object.entries(this.#intake.windows)) {
+      const [arm = '', decision = ''] = kind.split('/')
+      metrics.lineageWindows.set({ arm, decision }, windows)
+    }
     metrics.closedFormPositions.set({}, this.#closedFormPositions)
     metrics.gradientPositions.set({}, this.#gradients.freshPositions)
     metrics.version.set({}, line.version)

@@ -102,7 +102,7 @@ export class Stage {
   async trained(): Promise<number> {
     const trainers = this.cluster.processes.filter((name) => name.startsWith('trainer') && this.cluster.isRunning(name))
     const counts = await Promise.all(
-      trainers.map((name) => metricSum(this.cluster.opsUrl(name), 'plateau_trainer_windows_total')),
+      trainers.map((name) => metricSum(this.cluster.opsUrl(name), 'plateau_trainer_lineage_windows')),
     )
     return Math.max(0, ...counts)
   }
@@ -131,9 +131,14 @@ export class Stage {
   async caughtUp(): Promise<void> {
     const giveUpAtMs = Date.now() + CAUGHT_UP_MS
     for (let quiet = 0; quiet < 3;) {
-      if (Date.now() > giveUpAtMs) throw new Error(`not caught up after ${CAUGHT_UP_MS / 1000} s`)
       const lag = await this.lag().catch(() => Number.NaN)
-      quiet = lag === 0 && (await this.trained().catch(() => -1)) >= this.watch.forTraining.size ? quiet + 1 : 0
+      const trained = await this.trained().catch(() => Number.NaN)
+      const { size } = this.watch.forTraining
+      quiet = lag === 0 && trained >= size ? quiet + 1 : 0
+      if (Date.now() > giveUpAtMs) {
+        const state = `${lag} records behind, ${trained} of ${size} windows trained`
+        throw new Error(`not caught up after ${CAUGHT_UP_MS / 1000} s: ${state}`)
+      }
       await sleep(200)
     }
   }

@@ -86,7 +86,7 @@ export const recordScenarios: readonly Scenario[] = [
       cluster.launch('flatness-scorer')
       await cluster.ready('flatness-scorer')
       const counted = await until(async () => {
-        const value = await metricSum(cluster.opsUrl('flatness-scorer'), 'plateau_scorer_expired_records_total')
+        const value = await metricSum(cluster.opsUrl('flatness-scorer'), 'plateau_consumer_expired_records_total')
         return value > 0 ? value : undefined
       })
       if (counted !== gone.length) throw new Error(`${gone.length} records expired, the scorer says ${counted}`)
