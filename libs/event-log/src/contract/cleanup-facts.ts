@@ -1,16 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { type Fact, text, valueOf } from './harness.js'
+import type { Producer } from '../event-log.js'
+import { type Fact, text, valueOf, type World } from './harness.js'
 
-// Some logs clean only what is no longer being appended to, so each wait appends a little more.
 const NUDGE = 'nudge'
+/** Seldom enough that the nudges never amount to anything themselves. */
+const NUDGE_MS = 250
 
 export function cleanupFacts(fact: Fact): void {
   fact('retention by size drops the oldest, keeps the newest, and never uses an offset again', async (world) => {
     const topic = await world.topic({ partitions: 1, retentionBytes: 100_000 })
     const producer = world.log.producer()
-    for (let i = 0; i < 30; i++) await producer.send(topic, [text('key', String(i).padEnd(10_000))])
-    await world.until('the oldest dropped', async () => {
-      await producer.send(topic, [text(NUDGE, '')])
+    await sendSlowly(producer, topic, 30)
+    await cleaned(world, producer, topic, 'the oldest dropped', async () => {
       return (await world.log.offsets(topic))[0]!.earliest > 0
     })
     const [range] = await world.log.offsets(topic)
@@ -29,8 +31,7 @@ export function cleanupFacts(fact: Fact): void {
       Array.from({ length: 20 }, (_, i) => text('old', String(i), { timestampMs: old + i })),
     )
     await producer.send(topic, [text('young', 'y')])
-    await world.until('the old dropped', async () => {
-      await producer.send(topic, [text(NUDGE, '')])
+    await cleaned(world, producer, topic, 'the old dropped', async () => {
       return (await world.log.offsets(topic))[0]!.earliest >= 20
     })
     expect((await world.readAll(topic)).map(({ key }) => key)).toContain('young')
@@ -42,9 +43,8 @@ export function cleanupFacts(fact: Fact): void {
     const group = world.name('group')
     await world.log.commit(group, topic, [{ partition: 0, offset: 1 }])
     const producer = world.log.producer()
-    for (let i = 0; i < 10; i++) await producer.send(topic, [text('key', String(i).padEnd(10_000))])
-    await world.until('the oldest dropped', async () => {
-      await producer.send(topic, [text(NUDGE, '')])
+    await sendSlowly(producer, topic, 10)
+    await cleaned(world, producer, topic, 'the oldest dropped', async () => {
       return (await world.log.offsets(topic))[0]!.earliest > 1
     })
     const member = world.member(world.log, group, topic)
@@ -69,10 +69,7 @@ export function cleanupFacts(fact: Fact): void {
     }
     await producer.send(topic, [text('d', null)])
     const compacted = async () => (await world.readAll(topic)).filter(({ key }) => key !== NUDGE)
-    await world.until('one record left of each key', async () => {
-      await producer.send(topic, [text(NUDGE, '')])
-      return (await compacted()).length <= 4
-    })
+    await cleaned(world, producer, topic, 'one record left of each key', async () => (await compacted()).length <= 4)
     const left = (await compacted()).filter(({ value }) => value !== null)
     expect(left.map((record) => [record.offset, valueOf(record)])).toEqual([
       [16, 'a4'],
@@ -86,5 +83,29 @@ export function cleanupFacts(fact: Fact): void {
     const topic = await world.topic({ partitions: 1 })
     for (let i = 0; i < 5; i++) await world.append(topic, [text('key', String(i))])
     expect((await world.readAll(topic)).map(valueOf)).toEqual(['0', '1', '2', '3', '4'])
+  })
+}
+
+/** 10 kB each, over a while: a log that cleans piece by piece must get several pieces. */
+async function sendSlowly(producer: Producer, topic: string, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await producer.send(topic, [text('key', String(i).padEnd(10_000))])
+    await sleep(30)
+  }
+}
+
+/** Some logs clean only what is no longer being appended to, so the wait appends a little more now and then. */
+async function cleaned(
+  world: World,
+  producer: Producer,
+  topic: string,
+  what: string,
+  isClean: () => Promise<boolean>,
+): Promise<void> {
+  await world.until(what, async () => {
+    if (await isClean()) return true
+    await producer.send(topic, [text(NUDGE, '')])
+    await sleep(NUDGE_MS)
+    return false
   })
 }
