@@ -114,7 +114,7 @@ export const topics = {
   rollouts: topic<Rollout>({
     name: 'public.plateau.rollouts.v1',
     partitions: 1,
-    cleanup: 'compact,delete',
+    cleanup: 'delete',
     retentionMs: 30 * DAY_MS,
     retentionBytes: 16 * MIB,
     maxRecordBytes: 64 * 1024,

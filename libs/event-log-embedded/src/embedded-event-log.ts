@@ -59,6 +59,7 @@ export function openEmbeddedEventLog(directory: string, options: EmbeddedEventLo
 }
 
 class EmbeddedEventLog implements EventLog {
+  readonly ownTopics = []
   readonly #directory: LogDirectory
   readonly #databaseOptions: DatabaseOptions
   readonly #nowMs: () => number

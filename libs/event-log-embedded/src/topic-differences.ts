@@ -11,7 +11,7 @@ export type StoredTopic = Pick<
 export function topicDifferences(spec: StoredTopic, found: StoredTopic | undefined): TopicDifference[] {
   const topic = spec.name
   if (found === undefined) {
-    return [{ topic, setting: 'topic', declared: `${spec.partitions} partitions`, actual: undefined, kind: 'missing' }]
+    return [{ topic, setting: 'topic', declared: `partitions: ${spec.partitions}`, actual: undefined, kind: 'missing' }]
   }
   const compare = (
     kind: TopicDifference['kind'],

@@ -17,6 +17,7 @@ import type { KafkaConnection } from './connection.js'
 import { openConsumer } from './consume/open-consumer.js'
 import { openReader } from './consume/open-reader.js'
 import { closedError } from './kafka-errors.js'
+import { leasesTopic } from './lease/leases-topic.js'
 import { openLease } from './lease/open-lease.js'
 import { commitOffsets, committedOffsets, topicRanges } from './offsets.js'
 import type { BatchSender } from './produce/batch-sender.js'
@@ -26,6 +27,7 @@ import { PartitionLanes } from './produce/partition-lanes.js'
 import { applyTopics, compareTopics, ensureTopics } from './topics/topic-admin.js'
 
 export class KafkaEventLog implements EventLog {
+  readonly ownTopics = [leasesTopic as TopicSpec]
   readonly #connection: KafkaConnection
   readonly #sender: IdempotentSender
   /** Shared by every producer of this log: two lanes for one partition would be two writers. */

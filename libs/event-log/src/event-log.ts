@@ -8,6 +8,8 @@ import type { Headers, TopicSpec } from '@plateau/contracts'
  * at least one; compaction and retention leave gaps.
  */
 export interface EventLog {
+  /** Topics that the log needs for itself, for an operator who creates and checks them with the others. */
+  readonly ownTopics: readonly TopicSpec[]
   /**
    * Creates what is missing. Throws TOPIC_MISMATCH, naming every setting, when a topic exists that cannot do what its
    * declaration says (`incompatible` below). Idempotent; what an operator may tune is left as it is.

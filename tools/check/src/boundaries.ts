@@ -31,6 +31,7 @@ const doors: readonly { readonly match: RegExp; readonly only: readonly string[]
   { match: /^kafkajs$/, only: ['@plateau/event-log-kafka'] },
   { match: /^@grpc\/grpc-js$/, only: ['@plateau/rpc', '@plateau/contracts'] },
   { match: /^@huggingface\/tokenizers$/, only: ['@plateau/model-files'] },
+  { match: /^hyparquet(-writer)?$/, only: ['@plateau/cli'] },
   { match: /^zod$/, only: ['@plateau/config'] },
   { match: /^(pino|@opentelemetry\/)/, only: ['@plateau/telemetry'] },
   { match: /^@nestjs\//, only: ['@plateau/service-kit', 'layer:service'] },

@@ -85,7 +85,7 @@ export function topicDifferences(
 ): TopicDifference[] {
   const topic = spec.name
   if (found === undefined) {
-    return [{ topic, setting: 'topic', declared: `${spec.partitions} partitions`, actual: undefined, kind: 'missing' }]
+    return [{ topic, setting: 'topic', declared: `partitions: ${spec.partitions}`, actual: undefined, kind: 'missing' }]
   }
   const differences: TopicDifference[] = []
   const note = (kind: TopicDifference['kind'], setting: string, declared: string | number, actual: string | number) =>

@@ -6,7 +6,7 @@ import { flag, text, value } from '../option.js'
 export const rollouts = command({
   name: 'rollouts',
   summary: 'what serving did with each version of a draft, and why; oldest first',
-  details: 'The topic is compacted and holds 30 days: older steps of a version may be gone.',
+  details: 'The topic holds 30 days.',
   options: {
     lineage: value('L', 'only this one', text),
     follow: flag('go on as they come, until Ctrl-C'),

@@ -48,7 +48,7 @@ export const topicsDiff = command({
   options: {},
   run: async (context) => {
     const log = await context.openLog()
-    const differences = await log.compareTopics(declared)
+    const differences = await log.compareTopics([...declared, ...log.ownTopics])
     context.report({ json: differences, text: differences.length === 0 ? inOrder : differenceTable(differences) })
     return differences.length === 0 ? 0 : 1
   },
@@ -65,7 +65,8 @@ export const topicsApply = command({
   run: async (context, { 'dry-run': isDryRun }) => {
     // A dry run may not even create the log's directory.
     const log = await context.openLog({ create: !isDryRun })
-    const differences = await (isDryRun ? log.compareTopics(declared) : log.applyTopics(declared))
+    const specs = [...declared, ...log.ownTopics]
+    const differences = await (isDryRun ? log.compareTopics(specs) : log.applyTopics(specs))
     return reportApplied(context, differences, isDryRun)
   },
 })
@@ -85,7 +86,7 @@ function reportApplied(context: Context, differences: readonly TopicDifference[]
   return left.length === 0 ? 0 : 1
 }
 
-const inOrder = `all ${declared.length} topics are as declared\n`
+const inOrder = 'every topic is as declared\n'
 
 function differenceTable(differences: readonly TopicDifference[]): string {
   return table(

@@ -40,7 +40,15 @@ export const clusterScenarios: readonly Scenario[] = [
     topology: 'three brokers',
     short: false,
     run: async (stage) => {
-      for (const shift of [1, 2]) await preferLeaders(stage, shift)
+      let moved = 0
+      for (const shift of [1, 2]) {
+        const before = await leadersOf(stage)
+        await preferLeaders(stage, shift)
+        const after = await leadersOf(stage)
+        moved += [...after].filter(([partition, leader]) => before.get(partition) !== leader).length
+      }
+      if (moved === 0) throw new Error('no partition has another leader than before')
+      return { figures: { moved } }
     },
   },
 ]
@@ -67,12 +75,22 @@ async function preferLeaders({ brokers, directory }: Stage, shift: number): Prom
   await runKafkaTool('org.apache.kafka.tools.LeaderElectionCommand', election)
 }
 
-async function inSync({ brokers }: Stage): Promise<void> {
-  const args = ['--bootstrap-server', brokers.map(({ bootstrap }) => bootstrap).join(','), '--describe']
+/** "<topic>/<partition>" and the number of its leader. */
+async function leadersOf(stage: Stage): Promise<Map<string, string>> {
+  const description = await describeTopics(stage)
+  const lines = description.matchAll(/Topic: (\S+)\s+Partition: (\d+)\s+Leader: (\S+)/g)
+  return new Map([...lines].map(([, topic, partition, leader]) => [`${topic}/${partition}`, leader!]))
+}
+
+async function inSync(stage: Stage): Promise<void> {
   for (let tries = 0; tries < 20; tries++) {
-    const behind = await runKafkaTool('org.apache.kafka.tools.TopicCommand', [...args, '--under-replicated-partitions'])
-    if (!behind.includes('Topic:')) return
+    if (!(await describeTopics(stage, '--under-replicated-partitions')).includes('Topic:')) return
     await sleep(1000)
   }
   throw new Error('replicas were not in sync 20 s after a restart')
+}
+
+function describeTopics({ brokers }: Stage, ...filter: string[]): Promise<string> {
+  const server = brokers.map(({ bootstrap }) => bootstrap).join(',')
+  return runKafkaTool('org.apache.kafka.tools.TopicCommand', ['--bootstrap-server', server, '--describe', ...filter])
 }
