@@ -166,7 +166,7 @@ export interface Batch {
 }
 
 export interface BatchControl {
-  /** Aborted when the partition is taken away: stop, and do not commit. */
+  /** Aborted when the partition is taken away: stop, and do not commit. One object for as long as it is the member's. */
   readonly signal: AbortSignal
   /**
    * Says that everything before `nextOffset` has had its durable effect. Throws PARTITION_LOST when another member owns

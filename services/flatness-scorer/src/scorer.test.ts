@@ -8,7 +8,7 @@ import {
   topics,
   type TopicSpec,
 } from '@plateau/contracts'
-import { partitionOf, type EventLog, type NewRecord } from '@plateau/event-log'
+import { partitionOf, type BatchControl, type Consumer, type EventLog, type NewRecord } from '@plateau/event-log'
 import { armOf } from '@plateau/flatness'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -126,6 +126,25 @@ function dyingLog(log: EventLog, dieAfter: 'dead-letters' | 'scored' | 'training
       }
     },
   })
+}
+
+/** A scorer whose batches the test hands over, each under the assignment that it says. */
+async function fedByHand(log: EventLog) {
+  const handler = Promise.withResolvers<Parameters<Consumer['run']>[0]>()
+  const closed = Promise.withResolvers<void>()
+  const consumer: Consumer = {
+    run: (given) => (handler.resolve(given), closed.promise),
+    pause: () => {},
+    resume: () => {},
+    assigned: [],
+    close: async () => closed.resolve(),
+  }
+  const fed = new Proxy(log, {
+    get: (target, name) => (name === 'consumer' ? () => consumer : Reflect.get(target, name).bind(target)),
+  })
+  const { scorer } = scorerOn(fed)
+  const run = scorer.run()
+  return { handle: await handler.promise, close: () => Promise.all([scorer.close(), run]) }
 }
 
 async function runUntilKilled(log: EventLog): Promise<void> {
@@ -259,6 +278,33 @@ describe('several members', () => {
     const selected = (await test.scored()).filter((s) => s.arm === Arm.ARM_SELECTED && !Number.isNaN(s.threshold))
     const share = selected.filter((s) => s.decision === Decision.DECISION_KEEP).length / selected.length
     expect(Math.abs(share - 0.3)).toBeLessThan(0.05)
+  })
+
+  it('one that gets a partition back finds what was decided meanwhile, also at the offset where it stood', async () => {
+    // One partition.
+    const windows = traffic(64).map((w) => ({ ...w, sampleId: 'one', windowIndex: Number(w.sampleId.slice(1)) }))
+    await test.publish(windows.map(recordOf))
+    const records = await test.records(topics.tokenDistributions.name)
+    const { topic, partition } = records[0]!
+    const batch = (from: number, to: number) => ({
+      topic,
+      partition,
+      records: records.slice(from, to),
+      highWatermark: 64,
+    })
+    const assignment = (commit: BatchControl['commit'] = async () => {}): BatchControl => ({
+      signal: new AbortController().signal,
+      commit,
+    })
+    const stays = await fedByHand(test.log)
+    await stays.handle(batch(0, 32), assignment())
+    const killed = await fedByHand(test.log)
+    const dies = () => Promise.reject(new Error('killed'))
+    await expect(killed.handle(batch(32, 64), assignment(dies))).rejects.toThrow('killed')
+    await stays.handle(batch(32, 64), assignment())
+    await stays.close()
+    await killed.close()
+    expect(await violations(windows)).toEqual([])
   })
 
   it('one that is killed in the middle of its batches leaves nothing undecided', async () => {

@@ -80,7 +80,8 @@ export class Scorer {
   readonly #producer: Producer
   readonly #consumer: Consumer
   readonly #policies: PolicyWatch
-  readonly #partitions = new Map<number, PartitionScorer>()
+  /** With the assignment under which each was taken up: between two of them another member may have been at work. */
+  readonly #partitions = new Map<number, { readonly scorer: PartitionScorer; readonly assignment: AbortSignal }>()
   readonly #stopping = new AbortController()
 
   constructor(options: ScorerOptions, parts: ScorerParts) {
@@ -121,7 +122,7 @@ export class Scorer {
     const spans = new WindowSpans(SCORER_GROUP)
     const ask = this.#asking(control, progress)
     try {
-      const partition = await ask('read back what was decided', () => this.#continue(batch))
+      const partition = await ask('read back what was decided', () => this.#continue(batch, control.signal))
       const { windows, poison } = this.#sort(batch)
       partition.use(this.#policies.current)
       const outcomes = windows.map((window) =>
@@ -149,10 +150,10 @@ export class Scorer {
   }
 
   /** The state that the batch continues: the one in hand, or one read back from the output topics. */
-  async #continue(batch: Batch): Promise<PartitionScorer> {
+  async #continue(batch: Batch, assignment: AbortSignal): Promise<PartitionScorer> {
     const fromOffset = batch.records[0]!.offset
     const inHand = this.#partitions.get(batch.partition)
-    if (inHand?.nextOffset === fromOffset) return inHand
+    if (inHand?.assignment === assignment && inHand.scorer.nextOffset === fromOffset) return inHand.scorer
     const { recentWindows, batchWindows } = this.#options
     const history = await readHistory(this.#parts.log, {
       sourcePartition: batch.partition,
@@ -163,7 +164,7 @@ export class Scorer {
     const rememberedDecisions = history.scored.length + 2 * batchWindows + recentWindows
     const options = { ...this.#options, rememberedDecisions }
     const restored = new PartitionScorer(this.#policies.current, options, history, fromOffset)
-    this.#partitions.set(batch.partition, restored)
+    this.#partitions.set(batch.partition, { scorer: restored, assignment })
     const facts = { partition: batch.partition, fromOffset, scoredBefore: history.scored.length }
     this.#parts.logger.info('partition taken up', facts)
     return restored
