@@ -202,6 +202,25 @@ test('a version that a fenced writer still left in the store is passed over', as
   await first.ended
 })
 
+test('a state of another log, whose epochs were higher, ends the process and says so, instead of standing by for ever', async () => {
+  for (let terms = 1; terms <= 2; terms++) {
+    const life = begin(log)
+    await send(0, 1)
+    await consumed()
+    life.stop.abort()
+    await life.ended
+  }
+  await rm(join(directory, 'log'), { recursive: true })
+  await log.close()
+  log = openLog()
+  await log.ensureTopics([topics.trainingWindows, ...lineageTopics, trainerDeadLetters])
+  const moved = begin(log)
+  await expect(Promise.race([moved.ended, sleep(10_000)])).rejects.toMatchObject({
+    code: 'TRAINER_STATE_MISMATCH',
+    message: expect.stringContaining('PLATEAU_LINEAGE') as string,
+  })
+})
+
 test('what ends a term for another reason ends the process', async () => {
   const stop = new AbortController()
   const reason = new Error('damaged')

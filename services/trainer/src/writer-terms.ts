@@ -29,10 +29,11 @@ export const lineageTopics = [topics.draftCheckpoints, topics.selectionPolicy] a
  *
  * A writer that lost its lease stands by again in the same process, with nothing kept of its term: whoever took over has
  * all that counted, from the store and the log, and after a stop of the broker that both of them saw there may be nobody
- * else. Anything else that ends a term ends the process.
+ * else. Anything else that ends a term ends the process; so does a state that this log's epochs cannot have written.
  */
 export async function serveTerms(parts: WriterTermsParts, signal: AbortSignal): Promise<void> {
   const { lineage, logger } = parts
+  let latestSeen = 0
   while (!signal.aborted) {
     show(parts, 'standby')
     logger.info('standing by', { lineage })
@@ -42,9 +43,11 @@ export async function serveTerms(parts: WriterTermsParts, signal: AbortSignal): 
       logger.info('writer of the lineage', { lineage, epoch: lease.epoch })
       show(parts, 'writer')
       parts.metrics.epoch.set({}, lease.epoch)
+      if (lease.epoch <= latestSeen) throw stateOfAnotherLog(lineage, lease.epoch, latestSeen)
       await serveTerm(parts, lease, signal)
     } catch (error) {
       if (!lease.lost.aborted && !isFenced(error)) throw error
+      latestSeen = Math.max(latestSeen, latestEpochOf(error))
       logger.warn('another trainer is the writer now', { lineage, epoch: lease.epoch, error })
     } finally {
       // With the log away it cannot be given back: it runs out, and the next one waits for that.
@@ -84,4 +87,20 @@ function show({ metrics }: WriterTermsParts, role: 'standby' | 'writer'): void {
 
 function isFenced(error: unknown): boolean {
   return error instanceof PlateauError && (error.code === 'WRITER_FENCED' || error.code === 'STATE_FENCED')
+}
+
+/** Of the state that another writer has saved; 0 when the error knows of none. */
+function latestEpochOf(error: unknown): number {
+  const isState = error instanceof PlateauError && error.code === 'STATE_FENCED'
+  return isState ? Number(error.facts['latest']) : 0
+}
+
+/** Epochs grow for as long as a log lives: a lease that was taken after that state was saved there would have a later one. */
+function stateOfAnotherLog(lineage: string, epoch: number, saved: number): PlateauError {
+  return new PlateauError(
+    'TRAINER_STATE_MISMATCH',
+    `the saved state of lineage ${lineage} belongs to another event log (its writer had epoch ${saved}, this log is at ` +
+      `${epoch}): set PLATEAU_LINEAGE to a new name, or PLATEAU_EVENT_LOG to the log it was trained from`,
+    { facts: { lineage, epoch, saved } },
+  )
 }
