@@ -3,6 +3,7 @@
  * insides are as stable as its surface; the types here are written by hand, for just what is used.
  */
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
 import type { KafkaConfig } from 'kafkajs'
 
 const require = createRequire(import.meta.url)
@@ -21,7 +22,8 @@ export interface ResponseCodec {
 }
 
 export interface WireConnection {
-  isConnected(): boolean
+  /** Since it has been connected for the first time. */
+  readonly socket?: Socket
   send(request: ProtocolRequest): Promise<unknown>
   disconnect(): Promise<unknown>
   rejectRequests(error: Error): void

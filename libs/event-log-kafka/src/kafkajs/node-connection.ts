@@ -49,14 +49,14 @@ export class NodeConnection {
   /** What is in flight, and what comes later, is rejected with the reason. Idempotent. */
   close(reason: Error = closedError()): void {
     this.#closed ??= reason
-    this.#drop(this.#closed)
+    this.#drop(this.#broker, this.#closed)
   }
 
   async #send(name: string, args: object, options: SendOptions): Promise<unknown> {
     if (this.#closed !== undefined) throw this.#closed
+    const made = (this.#broker ??= this.#makeBroker())
     try {
-      this.#broker ??= this.#makeBroker()
-      const broker = await this.#broker
+      const broker = await made
       // Each request has the pool's first socket; kafkajs would open another for fetches.
       await broker.connect()
       const wire = await broker.connectionPool.getConnection(0)
@@ -64,25 +64,28 @@ export class NodeConnection {
       return await wire.send(prepared(broker, name, args, options))
     } catch (thrown) {
       if (this.#closed !== undefined) {
-        this.#drop(this.#closed)
+        // It may have connected after it was closed.
+        this.#drop(made, this.#closed)
         throw this.#closed
       }
       // No answer, a time-out for example: the socket may be dead without knowing, and kafkajs would keep it for ever.
-      if (!isAnswer(thrown)) this.#drop(thrown instanceof Error ? thrown : closedError())
+      if (!isAnswer(thrown)) this.#drop(made, thrown instanceof Error ? thrown : closedError())
       throw thrown
     }
   }
 
-  #drop(reason: Error): void {
-    void this.#broker
+  #drop(made: Promise<WireBroker> | undefined, reason: Error): void {
+    if (this.#broker === made) this.#broker = undefined
+    void made
       ?.then(async ({ connectionPool: { pool } }) => {
         for (const wire of pool) {
           wire.rejectRequests(reason)
           await wire.disconnect()
+          // kafkajs only says that it will send no more; a node that is frozen would never close its side.
+          wire.socket?.destroy(reason)
         }
       })
       .catch(() => {})
-    this.#broker = undefined
   }
 }
 
