@@ -1,6 +1,6 @@
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { PlateauError, topics } from '@plateau/contracts'
-import type { EventLog, LogRecord } from '@plateau/event-log'
+import type { EventLog, LogRecord, PartitionRange } from '@plateau/event-log'
 import type { WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
@@ -9,6 +9,7 @@ import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
 import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
 
 export interface SnapshotParts {
+  readonly log: EventLog
   readonly store: CheckpointStore
   readonly model: DraftTargetModel
   readonly logger: Logger
@@ -21,7 +22,7 @@ export interface SnapshotParts {
 export async function readSnapshot(
   lineage: string,
   inputs: number,
-  { store, model, logger }: SnapshotParts,
+  { log, store, model, logger }: SnapshotParts,
 ): Promise<Snapshot | undefined> {
   const bytes = await store.readState(lineage, SNAPSHOT_NAME)
   if (bytes === undefined) {
@@ -33,12 +34,39 @@ export async function readSnapshot(
     saved.targetFingerprint === model.fingerprint &&
     saved.tokenizerHash === model.tokenizerHash &&
     saved.closedForm.sums.inputs === inputs
-  if (isOurs) return saved
+  if (isOurs) return withoutLostPartitions(saved, await log.offsets(topics.trainingWindows.name), logger)
   throw new PlateauError(
     'TRAINER_STATE_MISMATCH',
     `the saved state of lineage ${lineage} belongs to another target or draft: set PLATEAU_LINEAGE to a new name`,
     { facts: { lineage, saved: saved.targetFingerprint, target: model.fingerprint } },
   )
+}
+
+/**
+ * Offsets beyond the end: the topic was cut or begun again. What is there is read from the beginning, rather twice than
+ * never (recent windows are known by their ids), and the places of before name other windows.
+ */
+function withoutLostPartitions(saved: Snapshot, ranges: readonly PartitionRange[], logger: Logger): Snapshot {
+  const ends = new Map(ranges.map(({ partition, next }) => [partition, next]))
+  const lost = saved.offsets.filter(({ partition, offset }) => offset > (ends.get(partition) ?? 0))
+  if (lost.length === 0) return saved
+  for (const { partition, offset } of lost) {
+    logger.warn('the log ends before the saved state: reading its partition from the beginning', {
+      partition,
+      offset,
+      end: ends.get(partition),
+    })
+  }
+  const isThere = ({ partition }: { readonly partition: number }): boolean =>
+    !lost.some((one) => one.partition === partition)
+  return {
+    ...saved,
+    offsets: saved.offsets.filter(isThere),
+    heldOut: saved.heldOut.filter(isThere),
+    calibration: saved.calibration.filter(isThere),
+    waiting: saved.waiting.filter(isThere),
+    replay: saved.replay.filter(isThere),
+  }
 }
 
 /** Where each window goes that a snapshot refers to by its place. */

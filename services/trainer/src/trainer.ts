@@ -135,12 +135,18 @@ export class Trainer {
     const ridge = { lambda, halfLifePositions, threads }
     const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
     const trainer = new Trainer(options, parts, closedForm, target, saved)
-    if (saved !== undefined) {
-      await trainer.#resume(saved)
-      await trainer.#save()
+    try {
+      if (saved !== undefined) {
+        await trainer.#resume(saved)
+        await trainer.#save()
+      }
+      trainer.#showCounts()
+      return trainer
+    } catch (error) {
+      // Fenced before it began, for example: the process stands by again, and may do so often.
+      await trainer.#release()
+      throw error
     }
-    trainer.#showCounts()
-    return trainer
   }
 
   /**
