@@ -74,6 +74,8 @@ export class DraftLine {
   #head: FeatureHead
   #version: number
   #publishedAtMs: number
+  /** By the log's last word; 0 = none. */
+  #announced = 0
   /** Durable in the store, but the log would not take the announcement. */
   #unannounced: Unannounced | undefined
 
@@ -105,7 +107,8 @@ export class DraftLine {
     }
     const { manifest, reference, head } = await readVersion(options, parts, newest)
     const line = new DraftLine(options, parts, head, newest)
-    if ((await line.#announcedVersion()) < newest) line.#unannounced = { reference, manifest }
+    line.#announced = await line.#announcedVersion()
+    if (line.#announced < newest) line.#unannounced = { reference, manifest }
     await line.announce()
     return line
   }
@@ -163,7 +166,8 @@ export class DraftLine {
     this.#version = about.manifest.version
     this.#unannounced = { ...about, traceparent }
     await this.announce()
-    const removed = await retainNewest(store, lineage, keepVersions, [1])
+    // The announced one is what servings start with: it stays, however many wait for the log.
+    const removed = await retainNewest(store, lineage, keepVersions, [1, this.#announced])
     logger.info('version published', {
       version: this.#version,
       positions: facts.evaluation.positions,
@@ -198,6 +202,7 @@ export class DraftLine {
     const { version } = this.#unannounced.reference
     try {
       await this.#send(this.#unannounced)
+      this.#announced = version
       this.#unannounced = undefined
     } catch (error) {
       if (!(error instanceof PlateauError && error.retryable)) throw error

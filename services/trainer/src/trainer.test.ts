@@ -1,10 +1,11 @@
 import { featureHeadRow } from '@plateau/causal-lm'
 import { openCheckpoint, type CheckpointStore } from '@plateau/checkpoints'
 import { Arm, DraftCheckpoint, PlateauError, topics } from '@plateau/contracts'
-import type { EventLog, LogRecord, NewRecord } from '@plateau/event-log'
+import type { EventLog, LogRecord, NewRecord, Producer } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { evaluateDraft } from '@plateau/inference'
 import { decodeFeatureHead } from '@plateau/model-files'
+import { silentLogger } from '@plateau/telemetry'
 import { addRows, emptySums, type RidgeSums } from '@plateau/training'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,6 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
+import { DraftLine } from './draft-line.js'
 import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
 import { headConfig, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
 import { acceptRecord } from './training-record.js'
@@ -377,7 +379,35 @@ describe('the trainer', () => {
   })
 })
 
+const total = ({ counts }: { readonly counts: { readonly windows: Readonly<Record<string, number>> } }): number =>
+  Object.values(counts.windows).reduce((sum, windows) => sum + windows, 0)
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const giveUpAt = performance.now() + 10_000; !holds(); await sleep(5)) {
+    if (performance.now() > giveUpAt) throw new Error('waited 10 s in vain')
+  }
+}
+
 describe('a lineage', () => {
+  const evaluation = { positions: 1, alpha: 0.5, parentAlpha: 0.1, greedyMatch: 0.5 }
+  const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '' }
+
+  const openLine = (store: CheckpointStore, send: Producer['send']): Promise<DraftLine> =>
+    DraftLine.open(
+      { lineage: 'default', keepVersions: 2, config: headConfig, codeVersion: 'test' },
+      {
+        log,
+        producer: { bytesInFlight: 0, send, flush: async () => {}, close: async () => {} },
+        store,
+        key,
+        model: teacher.model,
+        tokenizer: Buffer.from('{}'),
+        logger: silentLogger,
+        clock: Date.now,
+        random: Math.random,
+      },
+    )
+
   test('begins with an untrained version, and a new process announces nothing twice', async () => {
     await (await open()).trainer.close()
     await (await open()).trainer.close()
@@ -391,26 +421,7 @@ describe('a lineage', () => {
     await bench.trainer.close()
     const store = bench.store
     // As if the process had died between writing version 2 and announcing it.
-    const silent = log.producer()
-    const deaf = { ...silent, bytesInFlight: 0, send: () => Promise.reject(new Error('killed')) }
-    const { DraftLine } = await import('./draft-line.js')
-    const { silentLogger } = await import('@plateau/telemetry')
-    const line = await DraftLine.open(
-      { lineage: 'default', keepVersions: 5, config: headConfig, codeVersion: 'test' },
-      {
-        log,
-        producer: deaf,
-        store,
-        key,
-        model: teacher.model,
-        tokenizer: Buffer.from('{}'),
-        logger: silentLogger,
-        clock: Date.now,
-        random: Math.random,
-      },
-    )
-    const evaluation = { positions: 1, alpha: 0.5, parentAlpha: 0.1, greedyMatch: 0.5 }
-    const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '' }
+    const line = await openLine(store, () => Promise.reject(new Error('killed')))
     await expect(line.publish(line.incumbent, facts)).rejects.toThrow('killed')
     expect((await announcements()).map(({ version }) => version)).toEqual([1])
     const next = await open()
@@ -422,6 +433,34 @@ describe('a lineage', () => {
     await next.trainer.close()
   })
 
+  test('keeps the version that was announced last, however many wait for the log', async () => {
+    const { store, trainer } = await open()
+    await trainer.close()
+    const producer = log.producer()
+    let isAway = false
+    const line = await openLine(store, (topic, records) =>
+      isAway
+        ? Promise.reject(new PlateauError('LOG_UNAVAILABLE', 'away', { retryable: true }))
+        : producer.send(topic, records),
+    )
+    await line.publish(line.incumbent, facts)
+    isAway = true
+    for (let waiting = 3; waiting <= 6; waiting++) await line.publish(line.incumbent, facts)
+    expect((await announcements()).at(-1)!.version).toBe(2)
+    expect(await store.versions('default')).toEqual([1, 2, 5, 6])
+    isAway = false
+    await line.announce()
+    await line.publish(line.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 6, 7])
+    // A new process knows the announced version by the log.
+    isAway = true
+    const next = await openLine(store, () =>
+      Promise.reject(new PlateauError('LOG_UNAVAILABLE', 'away', { retryable: true })),
+    )
+    for (let waiting = 8; waiting <= 10; waiting++) await next.publish(next.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 7, 9, 10])
+  })
+
   test('of another target is refused with what to do', async () => {
     await (await open()).trainer.close()
     const other = { ...teacher.model, fingerprint: '0'.repeat(64) }
@@ -429,6 +468,23 @@ describe('a lineage', () => {
       code: 'CHECKPOINT_TARGET_MISMATCH',
       message: expect.stringContaining('PLATEAU_LINEAGE'),
     })
+  })
+
+  test('whose log was begun again takes all that is there, and no window for what another one was', async () => {
+    await send(records(teacher, 's', 100))
+    const first = await open()
+    await trained(first)
+    const counted = total(await savedState(first.store))
+    await log.close()
+    await rm(join(directory, 'log'), { recursive: true })
+    log = openEmbeddedEventLog(join(directory, 'log'))
+    await log.ensureTopics([topics.trainingWindows, topics.draftCheckpoints, trainerDeadLetters])
+    await send(records(teacher, 'n', 40))
+    const next = await open()
+    const running = next.trainer.run()
+    await Promise.race([until(() => total(next.trainer) === counted + 40), running])
+    await next.trainer.close()
+    expect(total(await savedState(next.store))).toBe(counted + 40)
   })
 
   test('whose saved state is damaged is refused, not forgotten', async () => {
