@@ -73,6 +73,8 @@ export interface KafkaTiming {
   readonly maxRetryMs: number
   /** How long `openKafkaEventLog` and single questions to the cluster keep trying while no broker can be reached. */
   readonly patienceMs: number
+  /** How long whoever consumes, reads or stands for a lease goes on while no broker answers; then LOG_UNAVAILABLE. */
+  readonly consumePatienceMs: number
   /** How long a batch waits for the records that would share it. */
   readonly lingerMs: number
   /** How long a batch is sent again before its senders get LOG_UNAVAILABLE. */
@@ -85,6 +87,7 @@ export const DEFAULT_TIMING: KafkaTiming = {
   retryMs: 100,
   maxRetryMs: 1000,
   patienceMs: 30_000,
+  consumePatienceMs: 300_000,
   lingerMs: 1,
   deliveryTimeoutMs: 120_000,
 }

@@ -84,7 +84,7 @@ test('a log that is away leaves the numbers as they were', async () => {
 test('a consumer that hears nothing from the log is not ready first, and not alive in the end', () => {
   let nowMs = 0
   const health = new HealthBoard(() => nowMs)
-  const consumer = watchConsumer(health, () => nowMs)
+  const consumer = watchConsumer(health, () => nowMs, 300_000)
   expect([health.readiness().ok, health.liveness().ok]).toEqual([true, true])
   nowMs = 20_000
   expect(health.readiness()).toEqual({ ok: false, reasons: { 'event log': 'has not answered for 20 s' } })

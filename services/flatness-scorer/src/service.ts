@@ -15,7 +15,7 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
     const { Scorer, SCORER_GROUP, scorerTopics } = await import('./scorer.js')
     await eventLog.ensureTopics(scorerTopics)
     await watchLag({ log: eventLog, group: SCORER_GROUP, topic: scorerTopics[0].name, metrics, logger, signal })
-    const consumer = watchConsumer(health, clock)
+    const consumer = watchConsumer(health, clock, config.kafkaPatienceMs)
     const scorer = new Scorer(
       {
         lineage: config.lineage,

@@ -21,7 +21,7 @@ export const trainer: ServiceSpec<typeof trainerConfig.fields> = {
     const source = topics.trainingWindows
     await eventLog.ensureTopics([source, ...lineageTopics, trainerDeadLetters])
     const files = await readTrainerFiles(config)
-    const consumer = watchConsumer(health, clock)
+    const consumer = watchConsumer(health, clock, config.kafkaPatienceMs)
     await watchLag({
       log: eventLog,
       group: TRAINER_GROUP,

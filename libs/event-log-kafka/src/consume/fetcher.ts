@@ -4,7 +4,7 @@ import type { NodeConnection } from '../kafkajs/node-connection.js'
 import { errorOfCode, isOfType } from '../kafkajs/protocol-errors.js'
 import type { FetchArgs, Node } from '../kafkajs/requests.js'
 import { decodeFetchResponse, FETCH_VERSION, type FetchedPartition, type FetchResponse } from './fetch-response.js'
-import { isFinal, MAX_UNAVAILABLE_MS } from './patience.js'
+import { isFinal } from './patience.js'
 import { PartitionFeed } from './partition-feed.js'
 import { RecordChunk } from './record-chunk.js'
 
@@ -22,7 +22,7 @@ const UNKNOWN = -1
 const LEADER_NOT_AVAILABLE = 5
 
 export interface FetcherOptions {
-  /** A partition that no fetch was answered for for this long fails with LOG_UNAVAILABLE. Default 5 minutes. */
+  /** A partition that no fetch was answered for for this long fails with LOG_UNAVAILABLE. Default `consumePatienceMs`. */
   readonly maxUnavailableMs?: number
   /** A node answered. */
   readonly onAlive?: () => void
@@ -50,7 +50,7 @@ export class Fetcher {
   constructor(cluster: KafkaCluster, connection: KafkaConnection, options: FetcherOptions = {}) {
     this.#cluster = cluster
     this.#connection = connection
-    this.#maxUnavailableMs = options.maxUnavailableMs ?? MAX_UNAVAILABLE_MS
+    this.#maxUnavailableMs = options.maxUnavailableMs ?? connection.settings.timing.consumePatienceMs
     this.#onAlive = options.onAlive ?? (() => {})
   }
 

@@ -7,7 +7,7 @@ import { isCoordinatorTrouble, isExpulsion, isOfType, requiredMemberId } from '.
 import type { JoinAnswer, Requests } from '../kafkajs/requests.js'
 import { keyOf, type TopicPartition } from './assign-sticky.js'
 import { assignGroup, decodeAssignment, encodeClaims, PROTOCOL_NAME, topicsOf } from './group-protocol.js'
-import { isFinal, MAX_UNAVAILABLE_MS } from './patience.js'
+import { isFinal } from './patience.js'
 import { Pulse } from './pulse.js'
 
 const SLOWEST_HEARTBEAT_MS = 500
@@ -21,7 +21,7 @@ export interface MemberOptions {
   readonly group: string
   readonly topics: readonly string[]
   readonly sessionTimeoutMs: number
-  /** Without a word from the coordinator for this long, `run` rejects with LOG_UNAVAILABLE. Default 5 minutes. */
+  /** Without a word from the coordinator for this long, `run` rejects with LOG_UNAVAILABLE. Default `consumePatienceMs`. */
   readonly maxUnavailableMs?: number
 }
 
@@ -74,7 +74,7 @@ export class GroupMember {
     this.#connection = connection
     this.#events = events
     this.#coordinator = new Coordinator(options.group, 'group', cluster)
-    this.#maxUnavailableMs = options.maxUnavailableMs ?? MAX_UNAVAILABLE_MS
+    this.#maxUnavailableMs = options.maxUnavailableMs ?? connection.settings.timing.consumePatienceMs
   }
 
   /** Resolves after `leave`; rejects when membership cannot be had: refused for good, or unreachable for too long. */

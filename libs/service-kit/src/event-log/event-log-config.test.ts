@@ -35,6 +35,7 @@ describe('the settings of Kafka', () => {
       bootstrapServers: ['a:9092', 'b:9092'],
       compression: 'none',
       createTopics: true,
+      timing: { consumePatienceMs: 300_000 },
       wire: { kind: 'raw' },
     })
   })

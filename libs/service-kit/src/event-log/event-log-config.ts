@@ -7,6 +7,7 @@ import {
   flag,
   integer,
   optional,
+  seconds,
   secret,
   text,
   type Values,
@@ -84,6 +85,12 @@ export const eventLogConfig = defineConfig(
         help: 'Kafka: copies of a partition where the cluster has fewer brokers than the topics declare copies (3).',
       }),
     ),
+    kafkaPatienceMs: seconds({
+      env: 'PLATEAU_KAFKA_PATIENCE_SECONDS',
+      default: 300,
+      min: 1,
+      help: 'Kafka: a process that only consumes ends after this long without an answer, to be restarted.',
+    }),
     kafkaCreateTopics: flag({
       env: 'PLATEAU_KAFKA_CREATE_TOPICS',
       default: 'on',

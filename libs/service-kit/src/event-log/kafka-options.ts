@@ -19,6 +19,7 @@ export async function kafkaOptions(
     compression: config.kafkaCompression,
     ...(config.kafkaReplication === undefined ? {} : { replication: config.kafkaReplication }),
     createTopics: config.kafkaCreateTopics,
+    timing: { consumePatienceMs: config.kafkaPatienceMs },
     wire: await wireOf(config),
   }
 }
