@@ -33,6 +33,20 @@ export interface KafkaConnection {
 export async function connect(settings: KafkaSettings): Promise<KafkaConnection> {
   registerCodecs()
   if (settings.tls !== undefined) checkPem(settings.tls)
+  const connection = unconnected(settings)
+  try {
+    await connection.persist({ doing: `be reached at ${settings.bootstrapServers.join(', ')}` }, () =>
+      connection.cluster.metadata([]),
+    )
+  } catch (thrown) {
+    connection.close()
+    throw thrown
+  }
+  return connection
+}
+
+/** Connects when first asked. */
+export function unconnected(settings: KafkaSettings): KafkaConnection {
   const config = kafkaConfig(settings)
   const cluster = new KafkaCluster(config)
   const identity: Identity = { principal: principalOf(settings), bootstrapServers: settings.bootstrapServers }
@@ -46,14 +60,6 @@ export async function connect(settings: KafkaSettings): Promise<KafkaConnection>
     error,
     persist: (attempt, action) => persist(action, (thrown) => error(thrown, attempt), settings.timing),
     close: () => cluster.close(),
-  }
-  try {
-    await connection.persist({ doing: `be reached at ${settings.bootstrapServers.join(', ')}` }, () =>
-      cluster.metadata([]),
-    )
-  } catch (thrown) {
-    connection.close()
-    throw thrown
   }
   return connection
 }

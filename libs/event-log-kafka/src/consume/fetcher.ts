@@ -22,7 +22,7 @@ const UNKNOWN = -1
 const LEADER_NOT_AVAILABLE = 5
 
 export interface FetcherOptions {
-  /** A partition that no fetch was answered for for this long fails with LOG_UNAVAILABLE. Default `consumePatienceMs`. */
+  /** A partition that was asked for in vain for this long fails with LOG_UNAVAILABLE. Default `consumePatienceMs`. */
   readonly maxUnavailableMs?: number
   /** A node answered. */
   readonly onAlive?: () => void
@@ -164,7 +164,7 @@ export class Fetcher {
     if (this.#closed.signal.aborted) return
     const { topic, partition } = feed
     const error = this.#connection.error(thrown, { doing: 'read', topic, partition })
-    if (isFinal(error) || feed.silentMs > this.#maxUnavailableMs) return feed.fail(error)
+    if (isFinal(error) || feed.troubledMs > this.#maxUnavailableMs) return feed.fail(error)
     const { retryMs, maxRetryMs } = this.#connection.settings.timing
     feed.rest(Math.min(maxRetryMs, retryMs * 1.5 ** feed.failures))
   }

@@ -31,7 +31,7 @@ export class PartitionFeed {
   #waiting: RecordChunk | undefined
   #highWatermark: number
   #failure: { readonly thrown: unknown } | undefined
-  #answeredAtMs = performance.now()
+  #troubledSinceMs: number | undefined
   #resting: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -78,13 +78,13 @@ export class PartitionFeed {
     return isFree && !this.#isClosed && this.#failure === undefined
   }
 
-  /** Since the last answer. */
-  get silentMs(): number {
-    return performance.now() - this.#answeredAtMs
+  /** Since the first try without an answer; a feed that has enough to hand out does not try. */
+  get troubledMs(): number {
+    return this.#troubledSinceMs === undefined ? 0 : performance.now() - this.#troubledSinceMs
   }
 
   answered(highWatermark: number): void {
-    this.#answeredAtMs = performance.now()
+    this.#troubledSinceMs = undefined
     this.failures = 0
     this.#highWatermark = Math.max(this.#highWatermark, highWatermark)
   }
@@ -97,6 +97,8 @@ export class PartitionFeed {
   }
 
   moveTo(offset: number): void {
+    // Back: what there was beyond is gone.
+    if (offset < this.fetchOffset) this.#highWatermark = offset
     this.answered(offset)
     this.fetchOffset = offset
     this.#events.onChange()
@@ -104,6 +106,7 @@ export class PartitionFeed {
 
   rest(ms: number): void {
     this.failures++
+    this.#troubledSinceMs ??= performance.now()
     clearTimeout(this.#resting)
     this.#resting = setTimeout(() => {
       this.#resting = undefined
