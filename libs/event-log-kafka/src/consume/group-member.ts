@@ -1,4 +1,4 @@
-import type { PlateauError } from '@plateau/contracts'
+import { PlateauError } from '@plateau/contracts'
 import type { KafkaConnection } from '../connection.js'
 import { closedError } from '../kafka-errors.js'
 import { Coordinator } from '../kafkajs/coordinator.js'
@@ -165,7 +165,7 @@ export class GroupMember {
         if (this.#isLeaving()) return
         if (isExpulsion(thrown)) this.#expelled(this.#memberId)
         const isPassing = isExpulsion(thrown) || isCoordinatorTrouble(thrown) || isRebalancing(thrown)
-        if (!isPassing) refusals++
+        if (!isPassing && !isStaleMetadata(thrown, tries)) refusals++
         const error = this.#error(thrown, 'join', undefined)
         if (isFinal(error) || refusals >= MAX_REFUSALS || this.#isSilentFor(this.#maxUnavailableMs)) {
           this.#failure = { thrown: error }
@@ -395,5 +395,6 @@ function isRebalancing(thrown: unknown): boolean {
 
 /** A node that has just started may not know every topic yet. */
 function isStaleMetadata(thrown: unknown, tries: number): boolean {
-  return isOfType(thrown, 'UNKNOWN_TOPIC_OR_PARTITION') && tries < MAX_STALE_TRIES
+  const isUnknownTopic = thrown instanceof PlateauError && thrown.code === 'UNKNOWN_TOPIC'
+  return (isUnknownTopic || isOfType(thrown, 'UNKNOWN_TOPIC_OR_PARTITION')) && tries < MAX_STALE_TRIES
 }

@@ -69,19 +69,16 @@ export class KafkaCluster {
   /** The partitions of a topic and who leads them. Throws UNKNOWN_TOPIC. */
   async leaders(topic: string): Promise<PartitionLeader[]> {
     const metadata = await this.metadata([topic])
-    const found = metadata.topicMetadata.find((candidate) => candidate.topic === topic)
-    if (found === undefined || found.topicErrorCode === UNKNOWN_TOPIC_OR_PARTITION) throw unknownTopic(topic)
-    if (found.topicErrorCode !== 0) throw errorOfCode(found.topicErrorCode)
     const nodes = new Map(metadata.brokers.map((node) => [node.nodeId, node]))
-    return found.partitionMetadata
+    return partitionsIn(metadata, topic)
       .map(({ partitionId, leader }) => ({ partition: partitionId, leader: nodes.get(leader) }))
       .toSorted((a, b) => a.partition - b.partition)
   }
 
-  /** Partitions per topic; 0 for one that does not exist. */
+  /** Partitions per topic. Throws UNKNOWN_TOPIC, also when the node that was asked does not know the topic yet. */
   async partitionCounts(topics: readonly string[]): Promise<Map<string, number>> {
-    const { topicMetadata } = await this.metadata(topics)
-    return new Map(topicMetadata.map(({ topic, partitionMetadata }) => [topic, partitionMetadata.length]))
+    const metadata = await this.metadata(topics)
+    return new Map(topics.map((topic) => [topic, partitionsIn(metadata, topic).length]))
   }
 
   async coordinator(id: string, kind: 'group' | 'transaction'): Promise<Node> {
@@ -179,6 +176,13 @@ export class KafkaCluster {
     if (own !== undefined) this.#shared.set(keyOf(node), own)
     for (const [key, connection] of rest) this.#shared.set(key, connection)
   }
+}
+
+function partitionsIn({ topicMetadata }: MetadataAnswer, topic: string) {
+  const found = topicMetadata.find((candidate) => candidate.topic === topic)
+  if (found === undefined || found.topicErrorCode === UNKNOWN_TOPIC_OR_PARTITION) throw unknownTopic(topic)
+  if (found.topicErrorCode !== 0) throw errorOfCode(found.topicErrorCode)
+  return found.partitionMetadata
 }
 
 function keyOf({ host, port }: Pick<Node, 'host' | 'port'>): string {
