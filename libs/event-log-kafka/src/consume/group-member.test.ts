@@ -1,12 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { unconnected } from '../connection.js'
 import { KafkaCluster } from '../kafkajs/kafka-cluster.js'
 import { NodeConnection } from '../kafkajs/node-connection.js'
-import { errorOfCode } from '../kafkajs/protocol-errors.js'
 import type { Node, Requests } from '../kafkajs/requests.js'
 import { settingsOf } from '../options.js'
 import { until } from '../testing/until.js'
-import { keyOf, type TopicPartition } from './assign-sticky.js'
+import { keyOf } from './assign-sticky.js'
 import { GroupMember } from './group-member.js'
 import { encodeClaims } from './group-protocol.js'
 
@@ -18,17 +18,20 @@ const connection = unconnected(
 
 type Answer = (name: string, args: unknown) => Promise<unknown>
 
-/** Coordinates a group of one. */
+/** Coordinates a group of one. Answers in order, as a node does. */
 class GroupOfOne extends NodeConnection {
   readonly #answer: Answer
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(answer: Answer) {
     super(node.host, node.port, () => Promise.reject(new TypeError('nobody connects')))
     this.#answer = answer
   }
 
-  override async send<N extends keyof Requests>(name: N, args: Requests[N]['args']): Promise<Requests[N]['answer']> {
-    return (await this.#answer(name, args)) as Requests[N]['answer']
+  override send<N extends keyof Requests>(name: N, args: Requests[N]['args']): Promise<Requests[N]['answer']> {
+    const sent = this.#last.then(() => this.#answer(name, args) as Promise<Requests[N]['answer']>)
+    this.#last = sent.catch(() => {})
+    return sent
   }
 }
 
@@ -79,21 +82,22 @@ class ScriptedCluster extends KafkaCluster {
 }
 
 function memberOf(cluster: ScriptedCluster, sessionTimeoutMs = 30_000) {
-  const held = new Set<string>()
+  const held: string[] = []
+  const lost: string[] = []
   const member = new GroupMember({ group: 'g', topics: ['t'], sessionTimeoutMs }, cluster, connection, {
-    onAssigned: (partition) => held.add(keyOf(partition)),
+    onAssigned: (partition) => void held.push(keyOf(partition)),
     onRevoked: async () => {},
-    onLost: (partition: TopicPartition) => held.delete(keyOf(partition)),
+    onLost: (partition) => void lost.push(keyOf(partition)),
     onAlive: () => {},
   })
-  return { member, held }
+  return { member, held, lost }
 }
 
 test('a node that has just started and does not know the topic yet does not leave the group without partitions', async () => {
   const { member, held } = memberOf(new ScriptedCluster([0, 0, 2]))
   const running = member.run()
-  await until('assigned', () => held.size > 0)
-  expect([...held]).toEqual(['t/0', 't/1'])
+  await until('assigned', () => held.length > 0)
+  expect(held).toEqual(['t/0', 't/1'])
   await member.leave()
   await running
 })
@@ -101,4 +105,22 @@ test('a node that has just started and does not know the topic yet does not leav
 test('a topic that is gone ends the member, and is named', async () => {
   const { member } = memberOf(new ScriptedCluster([0]))
   await expect(member.run()).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC', facts: { topic: 't' } })
+})
+
+test('a commit that the coordinator sits on does not hold up heartbeats', async () => {
+  const sessionTimeoutMs = 300
+  const answered = Promise.withResolvers<void>()
+  const cluster = new ScriptedCluster([1], async (name) => {
+    if (name === 'OffsetCommit') await answered.promise
+  })
+  const { member, held, lost } = memberOf(cluster, sessionTimeoutMs)
+  const running = member.run()
+  await until('assigned', () => held.length > 0)
+  const committed = member.commit({ topic: 't', partition: 0 }, 1, () => true)
+  await sleep(3 * sessionTimeoutMs)
+  expect(lost).toEqual([])
+  answered.resolve()
+  expect(await committed).toBe(true)
+  await member.leave()
+  await running
 })
