@@ -12,10 +12,11 @@ function setUp() {
   const [tenants, domains] = [new BoundedLabels(4), new BoundedLabels(4)]
   const ledger = new AcceptanceLedger({ metrics, tenants, domains, maxVersions: 4 })
   const sent: NewRecord[] = []
-  const log = { down: false, writesAnyway: false, nowMs: 1_000, failures: 0 }
+  const log = { down: false, hangs: false, writesAnyway: false, nowMs: 1_000, failures: 0 }
   const producer = {
     send: async (_: string, records: readonly NewRecord[]) => {
       if (!log.down || log.writesAnyway) sent.push(...records)
+      if (log.hangs) await new Promise(() => {})
       if (log.down) throw new PlateauError('LOG_UNAVAILABLE', 'no answer', { retryable: true })
       return []
     },
@@ -74,7 +75,7 @@ it('a record that was tried stays as it is until the log has it; later counts go
   expect(log.failures).toBe(3)
   log.down = false
   log.nowMs = 5_000
-  await reporter.close()
+  await reporter.close(10_000)
   const first = { fromMs: 1_000, toMs: 2_000, numDrafts: 1 }
   expect(records()).toMatchObject([first, first, first, first, { fromMs: 2_000, toMs: 5_000, numDrafts: 2 }])
   // Added up by ce_id, as the topic's page says, every round counts once.
@@ -91,6 +92,16 @@ it('a log that is away for long costs nothing but time: what waits is one interv
     await reporter.report()
   }
   log.down = false
-  await reporter.close()
+  await reporter.close(10_000)
   expect(records().map(({ numDrafts }) => numDrafts)).toEqual([1, 49])
+})
+
+it('a shutdown waits only so long for a log that does not answer, whatever waits already', async () => {
+  const { log, reporter, round } = setUp()
+  log.hangs = true
+  round('1')
+  void reporter.report()
+  round('2')
+  await reporter.close(10)
+  expect(log.failures).toBe(2)
 })

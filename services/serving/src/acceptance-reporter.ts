@@ -1,5 +1,5 @@
 import { Acceptance, encodeHeaders, topics } from '@plateau/contracts'
-import type { NewRecord, Producer } from '@plateau/event-log'
+import { untilAborted, type NewRecord, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import { randomUUID } from 'node:crypto'
 import type { AcceptanceLedger, LedgerEntry } from './acceptance-ledger.js'
@@ -21,9 +21,12 @@ export interface AcceptanceReporterOptions {
  *
  * Records that were tried stay as they are, `ce_id` and all, until the log has them: it may have taken them and not have
  * been able to say so. What is counted meanwhile goes into the next ones, so at most one interval's records wait.
+ *
+ *     open ──close──▶ closing (publishes what waits and the last interval, at most that long) ──▶ closed
  */
 export class AcceptanceReporter {
   readonly #options: AcceptanceReporterOptions
+  readonly #giveUp = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #fromMs: number
   #reporting: Promise<void> | undefined
@@ -47,24 +50,31 @@ export class AcceptanceReporter {
     return this.#reporting
   }
 
-  /** The last interval is published too. */
-  async close(): Promise<void> {
+  /** The last interval is published too, if the log takes it within that time. */
+  async close(withinMs: number): Promise<void> {
     clearInterval(this.#timer)
+    const timer = setTimeout(() => this.#giveUp.abort(), withinMs)
     await this.#reporting
     await this.report()
+    clearTimeout(timer)
   }
 
   async #publish(): Promise<void> {
-    const { producer, logger, onFailure } = this.#options
+    const { logger, onFailure } = this.#options
     try {
-      if (this.#tried.length > 0) await producer.send(topics.acceptance.name, this.#tried)
+      await this.#send()
       this.#tried = this.#takeInterval()
-      if (this.#tried.length > 0) await producer.send(topics.acceptance.name, this.#tried)
-      this.#tried = []
+      await this.#send()
     } catch (error) {
       onFailure()
       logger.warn('acceptance not reported yet', { records: this.#tried.length, error })
     }
+  }
+
+  async #send(): Promise<void> {
+    if (this.#tried.length === 0) return
+    await untilAborted(this.#options.producer.send(topics.acceptance.name, this.#tried), this.#giveUp.signal)
+    this.#tried = []
   }
 
   #takeInterval(): NewRecord[] {

@@ -1,5 +1,5 @@
 import { encodeHeaders, PlateauError, Rollout, topics, type RolloutState } from '@plateau/contracts'
-import type { NewRecord, Producer } from '@plateau/event-log'
+import { untilAborted, type NewRecord, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -108,17 +108,5 @@ export class RolloutReporter {
       }
     }
     return false
-  }
-}
-
-/** A log may hang instead of failing; a shutdown does not wait for it. */
-async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

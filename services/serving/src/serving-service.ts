@@ -26,8 +26,8 @@ type Context = ServiceContext<ServingConfig>
 
 /** Versions whose counters are kept; a lineage has thousands. */
 const MAX_VERSIONS = 8
-/** How long a shutdown waits for a log that does not take the last rollouts. */
-const ROLLOUTS_MS = 2_000
+/** How long a shutdown waits for a log that does not take the last reports. */
+const REPORTS_MS = 2_000
 
 /** Puts the service together. The order of `stop` is the reverse: doors first, then the drafts, the reports, the link. */
 export async function startServing(context: Context): Promise<RunningService> {
@@ -138,9 +138,8 @@ export async function startServing(context: Context): Promise<RunningService> {
       await Promise.all([http.drain(), rpc.drain(config.drainMs)])
       await watcher?.close()
       await holder.close()
-      await rollouts.close(ROLLOUTS_MS)
-      await acceptance.close()
-      await producer.close()
+      // What they could not report then is left: the event log, closed after this, gives it a last moment.
+      await Promise.all([rollouts.close(REPORTS_MS), acceptance.close(REPORTS_MS)])
       await target.close()
     },
   }

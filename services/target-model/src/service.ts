@@ -46,11 +46,11 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       capture: config.capture,
     })
     return {
-      // Last responses first, for they still capture; then their windows; then the engine, which must be idle.
+      // Last responses first, for they still capture; then their windows; then the engine, which must be idle. What the
+      // log had not taken by then is left: the log, closed after this, gives it a last moment.
       stop: async () => {
         await server.drain(config.drainMs * (1 - 2 * FLUSH_SHARE))
         await publisher.close(config.drainMs * FLUSH_SHARE)
-        await producer.close()
         await loaded.decoder.release()
       },
     }

@@ -9,7 +9,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeHeaders, PlateauError, topics, TokenWindow } from '@plateau/contracts'
-import type { NewRecord, Producer } from '@plateau/event-log'
+import { untilAborted, type NewRecord, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import type { ShedReason, TargetMetrics } from './metrics.js'
 
@@ -119,18 +119,6 @@ export class WindowPublisher {
 
   #shed(reason: ShedReason, windows: number): void {
     this.#options.metrics.shed.add({ reason }, windows)
-  }
-}
-
-/** The log may hang instead of failing; a shutdown does not wait for it. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = (): void => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
 
