@@ -22,7 +22,7 @@ describe('asking the log for something', () => {
   it('waits while it is unavailable, and says so', async () => {
     const { action } = failing(unavailable, unavailable)
     let waits = 0
-    const options = { logger: silentLogger, signal: never, onWait: () => waits++ }
+    const options = { logger: silentLogger, signal: never, giveUp: never, onWait: () => waits++ }
     expect(await patiently('publish', action, options)).toBe(3)
     expect(waits).toBe(2)
   })
@@ -30,14 +30,16 @@ describe('asking the log for something', () => {
   it('does not repeat what cannot help', async () => {
     const tooLarge = new PlateauError('RECORD_TOO_LARGE', 'no')
     const { action, tries } = failing(tooLarge)
-    await expect(patiently('publish', action, { logger: silentLogger, signal: never })).rejects.toBe(tooLarge)
+    await expect(patiently('publish', action, { logger: silentLogger, signal: never, giveUp: never })).rejects.toBe(
+      tooLarge,
+    )
     expect(tries()).toBe(1)
   })
 
   it('gives up when it is told to stop, with the log’s own error', async () => {
     const stop = new AbortController()
     const { action, tries } = failing(unavailable, unavailable)
-    const options = { logger: silentLogger, signal: stop.signal, onWait: () => stop.abort() }
+    const options = { logger: silentLogger, signal: stop.signal, giveUp: never, onWait: () => stop.abort() }
     await expect(patiently('publish', action, options)).rejects.toBe(unavailable)
     expect(tries()).toBe(1)
   })

@@ -1,4 +1,5 @@
 import { PlateauError } from '@plateau/contracts'
+import { untilAborted } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -9,6 +10,8 @@ export interface Patience {
   readonly logger: Logger
   /** Ends the trying. */
   readonly signal: AbortSignal
+  /** Ends the waiting for an answer, too. */
+  readonly giveUp: AbortSignal
   readonly onWait?: (() => void) | undefined
 }
 
@@ -19,7 +22,7 @@ export interface Patience {
 export async function patiently<T>(what: string, action: () => Promise<T>, options: Patience): Promise<T> {
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
     try {
-      return await action()
+      return await untilAborted(action(), options.giveUp)
     } catch (error) {
       if (!(error instanceof PlateauError && error.retryable) || options.signal.aborted) throw error
       options.logger.warn(`could not ${what}, trying again`, { waitMs, error })

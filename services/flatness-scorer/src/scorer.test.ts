@@ -144,13 +144,13 @@ async function fedByHand(log: EventLog) {
   })
   const { scorer } = scorerOn(fed)
   const run = scorer.run()
-  return { handle: await handler.promise, close: () => Promise.all([scorer.close(), run]) }
+  return { handle: await handler.promise, close: () => Promise.all([scorer.close(20_000), run]) }
 }
 
 async function runUntilKilled(log: EventLog): Promise<void> {
   const { scorer } = scorerOn(log)
   await expect(scorer.run()).rejects.toThrow(/killed|already dead/)
-  await scorer.close()
+  await scorer.close(20_000)
 }
 
 describe('a crash', () => {
@@ -246,10 +246,10 @@ describe('several members', () => {
     const runs = [first.scorer.run(), second.scorer.run()]
     await test.publish(windows.slice(300, 450).map(recordOf))
     await until(async () => (await test.lag()) < 200)
-    await first.scorer.close()
+    await first.scorer.close(20_000)
     await test.publish(windows.slice(450).map(recordOf))
     await until(async () => (await test.lag()) === 0)
-    await second.scorer.close()
+    await second.scorer.close(20_000)
     await Promise.all(runs)
     expect(await violations(windows)).toEqual([])
   })
@@ -266,12 +266,12 @@ describe('several members', () => {
       await test.publish(windows.slice(part * 600, (part + 1) * 600).map(recordOf))
       await until(async () => (await test.lag()) < 400)
     }
-    await members[0]!.close()
+    await members[0]!.close(20_000)
     await test.publish(windows.slice(1800).map(recordOf))
     await until(async () => (await test.lag()) < 400)
-    await members[1]!.close()
+    await members[1]!.close(20_000)
     await until(async () => (await test.lag()) === 0)
-    await members[2]!.close()
+    await members[2]!.close(20_000)
     await Promise.all(runs)
     await Promise.all(logs.map((log) => log.close()))
     expect(await violations(windows)).toEqual([])
@@ -314,7 +314,7 @@ describe('several members', () => {
     const other = scorerOn(test.log).scorer
     const run = other.run()
     await Promise.all([killed, until(async () => (await test.lag()) === 0)])
-    await other.close()
+    await other.close(20_000)
     await run
     expect(await violations(windows)).toEqual([])
   })
@@ -395,7 +395,7 @@ describe('the selection policy', () => {
     await publishPolicy({ ...policyRecord({}), value: null })
     await applied(2)
     expect(await score('c')).toEqual(['flatness(keep=0.5)'])
-    await scorer.close()
+    await scorer.close(20_000)
     await run
   })
 
@@ -412,7 +412,7 @@ describe('the selection policy', () => {
     await test.publish(traffic(10).map(recordOf))
     await until(async () => (await test.lag()) === 0)
     expect(new Set((await test.scored()).map((s) => s.policy))).toEqual(new Set(['top1(keep=0.5)']))
-    await scorer.close()
+    await scorer.close(20_000)
     await run
   })
 })
@@ -424,12 +424,38 @@ describe('shutdown', () => {
     const { scorer } = scorerOn(test.log)
     const run = scorer.run()
     await until(async () => (await test.lag()) < 1900)
-    await scorer.close()
+    await scorer.close(20_000)
     await run
     const scored = await test.scored()
     expect(await test.lag()).toBe(2000 - scored.length)
     expect(scored.length).toBeLessThan(2000)
     expect((await test.training()).length).toBe(scored.length)
+    await scoreAll(test)
+    expect(await violations(windows)).toEqual([])
+  })
+
+  it('does not wait for a log that does not answer: the batch comes again', async () => {
+    const windows = traffic(100)
+    await test.publish(windows.map(recordOf))
+    const asked = Promise.withResolvers<void>()
+    const hanging = new Proxy(test.log, {
+      get(target, name) {
+        if (name !== 'producer') return Reflect.get(target, name).bind(target)
+        const send = () => (asked.resolve(), new Promise(() => {}))
+        return () => ({
+          send,
+          bytesInFlight: 0,
+          flush: () => new Promise(() => {}),
+          close: () => new Promise(() => {}),
+        })
+      },
+    })
+    const { scorer } = scorerOn(hanging)
+    const run = scorer.run()
+    await asked.promise
+    await scorer.close(10)
+    await run
+    expect(await test.lag()).toBe(100)
     await scoreAll(test)
     expect(await violations(windows)).toEqual([])
   })

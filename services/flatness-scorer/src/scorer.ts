@@ -83,6 +83,7 @@ export class Scorer {
   /** With the assignment under which each was taken up: between two of them another member may have been at work. */
   readonly #partitions = new Map<number, { readonly scorer: PartitionScorer; readonly assignment: AbortSignal }>()
   readonly #stopping = new AbortController()
+  readonly #giveUp = new AbortController()
 
   constructor(options: ScorerOptions, parts: ScorerParts) {
     this.#options = options
@@ -108,12 +109,16 @@ export class Scorer {
     await Promise.all([following, consuming])
   }
 
-  /** Finishes the batch in hand, commits it, leaves the group. Idempotent. */
-  async close(): Promise<void> {
+  /**
+   * Finishes the batch in hand, commits it, leaves the group. A log that does not answer within that time is left: the
+   * batch comes again. Idempotent.
+   */
+  async close(withinMs: number): Promise<void> {
     this.#stopping.abort()
+    const timer = setTimeout(() => this.#giveUp.abort(), withinMs)
     await this.#consumer.close()
     await this.#policies.close()
-    await this.#producer.close()
+    clearTimeout(timer)
   }
 
   async #score(batch: Batch, control: BatchControl): Promise<void> {
@@ -142,8 +147,10 @@ export class Scorer {
       spans.end(error)
       // The state is ahead of what is durable: whoever gets this partition next reads it back.
       this.#partitions.delete(batch.partition)
-      if (!isLost(error, control)) throw error
-      this.#parts.logger.info('partition lost, batch left to its new owner', { partition: batch.partition })
+      const { partition } = batch
+      if (isLost(error, control)) this.#parts.logger.info('partition lost, batch left to its new owner', { partition })
+      else if (this.#isLeft(error)) this.#parts.logger.warn('stopped while the log is away, batch left', { partition })
+      else throw error
     } finally {
       progress?.done()
     }
@@ -191,11 +198,18 @@ export class Scorer {
   /** What a batch needs of the log, waited for; never after its partition was taken away: its new owner decides then. */
   #asking(control: BatchControl, progress: Progress | undefined) {
     const signal = AbortSignal.any([control.signal, this.#stopping.signal])
-    const patience = { logger: this.#parts.logger, signal, onWait: () => progress?.beat() }
+    const giveUp = this.#giveUp.signal
+    const patience = { logger: this.#parts.logger, signal, giveUp, onWait: () => progress?.beat() }
     return async <T>(what: string, action: () => Promise<T>): Promise<T> => {
       control.signal.throwIfAborted()
       return patiently(what, action, patience)
     }
+  }
+
+  /** Nothing of it was committed: it comes again. */
+  #isLeft(error: unknown): boolean {
+    if (this.#giveUp.signal.aborted) return true
+    return this.#stopping.signal.aborted && error instanceof PlateauError && error.retryable
   }
 
   #count(batch: Batch, partition: PartitionScorer, outcomes: readonly WindowOutcome[], startedMs: number): void {

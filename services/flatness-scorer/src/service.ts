@@ -3,8 +3,10 @@ import { watchConsumer, watchLag, type ServiceSpec } from '@plateau/service-kit'
 import { scorerConfig } from './config.js'
 import { declareScorerMetrics } from './metrics.js'
 
-/** A batch takes milliseconds; one that is silent for this long is stuck. */
-const BATCH_STALL_MS = 120_000
+/** A batch takes milliseconds, and one question to a log that is away two minutes; one that is silent for longer is stuck. */
+const BATCH_STALL_MS = 180_000
+/** Part of the drain that the batch in hand gets, when the log does not answer; closing the log takes another part. */
+const FINISH_SHARE = 0.25
 
 export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
   name: 'flatness-scorer',
@@ -38,7 +40,7 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
     return {
       stop: async () => {
         consumer.done()
-        await scorer.close()
+        await scorer.close(config.drainMs * FINISH_SHARE)
         await running
       },
     }

@@ -151,7 +151,7 @@ export async function scoreAll(test: TestLog, options: Partial<ScorerOptions> = 
   const { scorer, metrics } = scorerOn(test.log, options)
   const run = scorer.run()
   await Promise.race([until(async () => (await test.lag()) === 0), run])
-  await scorer.close()
+  await scorer.close(20_000)
   await run
   return metrics
 }
