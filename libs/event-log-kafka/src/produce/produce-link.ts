@@ -27,7 +27,7 @@ export class ProduceLink {
   readonly #cluster: KafkaCluster
   readonly #ackTimeoutMs: number
   readonly #transactionalId: string | null
-  readonly #leaders = new Map<string, Promise<ReadonlyMap<number, Node>>>()
+  readonly #leaders = new Map<string, Promise<ReadonlyMap<number, Node | undefined>>>()
   readonly #nodes = new Map<number, NodeLine>()
 
   constructor(cluster: KafkaCluster, options: { readonly ackTimeoutMs: number; readonly transactionalId?: string }) {
@@ -61,15 +61,17 @@ export class ProduceLink {
       this.#leaders.set(topic, leaders)
       leaders.catch(() => this.#leaders.delete(topic))
     }
-    const leader = (await leaders).get(partition)
+    const found = await leaders
+    const leader = found.get(partition)
     if (leader !== undefined) return leader
     this.#leaders.delete(topic)
-    throw errorOfCode(LEADER_NOT_AVAILABLE)
+    // No such partition: the topic was made anew, with fewer.
+    throw errorOfCode(found.has(partition) ? LEADER_NOT_AVAILABLE : UNKNOWN_TOPIC_OR_PARTITION)
   }
 
-  async #askLeaders(topic: string): Promise<ReadonlyMap<number, Node>> {
+  async #askLeaders(topic: string): Promise<ReadonlyMap<number, Node | undefined>> {
     const partitions = await this.#cluster.leaders(topic)
-    return new Map(partitions.flatMap(({ partition, leader }) => (leader === undefined ? [] : [[partition, leader]])))
+    return new Map(partitions.map(({ partition, leader }) => [partition, leader]))
   }
 
   #lineTo(node: Node): NodeLine {
@@ -94,6 +96,7 @@ export class ProduceLink {
   }
 }
 
+const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
 
 interface LineOptions {
