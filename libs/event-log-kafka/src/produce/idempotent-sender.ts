@@ -47,10 +47,10 @@ export class IdempotentSender implements BatchSender {
   #closesAtMs = Number.POSITIVE_INFINITY
   #isClosed = false
 
-  constructor(connection: KafkaConnection) {
+  /** Its own connections: a batch must not wait behind questions, nor they behind batches. */
+  constructor(connection: KafkaConnection, cluster = new KafkaCluster(connection.config)) {
     this.#connection = connection
-    // Its own connections: a batch must not wait behind questions, nor they behind batches.
-    this.#cluster = new KafkaCluster(connection.config)
+    this.#cluster = cluster
     this.#link = new ProduceLink(this.#cluster, { ackTimeoutMs: connection.settings.timing.requestTimeoutMs })
   }
 
@@ -89,8 +89,8 @@ export class IdempotentSender implements BatchSender {
         return await this.#link.append({ topic: batch.topic, partition: batch.partition, bytes })
       } catch (thrown) {
         if (this.#isClosed) throw closedError()
+        this.#giveUpOn(thrown, batch, performance.now() - startedMs)
         if (isLostTrack(thrown)) state.writer = undefined
-        else this.#giveUpOn(thrown, batch, performance.now() - startedMs)
         this.#note(batch, thrown, attempt)
       }
       await sleep(pauseMs(attempt, timing))
@@ -107,7 +107,7 @@ export class IdempotentSender implements BatchSender {
       throw error
     }
     if (error.code === 'RECORD_TOO_LARGE') this.#connection.topics.forget(topic)
-    if (!error.retryable) throw error
+    if (!error.retryable && !isLostTrack(thrown)) throw error
     if (afterMs < deliveryTimeoutMs && performance.now() < this.#closesAtMs) return
     throw new PlateauError(
       'LOG_UNAVAILABLE',
