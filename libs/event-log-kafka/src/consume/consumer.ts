@@ -145,8 +145,7 @@ export class KafkaConsumer implements Consumer {
     const which = this.#options.from === 'latest' ? LATEST : EARLIEST
     return patiently(this.#connection, { doing: 'read', topic, partition, needs: 'Read' }, async () => {
       if (!this.#member.holds(owned) || !isWanted()) return undefined
-      const offsets = await this.#cluster.offsetsOf(topic, which)
-      return offsets.find((candidate) => candidate.partition === partition)?.offset
+      return this.#cluster.offsetOf(owned, which)
     })
   }
 

@@ -106,6 +106,16 @@ export class KafkaCluster {
     return leaders.map(({ partition }) => ({ partition, offset: offsets.get(partition) ?? 0 }))
   }
 
+  /** EARLIEST or LATEST of one partition, whether or not the others have a leader. */
+  async offsetOf(
+    { topic, partition }: { readonly topic: string; readonly partition: number },
+    which: number,
+  ): Promise<number> {
+    const led = (await this.leaders(topic)).find((candidate) => candidate.partition === partition)
+    if (led?.leader === undefined) throw errorOfCode(LEADER_NOT_AVAILABLE)
+    return (await this.offsetsAt(led.leader, topic, [partition], which)).get(partition) ?? 0
+  }
+
   /** EARLIEST or LATEST of partitions that one node leads; LATEST is where a read_committed reader would end. */
   async offsetsAt(
     leader: Node,
