@@ -1,29 +1,20 @@
 import type { PartitionOffset, PartitionRange } from '@plateau/event-log'
 import type { KafkaConnection } from './connection.js'
-import { EARLIEST, LATEST, type KafkaCluster } from './kafkajs/kafka-cluster.js'
-import { errorOfCode } from './kafkajs/protocol-errors.js'
-import type { Node } from './kafkajs/requests.js'
+import { EARLIEST, LATEST } from './kafkajs/kafka-cluster.js'
 
-const LEADER_NOT_AVAILABLE = 5
 /** A commit from outside the group, which has no generation. Refused while the group has members. */
 const NO_MEMBER = { memberId: '', groupGenerationId: -1 }
 
 export async function topicRanges(connection: KafkaConnection, topic: string): Promise<PartitionRange[]> {
   return connection.persist({ doing: 'read the offsets of', topic, needs: 'Describe' }, async () => {
-    const { cluster } = connection
-    const byLeader = await partitionsByLeader(cluster, topic)
-    const ranges = await Promise.all(
-      byLeader.map(async ({ leader, partitions }) => {
-        const earliest = await cluster.offsetsAt(leader, topic, partitions, EARLIEST)
-        const latest = await cluster.offsetsAt(leader, topic, partitions, LATEST)
-        return partitions.map((partition) => ({
-          partition,
-          earliest: earliest.get(partition) ?? 0,
-          next: latest.get(partition) ?? 0,
-        }))
-      }),
-    )
-    return ranges.flat().toSorted((a, b) => a.partition - b.partition)
+    const earliest = await connection.cluster.offsetsOf(topic, EARLIEST)
+    const latest = await connection.cluster.offsetsOf(topic, LATEST)
+    const next = new Map(latest.map(({ partition, offset }) => [partition, offset]))
+    return earliest.map(({ partition, offset }) => ({
+      partition,
+      earliest: offset,
+      next: next.get(partition) ?? offset,
+    }))
   })
 }
 
@@ -60,18 +51,4 @@ export async function commitOffsets(
     const args = { groupId: group, ...NO_MEMBER, topics: [{ topic, partitions }] }
     await connection.cluster.ask(coordinator, 'OffsetCommit', args)
   })
-}
-
-async function partitionsByLeader(
-  cluster: KafkaCluster,
-  topic: string,
-): Promise<{ readonly leader: Node; readonly partitions: number[] }[]> {
-  const partitions = (await cluster.leaders(topic)).map(({ partition, leader }) => {
-    if (leader === undefined) throw errorOfCode(LEADER_NOT_AVAILABLE)
-    return { partition, leader }
-  })
-  return [...Map.groupBy(partitions, ({ leader }) => leader.nodeId).values()].map((ofLeader) => ({
-    leader: ofLeader[0]!.leader,
-    partitions: ofLeader.map(({ partition }) => partition),
-  }))
 }
