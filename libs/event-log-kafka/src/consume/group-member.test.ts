@@ -58,7 +58,7 @@ class ScriptedCluster extends KafkaCluster {
       return { partitionErrorCode: 0, partitionId, leader: 1, replicas: [1] }
     })
     const topicErrorCode = partitions === 0 ? UNKNOWN_TOPIC_OR_PARTITION : 0
-    return { brokers: [node], topicMetadata: [{ topic: 't', topicErrorCode, partitionMetadata }] }
+    return { brokers: [node], controllerId: 1, topicMetadata: [{ topic: 't', topicErrorCode, partitionMetadata }] }
   }
 
   override open(): NodeConnection {

@@ -7,8 +7,9 @@ import type { MetadataAnswer } from './requests.js'
 const NOBODY = -1
 const config = kafkaConfig(settingsOf({ bootstrapServers: ['127.0.0.1:1'] }))
 
-/** One node, which leads only some partitions; each of them starts at ten times its number. */
+/** Two nodes, of which one leads some of the partitions; each of them starts at ten times its number. */
 class HalfLedCluster extends KafkaCluster {
+  controllerId = NOBODY
   readonly #leaders: readonly number[]
 
   constructor(leaders: readonly number[]) {
@@ -21,7 +22,8 @@ class HalfLedCluster extends KafkaCluster {
       return { partitionErrorCode: 0, partitionId, leader, replicas: [1] }
     })
     return {
-      brokers: [{ nodeId: 1, host: '127.0.0.1', port: 1 }],
+      brokers: [1, 2].map((nodeId) => ({ nodeId, host: '127.0.0.1', port: nodeId })),
+      controllerId: this.controllerId,
       topicMetadata: topics.map((topic) => ({ topic, topicErrorCode: 0, partitionMetadata })),
     }
   }
@@ -38,4 +40,11 @@ test('where a partition begins can be asked while another one has no leader', as
     type: 'LEADER_NOT_AVAILABLE',
   })
   await expect(cluster.offsetsOf('t', EARLIEST)).rejects.toMatchObject({ type: 'LEADER_NOT_AVAILABLE' })
+})
+
+test('whoever controls the cluster is found; while nobody does, it is worth another try', async () => {
+  const cluster = new HalfLedCluster([1])
+  await expect(cluster.controller()).rejects.toMatchObject({ type: 'NOT_CONTROLLER', retriable: true })
+  cluster.controllerId = 2
+  await expect(cluster.controller()).resolves.toMatchObject({ nodeId: 2 })
 })

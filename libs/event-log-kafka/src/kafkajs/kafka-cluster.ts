@@ -7,6 +7,7 @@ import type { MetadataAnswer, Node, Requests } from './requests.js'
 
 const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
+const NOT_CONTROLLER = 41
 export const EARLIEST = -2
 export const LATEST = -1
 
@@ -87,6 +88,14 @@ export class KafkaCluster {
       coordinatorType: kind === 'group' ? 0 : 1,
     })
     return coordinator
+  }
+
+  /** Who creates topics: before Kafka 3.3 (KRaft), nobody else does. */
+  async controller(): Promise<Node> {
+    const { brokers, controllerId } = await this.metadata([])
+    const controller = brokers.find(({ nodeId }) => nodeId === controllerId)
+    if (controller === undefined) throw errorOfCode(NOT_CONTROLLER)
+    return controller
   }
 
   /** EARLIEST or LATEST of every partition of a topic, by partition. */

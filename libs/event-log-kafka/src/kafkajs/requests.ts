@@ -87,6 +87,8 @@ export interface Node {
 
 export interface MetadataAnswer {
   readonly brokers: readonly Node[]
+  /** -1: none at present. */
+  readonly controllerId: number
   readonly topicMetadata: readonly {
     readonly topic: string
     readonly topicErrorCode: number

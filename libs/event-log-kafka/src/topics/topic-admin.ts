@@ -106,7 +106,7 @@ async function createTopic({ cluster, settings }: KafkaConnection, spec: TopicSp
   }
   try {
     const timeout = settings.timing.requestTimeoutMs
-    await cluster.askAny('CreateTopics', { topics: [topic], timeout, validateOnly: false })
+    await cluster.ask(await cluster.controller(), 'CreateTopics', { topics: [topic], timeout, validateOnly: false })
   } catch (thrown) {
     if (!isAlreadyThere(thrown)) throw thrown
   }
