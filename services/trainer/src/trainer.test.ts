@@ -487,6 +487,22 @@ describe('a lineage', () => {
     expect(total(await savedState(next.store))).toBe(counted + 40)
   })
 
+  test('is saved at the end without waiting for a log that does not answer', async () => {
+    await send(records(teacher, 's', 20))
+    const hanging = new Proxy(log, {
+      get: (of, name) => (name === 'commit' ? () => new Promise(() => {}) : Reflect.get(of, name).bind(of)),
+    })
+    const { trainer, store } = await openBench(hanging, join(directory, 'store'), teacher.model, {
+      snapshotMs: 3_600_000,
+    })
+    const running = trainer.run()
+    await until(() => total(trainer) === 20)
+    const ended = await Promise.race([trainer.close().then(() => 'closed'), sleep(10_000, 'hangs')])
+    expect(ended).toBe('closed')
+    await running
+    expect(total(await savedState(store))).toBe(20)
+  })
+
   test('whose saved state is damaged is refused, not forgotten', async () => {
     await send(records(teacher, 's', 20))
     const bench = await open()

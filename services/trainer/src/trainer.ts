@@ -23,7 +23,7 @@ import { HeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { TrainerMetrics } from './metrics.js'
 import { putBackWindows, readSnapshot } from './resume.js'
-import { RETRY_MS, worksNow } from './retry-later.js'
+import { RETRY_MS, within, worksNow } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
 import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
 import { expectationsOf } from './training-record.js'
@@ -56,6 +56,7 @@ export interface TrainerParts {
 }
 
 const IDLE_WAIT_MS = 100
+const LAG_REPORT_MS = 2000
 
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
@@ -316,8 +317,10 @@ export class Trainer {
     if (!isSaved) return
     this.#changed = false
     this.#savedAtMs = clock()
-    // Only to be seen from outside: we never start from these.
-    await worksNow(this.#parts.logger, 'lag not reported', () => log.commit(TRAINER_GROUP, source, snapshot.offsets))
+    // Only to be seen from outside: we never start from these, and do not wait long for them.
+    await worksNow(this.#parts.logger, 'lag not reported', () =>
+      within(LAG_REPORT_MS, log.commit(TRAINER_GROUP, source, snapshot.offsets)),
+    )
   }
 
   /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
