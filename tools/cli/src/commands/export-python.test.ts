@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Arm, Decision, topics } from '@plateau/contracts'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { fileName, temporaryName } from '../export/file-names.js'
 import { findPython, pythonWithReaders, runPython } from '../testing/python.js'
 import { plateau } from '../testing/run-command.js'
 import { temporaryDirectory, temporaryLog } from '../testing/temporary-log.js'
@@ -44,6 +47,9 @@ describe.skipIf(python === undefined)('pandas, pyarrow and DuckDB', { timeout: 3
     )
     const args = ['--to', directory, '--rows', kind, '--rows-per-file', '1', '--event-log', url]
     expect(await plateau(['export', 'scored-tokens', ...args])).toMatchObject({ code: 0 })
+    // What a run that is writing now, or died writing, has there.
+    const half = temporaryName(fileName({ partition: 0, first: 100, last: 200 }))
+    writeFileSync(join(directory, half), 'PAR1')
     return JSON.parse(await runPython(interpreter, './read-with-python.py', directory, kind)) as Found
   }
 

@@ -2,7 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, PlateauError } from '@plateau/contracts'
 import { lockDirectory } from './directory-lock.js'
-import { fileName, parseFileName, type CoveredRange } from './file-names.js'
+import { fileName, parseFileName, TEMPORARY, temporaryName, type CoveredRange } from './file-names.js'
 
 /** What the files of a directory are, written once, when it is begun. */
 export interface Manifest {
@@ -22,7 +22,6 @@ export interface Manifest {
 /** Readers of Parquet data sets pass over names that begin with an underscore or a dot. */
 const MANIFEST = '_export.json'
 const README = '_README.md'
-const TEMPORARY = '.writing-'
 
 /**
  * The files of an export. A file appears whole under its final name, or not at all; its name says which offsets it
@@ -135,7 +134,7 @@ async function readManifest(path: string): Promise<Manifest> {
 
 /** Written under another name, flushed, renamed, and the renaming flushed. */
 async function writeWhole(directory: string, name: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(directory, `${TEMPORARY}${name}`)
+  const temporary = join(directory, temporaryName(name))
   const file = await open(temporary, 'w')
   try {
     await file.writeFile(bytes)

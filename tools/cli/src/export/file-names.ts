@@ -12,6 +12,13 @@ export function fileName({ partition, first, last }: CoveredRange): string {
   return `scored-tokens-p${partition}-${padded(first)}-${padded(last)}.parquet`
 }
 
+export const TEMPORARY = '.writing-'
+
+/** While a file is being written. pandas and pyarrow pass over names with a dot; DuckDB's *.parquet does not. */
+export function temporaryName(name: string): string {
+  return `${TEMPORARY}${name}.part`
+}
+
 export function parseFileName(name: string): CoveredRange | undefined {
   const [, partition, first, last] = /^scored-tokens-p(\d+)-(\d{12,})-(\d{12,})\.parquet$/.exec(name) ?? []
   if (partition === undefined) return undefined
