@@ -38,11 +38,16 @@ export class LeaseCandidate {
   #failure: { readonly thrown: unknown } | undefined
   #lease: HeldLease | undefined
 
-  constructor(options: LeaseOptions, connection: KafkaConnection, parts: CandidateParts) {
+  constructor(
+    options: LeaseOptions,
+    connection: KafkaConnection,
+    parts: CandidateParts,
+    cluster = new KafkaCluster(connection.config),
+  ) {
     this.#options = options
     this.#connection = connection
     this.#parts = parts
-    this.#cluster = new KafkaCluster(connection.config)
+    this.#cluster = cluster
     const membership = {
       group: `plateau.lease.${options.name}`,
       topics: [leasesTopic.name],
@@ -76,7 +81,7 @@ export class LeaseCandidate {
     } catch (thrown) {
       await this.#lease?.release()
       await this.#leave()
-      throw thrown
+      throw signal?.aborted === true ? signal.reason : thrown
     } finally {
       signal?.removeEventListener('abort', stir)
     }
@@ -84,14 +89,16 @@ export class LeaseCandidate {
 
   /** Undefined when somebody else came first. */
   async #take(): Promise<Lease | undefined> {
-    const { name } = this.#options
+    const { name, signal } = this.#options
     const lost = new AbortController()
     const sender = new TransactionalSender(`plateau.lease.${name}`, this.#cluster, this.#connection, (reason) =>
       lost.abort(reason),
     )
+    const stop = () => sender.close()
+    signal?.addEventListener('abort', stop)
     try {
       await sender.begin()
-      const epoch = ((await newestLease(this.#connection, name))?.epoch ?? 0) + 1
+      const epoch = ((await newestLease(this.#connection, name, signal))?.epoch ?? 0) + 1
       await sender.send({ topic: leasesTopic.name, partition: 0, records: [this.#record(epoch)] })
       if (!this.#isTurn) throw sender.lose(undefined)
       const producer = this.#parts.producerOver(sender)
@@ -103,6 +110,8 @@ export class LeaseCandidate {
       // Still this one's turn: someone was slow to notice that it is not theirs any more, and gets no further either.
       this.#changed.fire()
       return undefined
+    } finally {
+      signal?.removeEventListener('abort', stop)
     }
   }
 
