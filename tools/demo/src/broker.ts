@@ -1,4 +1,6 @@
+import { allTopics, deadLetterTopics } from '@plateau/contracts'
 import { resolveKafka, startBroker } from '@plateau/kafka-dev'
+import { eventLogConfig, openEventLog } from '@plateau/service-kit'
 import { join } from 'node:path'
 import type { DemoOptions } from './options.js'
 
@@ -21,6 +23,8 @@ export async function openBroker(
   if (kafka !== 'own broker') {
     const inherited = Object.entries(process.env).filter(([key]) => key.startsWith('PLATEAU_KAFKA_'))
     const settings = { ...(Object.fromEntries(inherited) as Record<string, string>), PLATEAU_EVENT_LOG: urlOf(kafka) }
+    say(`connecting to Kafka at ${kafka.join(', ')}`)
+    await prepareTopics(settings)
     return { settings, isShared: true, close: async () => {} }
   }
   await resolveKafka({ onProgress: say })
@@ -30,6 +34,16 @@ export async function openBroker(
     settings: { PLATEAU_EVENT_LOG: urlOf(broker.bootstrapServers), PLATEAU_KAFKA_REPLICATION: '1' },
     isShared: false,
     close: () => broker.destroy(),
+  }
+}
+
+/** What the services would stumble over, each in its own log, is said here in one sentence. */
+async function prepareTopics(settings: Readonly<Record<string, string>>): Promise<void> {
+  const log = await openEventLog(eventLogConfig.parse(settings))
+  try {
+    await log.ensureTopics([...allTopics, ...deadLetterTopics])
+  } finally {
+    await log.close()
   }
 }
 

@@ -154,7 +154,8 @@ export class Cluster {
   async ready(name: ProcessName, timeoutMs = 60_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (performance.now() < deadline) {
-      if (!this.#running.has(name)) throw new Error(`${name} ended while starting:\n${this.logTail(name)}`)
+      if (!this.#running.has(name))
+        throw new Error(`${name} ended while starting: ${this.#lastFatal(name) ?? `\n${this.logTail(name)}`}`)
       if (await answersOk(`${this.opsUrl(name)}/readyz`)) return
       await sleep(50)
     }
@@ -183,6 +184,16 @@ export class Cluster {
   logTail(name: ProcessName, lines = 20): string {
     const file = this.logFile(name)
     return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '(no log)'
+  }
+
+  /** Why the service gave up, as its log says it. */
+  #lastFatal(name: ProcessName): string | undefined {
+    const line = this.logTail(name)
+      .split('\n')
+      .findLast((text) => text.startsWith('{"level":"fatal"'))
+    if (line === undefined) return undefined
+    const { error } = JSON.parse(line) as { readonly error?: { readonly message?: string } }
+    return error?.message
   }
 
   readonly #killAll = (): void => {
