@@ -66,7 +66,8 @@ export class KafkaConsumer implements Consumer {
     this.#state = 'running'
     this.#handler = handler
     try {
-      await Promise.all(this.#options.topics.map((topic) => this.#connection.topics.get(topic)))
+      const known = Promise.all(this.#options.topics.map((topic) => this.#connection.topics.get(topic)))
+      await Promise.race([known, this.#closed.promise])
       if (this.#state === 'running') this.#member.run().catch((thrown: unknown) => this.#fail(thrown))
     } catch (thrown) {
       this.#fail(thrown)
