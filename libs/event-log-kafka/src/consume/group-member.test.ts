@@ -53,3 +53,16 @@ test('a commit that the coordinator sits on does not hold up heartbeats', async 
   await member.leave()
   await running
 })
+
+test('a coordinator that answers nothing does not keep a member from leaving', async () => {
+  const isJoining = Promise.withResolvers<void>()
+  const cluster = new GroupOfOne([1], async () => {
+    isJoining.resolve()
+    await new Promise(() => {})
+  })
+  const { member } = memberOf(cluster)
+  const running = member.run()
+  await isJoining.promise
+  await member.leave()
+  await running
+})

@@ -318,8 +318,10 @@ export class GroupMember {
       return
     }
     this.#enter('leaving')
-    if (this.#isParked) this.#coordinator.dropParked()
+    // Unless it waits for others, an answer is due now, and may hold the id to leave with.
+    const impatience = setTimeout(() => this.#coordinator.dropParked(), this.#isParked ? 0 : LEAVE_TIMEOUT_MS)
     await this.#running
+    clearTimeout(impatience)
     clearInterval(this.#heartbeatTimer)
     this.#loseAll()
     if (this.#memberId !== '') await this.#sayGoodbye()
