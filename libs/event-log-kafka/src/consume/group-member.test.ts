@@ -64,5 +64,5 @@ test('a coordinator that answers nothing does not keep a member from leaving', a
   const running = member.run()
   await isJoining.promise
   await member.leave()
-  await running
+  await expect(running).resolves.toBeUndefined()
 })
