@@ -58,6 +58,9 @@ def decode(record: Message) -> ScoredWindow:
         raise Unusable(f"it does not decode: {error}") from error
     if window.provenance.schema_version > SCHEMA_VERSION:
         raise Unusable(f"its schema version is {window.provenance.schema_version}; this program knows {SCHEMA_VERSION}")
+    for name in ("flatness", "entropy"):
+        if len(getattr(window, name)) != len(window.token_ids):
+            raise Unusable(f"it has {len(getattr(window, name))} numbers for {name}, and {len(window.token_ids)} tokens")
     return window
 
 

@@ -2,7 +2,7 @@
  * Consumers of other teams against a real broker with TLS, passwords and grants: they know docs/topics, the Protobuf files
  * and topic names. The records are recorded ones, sent through our adapter.
  */
-import { allTopics, type TopicSpec } from '@plateau/contracts'
+import { allTopics, ScoredWindow, type TopicSpec } from '@plateau/contracts'
 import type { EventLog, NewRecord } from '@plateau/event-log'
 import { openKafkaEventLog } from '@plateau/event-log-kafka'
 import { resolveKafka, startBroker, type KafkaBroker } from '@plateau/kafka-dev'
@@ -127,6 +127,11 @@ describeWithKafka('consumers that know only the published contract', () => {
           recordOf(sample, { id: 'half a frame', value: Buffer.from([0, 0, 0]) }),
           recordOf(sample, { id: 'another message', message: 'plateau.stream.v1.Rollout' }),
         ])
+        if (sample === scored) {
+          const window = ScoredWindow.decode(Buffer.from(scored.value, 'base64'))
+          const value = ScoredWindow.encode({ ...window, flatness: [] }).finish()
+          await bare.send(sample.topic, [recordOf(sample, { id: 'numbers missing', value: Buffer.from(value) })])
+        }
         await framed.send(sample.topic, [recordOf(sample, { id: 'framed' })])
         await bare.send(sample.topic, [recordOf(sample, { id: 'last' })])
       }
@@ -199,7 +204,7 @@ describeWithKafka('consumers that know only the published contract', () => {
       const { status, stdout, stderr } = await python_(...group, '--max', '3', '--tokens', '2')
       expect({ status, stderr: stderr.trim().split('\n').at(-1) }).toEqual({
         status: 0,
-        stderr: '3 windows, 1 duplicates, 3 unusable',
+        stderr: '3 windows, 1 duplicates, 4 unusable',
       })
       const lines = stdout
         .trim()
@@ -217,7 +222,7 @@ describeWithKafka('consumers that know only the published contract', () => {
       }
       const expected = { sample_id: scored.key, flattest: [expect.objectContaining(first), expect.anything()] }
       expect(lines).toEqual(Array(3).fill(expect.objectContaining(expected)))
-      for (const reason of ['it does not decode', 'not plateau.stream.v1.ScoredWindow'])
+      for (const reason of ['it does not decode', 'not plateau.stream.v1.ScoredWindow', 'numbers for flatness'])
         expect(stderr).toContain(reason)
     })
 
