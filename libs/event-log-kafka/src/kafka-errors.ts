@@ -63,7 +63,8 @@ const byType: Readonly<Record<string, Meaning>> = {
   INVALID_TOPIC_EXCEPTION: ['INVALID_TOPIC_NAME', (_, __, { topic }) => `Kafka takes no topic named "${topic}".`],
   INVALID_REPLICATION_FACTOR: [
     'LOG_REFUSED',
-    (_, what) => `Kafka refused to ${what}: it has fewer brokers than copies were asked for; set PLATEAU_KAFKA_REPLICATION.`,
+    (_, what) =>
+      `Kafka refused to ${what}: it has fewer brokers than copies were asked for; set PLATEAU_KAFKA_REPLICATION.`,
   ],
   MESSAGE_TOO_LARGE: tooLarge,
   RECORD_LIST_TOO_LARGE: tooLarge,

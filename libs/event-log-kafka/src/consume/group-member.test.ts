@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { PlateauError } from '@plateau/contracts'
 import { expect, test } from 'vitest'
 import { unconnected } from '../connection.js'
 import { settingsOf } from '../options.js'
@@ -63,6 +64,22 @@ test('a coordinator that answers nothing does not keep a member from leaving', a
   const { member } = memberOf(cluster)
   const running = member.run()
   await isJoining.promise
+  await member.leave()
+  await expect(running).resolves.toBeUndefined()
+})
+
+test('a token that cannot be had for a moment is a matter of patience', async () => {
+  let refusals = 8
+  const cluster = new GroupOfOne([1], async (name) => {
+    if (name !== 'Heartbeat' && refusals-- > 0) {
+      throw new PlateauError('TOKEN_REFUSED', 'The token endpoint is away.', { retryable: true })
+    }
+  })
+  const { member, held } = memberOf(cluster)
+  const running = member.run()
+  await until('assigned', () => held.length > 0)
+  refusals = 8
+  expect(await member.commit({ topic: 't', partition: 0 }, 1, () => true)).toBe(true)
   await member.leave()
   await expect(running).resolves.toBeUndefined()
 })

@@ -1,3 +1,4 @@
+import { PlateauError } from '@plateau/contracts'
 import { createErrorFromCode } from './modules.js'
 
 /** Kafka's name for what went wrong, as kafkajs spells it; undefined when it was no answer of a broker. */
@@ -14,9 +15,10 @@ export function isAnswer(thrown: unknown): boolean {
   return typeOf(thrown) !== undefined && !isOfType(thrown, 'ILLEGAL_SASL_STATE')
 }
 
-/** No answer came: the node is down, unreachable, or too slow. */
+/** No answer came: the node is down, unreachable, or too slow; or there was no token to show it at the moment. */
 export function isConnectionTrouble(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
+  if (thrown instanceof PlateauError) return thrown.retryable
   return [
     'KafkaJSConnectionError',
     'KafkaJSConnectionClosedError',
