@@ -1,5 +1,5 @@
 import { deadLetterTopic, groups, topics, type PlateauError } from '@plateau/contracts'
-import { deadLetterRecord, type LogRecord, type Producer } from '@plateau/event-log'
+import { deadLetterRecord, untilAborted, type LogRecord, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TrainerMetrics } from './metrics.js'
@@ -27,7 +27,8 @@ export async function bury(poison: readonly Poison[], parts: BurialParts, signal
   if (poison.length === 0) return
   const { producer, logger, metrics, clock, beat } = parts
   const letters = poison.map(({ record, error }) => deadLetterRecord(record, TRAINER_GROUP, error, clock()))
-  while (!(await worksNow(logger, 'dead letters not written', () => producer.send(trainerDeadLetters.name, letters)))) {
+  const send = () => untilAborted(producer.send(trainerDeadLetters.name, letters), signal)
+  while (!(await worksNow(logger, 'dead letters not written', send))) {
     beat?.()
     await sleep(RETRY_MS, undefined, { signal })
   }
