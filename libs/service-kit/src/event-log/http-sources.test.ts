@@ -12,7 +12,8 @@ interface Answer {
 async function serve(answer: (request: IncomingMessage) => Answer): Promise<string> {
   const server = createServer((request, response) => {
     const { status, body } = answer(request)
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    response.writeHead(status, { 'content-type': 'application/json' }).end(text)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
@@ -42,6 +43,8 @@ test('a schema that is not registered, a broken registry and one that is away ar
   await expect(latestSchemaIds(broken, ['public.one.v1'])).rejects.toThrow(/answered 500/)
   const odd = await serve(() => ({ status: 200, body: { id: 'seven' } }))
   await expect(latestSchemaIds(odd, ['public.one.v1'])).rejects.toThrow(/without an id/)
+  const login = await serve(() => ({ status: 200, body: '<html>' }))
+  await expect(latestSchemaIds(login, ['public.one.v1'])).rejects.toMatchObject({ code: 'SCHEMA_REGISTRY_UNAVAILABLE' })
   await expect(latestSchemaIds('http://127.0.0.1:1', ['public.one.v1'])).rejects.toMatchObject({
     code: 'SCHEMA_REGISTRY_UNAVAILABLE',
   })
@@ -72,4 +75,15 @@ test('a refused client is named, its secret is not', async () => {
   )
   expect(failure).toMatchObject({ code: 'TOKEN_REFUSED', message: expect.stringContaining('scorer') as string })
   expect(String((failure as Error).stack)).not.toContain('hush')
+})
+
+test('what is not JSON is a refusal that does not quote it: it may be a bare token', async () => {
+  for (const body of ['eyJhbGciOi.bare.token', '"eyJhbGciOi.bare.token"', 'null']) {
+    const endpoint = await serve(() => ({ status: 200, body }))
+    const failure = await tokensFromEndpoint(endpoint, { id: 'scorer', secret: 'hush' }, Date.now)().catch(
+      (error: unknown) => error,
+    )
+    expect(failure).toMatchObject({ code: 'TOKEN_REFUSED' })
+    expect(JSON.stringify([failure, (failure as Error).message, String((failure as Error).cause)])).not.toContain('eyJ')
+  }
 })

@@ -26,7 +26,8 @@ async function latestSchemaId(registry: string, topic: string): Promise<number> 
   if (!response.ok) {
     throw fail('SCHEMA_REGISTRY_UNAVAILABLE', `answered ${response.status} when asked for ${subject}.`)
   }
-  const { id } = (await response.json()) as { readonly id?: unknown }
+  const answer = (await response.json().catch(() => undefined)) as { readonly id?: unknown } | null | undefined
+  const id = answer?.id
   if (typeof id === 'number' && Number.isInteger(id)) return id
   throw fail('SCHEMA_REGISTRY_UNAVAILABLE', `answered without an id when asked for ${subject}.`)
 }

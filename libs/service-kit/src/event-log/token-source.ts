@@ -51,10 +51,13 @@ async function askForToken(endpoint: string, client: { readonly id: string; read
   } catch (thrown) {
     throw fail(`cannot be reached: ${messageOf(thrown instanceof Error ? (thrown.cause ?? thrown) : thrown)}`, thrown)
   }
-  // Its body may quote what we sent.
+  // Its body may quote what we sent, or be a bare token: no part of it is told, and that of a parser's error neither.
   if (!response.ok) throw fail(`answered ${response.status} to client ${client.id}.`)
-  const answer = (await response.json()) as { readonly access_token?: unknown; readonly expires_in?: unknown }
-  if (typeof answer.access_token !== 'string') throw fail('answered without an access_token.')
+  const answer = (await response.json().catch(() => undefined)) as
+    | { readonly access_token?: unknown; readonly expires_in?: unknown }
+    | null
+    | undefined
+  if (typeof answer?.access_token !== 'string') throw fail('answered without an access_token.')
   // RFC 6749 only recommends expires_in: without one, ask every time.
   return { token: answer.access_token, expiresInMs: Number(answer.expires_in ?? 0) * 1000 }
 }
