@@ -95,7 +95,7 @@ export class LogProducer implements Producer {
     const bytes = RECORD_OVERHEAD_BYTES + key.length + (value?.length ?? 0) + headerBytes(headers)
     const room = facts.maxBatchBytes - BATCH_OVERHEAD_BYTES
     if (bytes > room) throw tooLarge(facts, bytes, room)
-    return { key, value, headers, timestampMs: timestampMs ?? this.#parts.nowMs(), bytes, call, index }
+    return { key, value, headers, timestampMs: Math.trunc(timestampMs ?? this.#parts.nowMs()), bytes, call, index }
   }
 }
 
