@@ -82,7 +82,7 @@ export class Stage {
       closing.push(() => users.stop())
       const workload = new Workload(log, await firstWindow(log))
       workload.start()
-      closing.push(() => workload.close())
+      closing.push(() => workload.abandon())
       return new Stage(directory, brokers, proxy, cluster, log, watch, workload, users, closing)
     } catch (error) {
       for (const close of closing.toReversed()) await close()
@@ -94,7 +94,9 @@ export class Stage {
     return this.brokers[0]!
   }
 
+  /** Also in the middle of a scenario: a broker may be dead or frozen then, and takes no leave. */
   async close(): Promise<void> {
+    for (const broker of this.brokers) if (broker.pid !== undefined) broker.thaw()
     for (const close of this.#closing.toReversed()) await close()
   }
 

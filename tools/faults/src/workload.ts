@@ -20,6 +20,7 @@ export class Workload {
   readonly #inFlight = new Set<Promise<void>>()
   #next = 0
   #running = false
+  #isAbandoned = false
   #loop: Promise<void> = Promise.resolve()
 
   /** `pattern` is a window that the running target has captured: what is sent are copies of it under new sample ids. */
@@ -40,9 +41,11 @@ export class Workload {
     await Promise.all(this.#inFlight)
   }
 
-  async close(): Promise<void> {
-    await this.stop()
-    await this.#producer.close()
+  /** Gives up what is not acknowledged yet: for an end in the middle of a scenario, when the log may be away. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true
+    this.#running = false
+    await this.#loop
   }
 
   /** One window more, whatever the pace; returns it as it was sent. */
@@ -67,6 +70,7 @@ export class Workload {
         this.acknowledged.push(record.key)
         return
       } catch (error) {
+        if (this.#isAbandoned) return
         if (!(error instanceof PlateauError && error.retryable)) throw error
         await sleep(RETRY_MS)
       }
