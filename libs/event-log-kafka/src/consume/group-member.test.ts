@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { unconnected } from '../connection.js'
 import { settingsOf } from '../options.js'
 import { GroupOfOne } from '../testing/group-of-one.js'
@@ -10,6 +10,8 @@ import { GroupMember } from './group-member.js'
 
 const timing = { retryMs: 1, maxRetryMs: 10 }
 const connection = unconnected(settingsOf({ bootstrapServers: ['127.0.0.1:1'], timing }))
+
+afterEach(() => void vi.useRealTimers())
 
 function memberOf(cluster: GroupOfOne, sessionTimeoutMs = 30_000) {
   const held: string[] = []
@@ -82,4 +84,24 @@ test('a token that cannot be had for a moment is a matter of patience', async ()
   expect(await member.commit({ topic: 't', partition: 0 }, 1, () => true)).toBe(true)
   await member.leave()
   await expect(running).resolves.toBeUndefined()
+})
+
+test('an answer that comes late says that the coordinator knew the member when it was asked, not now', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
+  const answers: (() => void)[] = []
+  const cluster = new GroupOfOne([1], async (name) => {
+    if (name === 'Heartbeat') await new Promise<void>((resolve) => answers.push(resolve))
+  })
+  const { member, held, lost } = memberOf(cluster, 6000)
+  const running = member.run()
+  await vi.advanceTimersByTimeAsync(4500)
+  expect(held).toEqual(['t/0'])
+  answers[0]!()
+  await vi.advanceTimersByTimeAsync(3500)
+  // 6000 ms have passed since the heartbeat that was answered was sent, not since its answer.
+  expect(lost).toEqual(['t/0'])
+  const left = member.leave()
+  await vi.advanceTimersByTimeAsync(1000)
+  await left
+  await running
 })

@@ -268,6 +268,7 @@ export class GroupMember {
 
   async #heartbeat(): Promise<void> {
     this.#isHeartbeatDue = false
+    const askedAtMs = performance.now()
     const { memberId, generation } = this.#identity()
     try {
       await this.#coordinator.send('Heartbeat', {
@@ -275,10 +276,10 @@ export class GroupMember {
         memberId,
         groupGenerationId: generation,
       })
-      this.#accepted()
+      this.#accepted(askedAtMs)
     } catch (thrown) {
       if (isOfType(thrown, 'REBALANCE_IN_PROGRESS')) {
-        this.#accepted()
+        this.#accepted(askedAtMs)
         // A join that waits for the others is told so, too.
         if (this.#state === 'stable' && generation === this.#generation) this.#joinAgain()
       } else if (isExpulsion(thrown)) this.#expelled(memberId)
@@ -336,8 +337,9 @@ export class GroupMember {
     await Promise.race([left.catch(() => {}), tooLong])
   }
 
-  #accepted(): void {
-    this.#acceptedAtMs = performance.now()
+  /** For the coordinator a session begins anew when it is asked, however late its answer comes. */
+  #accepted(atMs = performance.now()): void {
+    this.#acceptedAtMs = Math.max(this.#acceptedAtMs, atMs)
     this.#events.onAlive()
   }
 
