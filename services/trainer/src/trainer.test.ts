@@ -492,14 +492,17 @@ describe('a lineage', () => {
     const hanging = new Proxy(log, {
       get: (of, name) => (name === 'commit' ? () => new Promise(() => {}) : Reflect.get(of, name).bind(of)),
     })
-    const { trainer, store } = await openBench(hanging, join(directory, 'store'), teacher.model, {
+    const { trainer, store, metrics } = await openBench(hanging, join(directory, 'store'), teacher.model, {
       snapshotMs: 3_600_000,
     })
+    expect(metrics.snapshotAge.value({})).toBeGreaterThanOrEqual(0)
     const running = trainer.run()
     await until(() => total(trainer) === 20)
     const ended = await Promise.race([trainer.close().then(() => 'closed'), sleep(10_000, 'hangs')])
     expect(ended).toBe('closed')
     await running
+    // One that stands by has none to be late with.
+    expect(metrics.snapshotAge.value({})).toBeUndefined()
     expect(total(await savedState(store))).toBe(20)
   })
 

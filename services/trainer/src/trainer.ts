@@ -360,6 +360,7 @@ export class Trainer {
   }
 
   async #release(): Promise<void> {
+    this.#parts.metrics.snapshotAge.observe(() => [])
     await this.#closedForm.release()
     await this.#gradients.release()
     await this.#scorers.release()
