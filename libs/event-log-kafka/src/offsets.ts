@@ -2,6 +2,13 @@ import type { PartitionOffset, PartitionRange } from '@plateau/event-log'
 import type { KafkaConnection } from './connection.js'
 import { EARLIEST, LATEST } from './kafkajs/kafka-cluster.js'
 
+/**
+ * Offsets of those who keep their own would be forgotten a week after the last commit (`offsets.retention.minutes`), long
+ * before the dead letters that a replay has passed. Only the versions up to 4 of the request can ask for more.
+ */
+const KEEP_MS = 30 * 24 * 3_600_000
+const NEWEST_WITH_RETENTION = 4
+
 /** A commit from outside the group, which has no generation. Refused while the group has members. */
 const NO_MEMBER = { memberId: '', groupGenerationId: -1 }
 
@@ -48,7 +55,7 @@ export async function commitOffsets(
   const partitions = offsets.map(({ partition, offset }) => ({ partition, offset: String(offset) }))
   await connection.persist({ doing: 'commit offsets of', topic, group, needs: 'Read' }, async () => {
     const coordinator = await connection.cluster.coordinator(group, 'group')
-    const args = { groupId: group, ...NO_MEMBER, topics: [{ topic, partitions }] }
-    await connection.cluster.ask(coordinator, 'OffsetCommit', args)
+    const args = { groupId: group, ...NO_MEMBER, retentionTime: KEEP_MS, topics: [{ topic, partitions }] }
+    await connection.cluster.ask(coordinator, 'OffsetCommit', args, { newestVersion: NEWEST_WITH_RETENTION })
   })
 }

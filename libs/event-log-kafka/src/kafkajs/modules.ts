@@ -78,7 +78,7 @@ const { createLogger } = require('kafkajs/src/loggers/index.js') as {
 
 export const apiKeys = require('kafkajs/src/protocol/requests/apiKeys.js') as Readonly<Record<string, number>>
 export const { requests } = require('kafkajs/src/protocol/requests/index.js') as {
-  readonly requests: Readonly<Record<string, unknown>>
+  readonly requests: Readonly<Record<string, { readonly versions: readonly string[] }>>
 }
 export const { createErrorFromCode } = require('kafkajs/src/protocol/error.js') as {
   readonly createErrorFromCode: (code: number) => Error

@@ -7,6 +7,8 @@ import type { Requests } from './requests.js'
 export interface SendOptions {
   /** How long the node may take, where that is longer than the usual request timeout. */
   readonly timeoutMs?: number
+  /** No version after it is used, though both sides know one. */
+  readonly newestVersion?: number
   /** The version that `decode` reads. */
   readonly version?: number
   /** The request after its header, in place of what kafkajs would write. */
@@ -90,8 +92,10 @@ export class NodeConnection {
 }
 
 function prepared(broker: WireBroker, name: string, args: object, options: SendOptions): ProtocolRequest {
-  const definition = broker.lookupRequest(apiKeys[name] ?? -1, requests[name])(args)
-  const { timeoutMs, version, body, decode, withErrors } = options
+  const { newestVersion, timeoutMs, version, body, decode, withErrors } = options
+  const known = requests[name]
+  const versions = known?.versions.filter((each) => newestVersion === undefined || Number(each) <= newestVersion)
+  const definition = broker.lookupRequest(apiKeys[name] ?? -1, { ...known, versions })(args)
   if (version !== undefined && definition.request.apiVersion !== version) throw tooOld(broker, name, version)
   const decoder = decode === undefined ? definition.response.decode : async (payload: Buffer) => decode(payload)
   const asItIs = decode !== undefined || withErrors === true

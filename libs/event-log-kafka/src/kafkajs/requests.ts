@@ -45,7 +45,7 @@ export interface Requests {
   readonly Heartbeat: { readonly args: Member & { readonly groupGenerationId: number }; readonly answer: unknown }
   readonly LeaveGroup: { readonly args: Member; readonly answer: unknown }
   readonly OffsetCommit: {
-    readonly args: Member & { readonly groupGenerationId: number } & OnTopics<{
+    readonly args: Member & { readonly groupGenerationId: number; readonly retentionTime?: number } & OnTopics<{
         readonly partition: number
         readonly offset: string
       }>

@@ -19,9 +19,9 @@ Order: a replayed record comes after whatever its key has had since. Consumers o
 between the windows of a sample; other teams' might.
 Duplicates: progress is kept as committed offsets of group plateau-cli.replay.v1 (with --class, one
 group for each class), so a second run sends only what is new. A crash in the middle can send one
-batch again; ce_id tells. On Kafka those offsets expire with offsets.retention.minutes: keep that
-above the 14 days for which dead letters are held. A single letter (--partition, --offset) is
-remembered only when it is the next in line: a later --all may send it again.`,
+batch again; ce_id tells. On Kafka those offsets are kept for 30 days, dead letters for 14. A single
+letter (--partition, --offset) is remembered only when it is the next in line: a later --all may send
+it again.`,
   options: {
     topic: required('T', 'the topic they came from, or the dead letter topic', text),
     group: value('G', 'the consumer group that could not use them', text),
