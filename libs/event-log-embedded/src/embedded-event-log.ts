@@ -22,7 +22,7 @@ import { type LogDirectory, prepareDirectory } from './directory.js'
 import { GroupStore } from './group-store.js'
 import { takeLease } from './lease.js'
 import { LeaseStore } from './lease-store.js'
-import { closedError } from './log-errors.js'
+import { closedError } from '@plateau/event-log/adapter'
 import { Maintenance } from './maintenance.js'
 import { EmbeddedProducer, type ProducerParts } from './producer.js'
 import { EmbeddedReader, failedReader } from './reader.js'
@@ -227,12 +227,13 @@ class EmbeddedEventLog implements EventLog {
   }
 
   #openProducer(options: ProducerOptions, lease?: ProducerParts['lease']): Producer {
-    const producer = new EmbeddedProducer({
+    const producer: Producer = new EmbeddedProducer({
       topicOf: (name) => this.#registry.get(name),
       queueOf: (topic) => this.#queueOf(topic),
       nowMs: this.#nowMs,
       options,
       lease,
+      onClosed: () => this.#producers.delete(producer),
     })
     this.#producers.add(producer)
     return producer

@@ -44,10 +44,6 @@ export function asLogError(thrown: unknown, path: string): unknown {
   }
 }
 
-export function closedError(): PlateauError {
-  return new PlateauError('LOG_CLOSED', 'The event log, or this part of it, has been closed.')
-}
-
 export function fencedError({ name, epoch }: Fence, topic?: string): PlateauError {
   return new PlateauError(
     'WRITER_FENCED',

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, PartitionRange, Reader, ReaderOptions } from '@plateau/event-log'
-import { closedError } from './log-errors.js'
-import { Pulse } from './pulse.js'
+import { closedError, Pulse } from '@plateau/event-log/adapter'
 import type { TopicStore } from './topic-store.js'
 import type { WakeBoard } from './wake-board.js'
 

@@ -105,10 +105,6 @@ export function asLogError(thrown: unknown, attempt: Attempt, identity: Identity
   })
 }
 
-export function closedError(): PlateauError {
-  return new PlateauError('LOG_CLOSED', 'The event log, or this part of it, has been closed.')
-}
-
 export function unknownTopic(topic: string): PlateauError {
   return new PlateauError('UNKNOWN_TOPIC', missingTopic(topic), { facts: { topic } })
 }

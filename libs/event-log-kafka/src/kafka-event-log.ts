@@ -16,7 +16,7 @@ import type {
 import type { KafkaConnection } from './connection.js'
 import { openConsumer } from './consume/open-consumer.js'
 import { openReader } from './consume/open-reader.js'
-import { closedError } from './kafka-errors.js'
+import { closedError } from '@plateau/event-log/adapter'
 import { leasesTopic } from './lease/leases-topic.js'
 import { openLease } from './lease/open-lease.js'
 import { commitOffsets, committedOffsets, topicRanges } from './offsets.js'
@@ -133,7 +133,8 @@ export class KafkaEventLog implements EventLog {
     lease?: Pick<LeaseOptions, 'name' | 'topics'>,
   ): Producer {
     const { topics, settings, wire } = this.#connection
-    const producer = new LogProducer({ topics, lanes, wire, nowMs: settings.nowMs, options, lease })
+    const onClosed = (): boolean => this.#producers.delete(producer)
+    const producer: Producer = new LogProducer({ topics, lanes, wire, nowMs: settings.nowMs, options, lease, onClosed })
     this.#producers.add(producer)
     return producer
   }

@@ -17,7 +17,6 @@ export type {
   ReaderOptions,
   TopicDifference,
 } from './event-log.js'
-export { Admission } from './admission.js'
 export { deadLetterRecord } from './dead-letter.js'
 export { readLag, type PartitionLag } from './lag.js'
 export { partitionOf, partitionOfKey } from './partitioner.js'

@@ -1,6 +1,5 @@
 import { PlateauError } from '@plateau/contracts'
 import type { KafkaConnection } from '../connection.js'
-import { closedError } from '../kafka-errors.js'
 import { Coordinator } from '../kafkajs/coordinator.js'
 import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'
 import { isCoordinatorTrouble, isExpulsion, isOfType, requiredMemberId } from '../kafkajs/protocol-errors.js'
@@ -8,7 +7,7 @@ import type { JoinAnswer, Requests } from '../kafkajs/requests.js'
 import { keyOf, type TopicPartition } from './assign-sticky.js'
 import { assignGroup, decodeAssignment, encodeClaims, PROTOCOL_NAME, topicsOf } from './group-protocol.js'
 import { isFinal } from './patience.js'
-import { Pulse } from './pulse.js'
+import { closedError, Pulse } from '@plateau/event-log/adapter'
 
 const SLOWEST_HEARTBEAT_MS = 500
 /** Leaving is a courtesy to the others: without it they wait for the session timeout. */

@@ -3,7 +3,7 @@ import { PlateauError } from '@plateau/contracts'
 import type { Batch, BatchControl } from '@plateau/event-log'
 import type { TopicPartition } from './assign-sticky.js'
 import type { FedRecords, PartitionFeed } from './partition-feed.js'
-import { Pulse } from './pulse.js'
+import { Pulse } from '@plateau/event-log/adapter'
 
 export interface LaneParts {
   readonly group: string

@@ -1,12 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, PartitionOffset, Reader, ReaderOptions } from '@plateau/event-log'
 import type { KafkaConnection } from '../connection.js'
-import { closedError } from '../kafka-errors.js'
 import { EARLIEST, KafkaCluster, LATEST } from '../kafkajs/kafka-cluster.js'
 import { Fetcher } from './fetcher.js'
 import type { PartitionFeed } from './partition-feed.js'
 import { patiently } from './patience.js'
-import { Pulse } from './pulse.js'
+import { closedError, Pulse } from '@plateau/event-log/adapter'
 
 const DEFAULT_BATCH_RECORDS = 256
 

@@ -1,4 +1,4 @@
-import { closedError } from '../kafka-errors.js'
+import { closedError } from '@plateau/event-log/adapter'
 import type { KafkaCluster } from './kafka-cluster.js'
 import type { NodeConnection } from './node-connection.js'
 import { isCoordinatorTrouble } from './protocol-errors.js'

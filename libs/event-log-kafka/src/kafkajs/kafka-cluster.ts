@@ -1,5 +1,6 @@
 import type { KafkaConfig } from 'kafkajs'
-import { closedError, unknownTopic } from '../kafka-errors.js'
+import { closedError } from '@plateau/event-log/adapter'
+import { unknownTopic } from '../kafka-errors.js'
 import { brokerFactory, type WireBroker } from './modules.js'
 import { NodeConnection, type SendOptions } from './node-connection.js'
 import { errorOfCode, isConnectionTrouble } from './protocol-errors.js'

@@ -1,5 +1,5 @@
 import { PlateauError } from '@plateau/contracts'
-import { closedError } from '../kafka-errors.js'
+import { closedError } from '@plateau/event-log/adapter'
 import { apiKeys, type ProtocolRequest, type ResponseCodec, requests, type WireBroker } from './modules.js'
 import { isAnswer } from './protocol-errors.js'
 import type { Requests } from './requests.js'

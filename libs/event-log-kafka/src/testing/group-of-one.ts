@@ -1,4 +1,4 @@
-import { closedError } from '../kafka-errors.js'
+import { closedError } from '@plateau/event-log/adapter'
 import { KafkaCluster } from '../kafkajs/kafka-cluster.js'
 import { NodeConnection } from '../kafkajs/node-connection.js'
 import type { Node, Requests } from '../kafkajs/requests.js'

@@ -18,7 +18,7 @@ export const processScenarios: readonly Scenario[] = [
   })),
   {
     name: 'clock-jump',
-    summary: 'the clocks of target-model and flatness-scorer jump an hour ahead, and back',
+    summary: 'the clocks of target-model and flatness-scorer jump half an hour ahead, and back',
     topology: 'one broker',
     short: true,
     run: async ({ cluster }) => {

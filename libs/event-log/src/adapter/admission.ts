@@ -1,5 +1,5 @@
 import { PlateauError } from '@plateau/contracts'
-import type { ProducerOptions } from './event-log.js'
+import type { ProducerOptions } from '../event-log.js'
 
 const DEFAULT_MAX_BYTES_IN_FLIGHT = 8 * 1024 * 1024
 
