@@ -1,10 +1,8 @@
-import type { EventLog, LogRecord } from '@plateau/event-log'
+import { readUpToNow, type EventLog, type LogRecord } from '@plateau/event-log'
 
 /** Everything in a topic so far. */
 export async function readAll(log: EventLog, topic: string): Promise<LogRecord[]> {
-  const reader = log.reader({ topic, from: 'earliest' })
-  const records: LogRecord[] = []
-  void reader.caughtUp.then(() => reader.close())
-  for await (const batch of reader) records.push(...batch.records)
-  return records
+  const found: LogRecord[] = []
+  for await (const { records } of readUpToNow(log.reader({ topic, from: 'earliest' }))) found.push(...records)
+  return found
 }

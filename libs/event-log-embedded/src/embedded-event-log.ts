@@ -14,6 +14,7 @@ import type {
   ReaderOptions,
   TopicDifference,
 } from '@plateau/event-log'
+import { closedError } from '@plateau/event-log/adapter'
 import { AppendQueue } from './append-queue.js'
 import { EmbeddedConsumer } from './consumer.js'
 import { CONTROL_SCHEMA } from './control-schema.js'
@@ -22,7 +23,6 @@ import { type LogDirectory, prepareDirectory } from './directory.js'
 import { GroupStore } from './group-store.js'
 import { takeLease } from './lease.js'
 import { LeaseStore } from './lease-store.js'
-import { closedError } from '@plateau/event-log/adapter'
 import { Maintenance } from './maintenance.js'
 import { EmbeddedProducer, type ProducerParts } from './producer.js'
 import { EmbeddedReader, failedReader } from './reader.js'

@@ -1,8 +1,8 @@
 import type { Lease, Producer } from '@plateau/event-log'
+import { Pulse } from '@plateau/event-log/adapter'
 import type { Database } from './database.js'
 import type { LeaseClaim, LeaseStore } from './lease-store.js'
 import { fencedError } from './log-errors.js'
-import { Pulse } from '@plateau/event-log/adapter'
 import type { Fence } from './topic-store.js'
 import type { WakeBoard } from './wake-board.js'
 

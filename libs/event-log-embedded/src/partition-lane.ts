@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
 import type { Batch, BatchControl } from '@plateau/event-log'
-import type { OwnedPartition } from './group-store.js'
 import { Pulse } from '@plateau/event-log/adapter'
+import type { OwnedPartition } from './group-store.js'
 import type { Fetched } from './topic-store.js'
 
 export interface LaneParts {

@@ -13,10 +13,10 @@ import type {
   ReaderOptions,
   TopicDifference,
 } from '@plateau/event-log'
+import { closedError } from '@plateau/event-log/adapter'
 import type { KafkaConnection } from './connection.js'
 import { openConsumer } from './consume/open-consumer.js'
 import { openReader } from './consume/open-reader.js'
-import { closedError } from '@plateau/event-log/adapter'
 import { leasesTopic } from './lease/leases-topic.js'
 import { openLease } from './lease/open-lease.js'
 import { commitOffsets, committedOffsets, topicRanges } from './offsets.js'

@@ -20,4 +20,5 @@ export type {
 export { deadLetterRecord } from './dead-letter.js'
 export { readLag, type PartitionLag } from './lag.js'
 export { partitionOf, partitionOfKey } from './partitioner.js'
+export { readUpToNow } from './read-up-to-now.js'
 export { untilAborted } from './until-aborted.js'

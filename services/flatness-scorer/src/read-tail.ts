@@ -1,4 +1,4 @@
-import type { EventLog, LogRecord, PartitionRange } from '@plateau/event-log'
+import { readUpToNow, type EventLog, type LogRecord, type PartitionRange } from '@plateau/event-log'
 
 /**
  * The records of some partitions from given offsets on, as far as the topic reached when this was called. Other
@@ -15,12 +15,8 @@ export async function readFrom(
   if (ranges.every((range) => starts.get(range.partition)! >= range.next)) return records
   const all = await log.offsets(topic)
   const from = all.map(({ partition, next }) => ({ partition, offset: starts.get(partition) ?? next }))
-  const reader = log.reader({ topic, from })
-  void reader.caughtUp.then(() => reader.close()).catch(() => {})
-  for await (const batch of reader) {
+  for await (const batch of readUpToNow(log.reader({ topic, from }))) {
     if (starts.has(batch.partition)) records.push(...batch.records)
   }
-  // Rejects when the reader ended before it got there: the log was closed.
-  await reader.caughtUp
   return records
 }

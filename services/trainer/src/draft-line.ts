@@ -14,7 +14,7 @@ import {
   type TrainedThrough,
 } from '@plateau/checkpoints'
 import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/contracts'
-import type { EventLog, Producer } from '@plateau/event-log'
+import { readUpToNow, type EventLog, type Producer } from '@plateau/event-log'
 import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
 
@@ -243,9 +243,8 @@ export class DraftLine {
   /** 0 = none. */
   async #announcedVersion(): Promise<number> {
     const reader = this.#parts.log.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
-    void reader.caughtUp.then(() => reader.close()).catch(() => {})
     let newest = 0
-    for await (const { records } of reader) {
+    for await (const { records } of readUpToNow(reader)) {
       for (const { key, value } of records) {
         if (key !== this.#options.lineage || value === null) continue
         newest = Math.max(newest, DraftCheckpoint.decode(value).version)

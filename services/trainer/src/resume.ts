@@ -1,6 +1,6 @@
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { PlateauError, topics } from '@plateau/contracts'
-import type { EventLog, LogRecord, PartitionRange } from '@plateau/event-log'
+import { readUpToNow, type EventLog, type LogRecord, type PartitionRange } from '@plateau/event-log'
 import type { WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
@@ -121,13 +121,11 @@ async function* recordsBefore(log: EventLog, saved: Snapshot): AsyncGenerator<Lo
   )
   if (open.size === 0) return reader.close()
   // What expired meanwhile never comes.
-  void reader.caughtUp.then(() => reader.close()).catch(() => {})
-  for await (const { partition, records } of reader) {
+  for await (const { partition, records } of readUpToNow(reader)) {
     const end = ends.get(partition) ?? 0
     for (const record of records) if (record.offset < end) yield record
     // The next batch of this partition begins at or after its end, or there is none.
     if ((records.at(-1)?.offset ?? end) + 1 >= end) open.delete(partition)
     if (open.size === 0) break
   }
-  await reader.close()
 }

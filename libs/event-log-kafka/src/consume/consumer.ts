@@ -1,6 +1,6 @@
 import type { Batch, BatchControl, Consumer, ConsumerOptions } from '@plateau/event-log'
-import type { KafkaConnection } from '../connection.js'
 import { closedError } from '@plateau/event-log/adapter'
+import type { KafkaConnection } from '../connection.js'
 import { EARLIEST, KafkaCluster, LATEST } from '../kafkajs/kafka-cluster.js'
 import { keyOf, type TopicPartition } from './assign-sticky.js'
 import { Fetcher } from './fetcher.js'

@@ -1,4 +1,5 @@
 import { PlateauError } from '@plateau/contracts'
+import { closedError, Pulse } from '@plateau/event-log/adapter'
 import type { KafkaConnection } from '../connection.js'
 import { Coordinator } from '../kafkajs/coordinator.js'
 import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'
@@ -7,7 +8,6 @@ import type { JoinAnswer, Requests } from '../kafkajs/requests.js'
 import { keyOf, type TopicPartition } from './assign-sticky.js'
 import { assignGroup, decodeAssignment, encodeClaims, PROTOCOL_NAME, topicsOf } from './group-protocol.js'
 import { isFinal } from './patience.js'
-import { closedError, Pulse } from '@plateau/event-log/adapter'
 
 const SLOWEST_HEARTBEAT_MS = 500
 /** Leaving is a courtesy to the others: without it they wait for the session timeout. */

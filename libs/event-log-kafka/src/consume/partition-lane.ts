@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
 import type { Batch, BatchControl } from '@plateau/event-log'
+import { Pulse } from '@plateau/event-log/adapter'
 import type { TopicPartition } from './assign-sticky.js'
 import type { FedRecords, PartitionFeed } from './partition-feed.js'
-import { Pulse } from '@plateau/event-log/adapter'
 
 export interface LaneParts {
   readonly group: string

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, PartitionOffset, Reader, ReaderOptions } from '@plateau/event-log'
+import { closedError, Pulse } from '@plateau/event-log/adapter'
 import type { KafkaConnection } from '../connection.js'
 import { EARLIEST, KafkaCluster, LATEST } from '../kafkajs/kafka-cluster.js'
 import { Fetcher } from './fetcher.js'
 import type { PartitionFeed } from './partition-feed.js'
 import { patiently } from './patience.js'
-import { closedError, Pulse } from '@plateau/event-log/adapter'
 
 const DEFAULT_BATCH_RECORDS = 256
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
-import type { KafkaConnection } from '../connection.js'
 import { closedError } from '@plateau/event-log/adapter'
+import type { KafkaConnection } from '../connection.js'
 import { type Attempt } from '../kafka-errors.js'
 import { Coordinator } from '../kafkajs/coordinator.js'
 import type { KafkaCluster } from '../kafkajs/kafka-cluster.js'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError } from '@plateau/contracts'
-import type { KafkaConnection } from '../connection.js'
 import { closedError } from '@plateau/event-log/adapter'
+import type { KafkaConnection } from '../connection.js'
 import { KafkaCluster } from '../kafkajs/kafka-cluster.js'
 import { isOfType } from '../kafkajs/protocol-errors.js'
 import { pauseMs } from '../persist.js'

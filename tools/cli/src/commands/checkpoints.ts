@@ -1,7 +1,7 @@
 import { DraftCheckpoint, PlateauError, topics, unframe } from '@plateau/contracts'
+import { readUpToNow } from '@plateau/event-log'
 import { command } from '../command.js'
 import { text, value } from '../option.js'
-import { readUpToNow } from '../read-up-to-now.js'
 import { table } from '../table.js'
 
 export const checkpoints = command({
@@ -13,7 +13,8 @@ export const checkpoints = command({
     const log = await context.openLog()
     const found: DraftCheckpoint[] = []
     try {
-      for await (const batch of readUpToNow(log, topics.draftCheckpoints.name, { signal: context.signal })) {
+      const reader = log.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
+      for await (const batch of readUpToNow(reader, context.signal)) {
         for (const { value: encoded } of batch.records) {
           if (encoded !== null) found.push(DraftCheckpoint.decode(unframe(encoded).payload))
         }

@@ -1,10 +1,9 @@
-import type { EventLog } from '@plateau/event-log'
+import { readUpToNow, type EventLog } from '@plateau/event-log'
 import { command, type Context } from '../command.js'
 import { readDeadLetter } from '../dead-letters/dead-letter.js'
 import { chooseDeadLetterTopics, heldRanges, type DeadLetterTopic } from '../dead-letters/dead-letter-topics.js'
 import { ReplayMarks } from '../dead-letters/replay-marks.js'
 import { text, value } from '../option.js'
-import { readUpToNow } from '../read-up-to-now.js'
 import { duration, table } from '../table.js'
 
 interface Held {
@@ -55,7 +54,7 @@ async function count(log: EventLog, topic: DeadLetterTopic, context: Context): P
   }
   if (!exists) return held
   const marks = new ReplayMarks(log, name)
-  for await (const { records } of readUpToNow(log, name, { signal: context.signal })) {
+  for await (const { records } of readUpToNow(log.reader({ topic: name, from: 'earliest' }), context.signal)) {
     for (const record of records) {
       const { errorClass, failedAtMs } = readDeadLetter(record)
       held.held++

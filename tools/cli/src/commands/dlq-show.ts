@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { PlateauError } from '@plateau/contracts'
-import type { EventLog } from '@plateau/event-log'
+import { readUpToNow, type EventLog } from '@plateau/event-log'
 import { command, type Context } from '../command.js'
 import { readDeadLetter, type DeadLetter } from '../dead-letters/dead-letter.js'
 import { chooseDeadLetterTopics, heldRanges, type DeadLetterTopic } from '../dead-letters/dead-letter-topics.js'
@@ -8,7 +8,6 @@ import { decodeAsFar } from '../dead-letters/decode-as-far.js'
 import { messageOutline } from '../dead-letters/message-outline.js'
 import { defaulted, flag, text, value, wholeNumber } from '../option.js'
 import { place, type Place } from '../place.js'
-import { readUpToNow } from '../read-up-to-now.js'
 import { duration } from '../table.js'
 import { UsageError } from '../usage-error.js'
 
@@ -65,7 +64,7 @@ async function newest(
   let found: Found[] = []
   for (const topic of topics) {
     if ((await heldRanges(log, topic)) === undefined) continue
-    for await (const { records } of readUpToNow(log, topic.name, { signal })) {
+    for await (const { records } of readUpToNow(log.reader({ topic: topic.name, from: 'earliest' }), signal)) {
       found.push(...records.map((record) => ({ topic, letter: readDeadLetter(record) })))
       found = found.toSorted((a, b) => b.letter.failedAtMs - a.letter.failedAtMs).slice(0, limit)
     }
@@ -79,7 +78,7 @@ async function one(log: EventLog, topic: DeadLetterTopic, at: Place, { signal }:
     partition,
     offset: partition === at.partition ? at.offset : next,
   }))
-  for await (const { records } of readUpToNow(log, topic.name, { from, signal })) {
+  for await (const { records } of readUpToNow(log.reader({ topic: topic.name, from }), signal)) {
     const record = records.find(({ partition, offset }) => partition === at.partition && offset === at.offset)
     if (record !== undefined) return [{ topic, letter: readDeadLetter(record) }]
     break

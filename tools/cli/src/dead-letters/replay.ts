@@ -1,6 +1,5 @@
 import { messageOf, PlateauError } from '@plateau/contracts'
-import type { Batch, EventLog, PartitionRange, Producer } from '@plateau/event-log'
-import { readUpToNow } from '../read-up-to-now.js'
+import { readUpToNow, type Batch, type EventLog, type PartitionRange, type Producer } from '@plateau/event-log'
 import { readDeadLetter, recordToReplay, type DeadLetter } from './dead-letter.js'
 import type { DeadLetterTopic } from './dead-letter-topics.js'
 import { ReplayMarks } from './replay-marks.js'
@@ -42,7 +41,8 @@ export async function replay(
 ): Promise<ReplayResult> {
   const run = new Replay(log, topic, held, selection, options)
   try {
-    for await (const batch of readUpToNow(log, topic.name, { from: await run.start(), signal: options.signal })) {
+    const reader = log.reader({ topic: topic.name, from: await run.start() })
+    for await (const batch of readUpToNow(reader, options.signal)) {
       await run.take(batch)
       options.onProgress?.(run.result)
       if (run.isDone) break

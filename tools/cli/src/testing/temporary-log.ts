@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { allTopics, deadLetterTopics } from '@plateau/contracts'
-import type { EventLog, LogRecord } from '@plateau/event-log'
+import { readUpToNow, type EventLog, type LogRecord } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { onTestFinished } from 'vitest'
-import { readUpToNow } from '../read-up-to-now.js'
 
 /** Removed when the test ends. */
 export function temporaryDirectory(): string {
@@ -32,6 +31,6 @@ export async function temporaryLog(): Promise<TestLog> {
 export async function readAll(log: EventLog, topic: string): Promise<LogRecord[]> {
   const records: LogRecord[] = []
   const { signal } = new AbortController()
-  for await (const batch of readUpToNow(log, topic, { signal })) records.push(...batch.records)
+  for await (const batch of readUpToNow(log.reader({ topic, from: 'earliest' }), signal)) records.push(...batch.records)
   return records
 }

@@ -1,5 +1,5 @@
 import { deadLetterTopic, groups, topics, type TopicSpec } from '@plateau/contracts'
-import type { EventLog, LogRecord, NewRecord } from '@plateau/event-log'
+import { readUpToNow, type EventLog, type LogRecord, type NewRecord } from '@plateau/event-log'
 import { runKafkaTool } from '@plateau/kafka-dev'
 import { metricSum } from '@plateau/demo'
 import { writeFile } from 'node:fs/promises'
@@ -122,15 +122,9 @@ async function expire({ broker, directory }: Stage, upTo: readonly { partition: 
 
 /** What a topic holds now. */
 async function readNow(log: EventLog, topic: string): Promise<LogRecord[]> {
-  const reader = log.reader({ topic, from: 'earliest' })
-  const records: LogRecord[] = []
-  const reading = (async () => {
-    for await (const batch of reader) records.push(...batch.records)
-  })()
-  await reader.caughtUp
-  await reader.close()
-  await reading
-  return records
+  const found: LogRecord[] = []
+  for await (const { records } of readUpToNow(log.reader({ topic, from: 'earliest' }))) found.push(...records)
+  return found
 }
 
 async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
