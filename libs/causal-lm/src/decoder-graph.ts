@@ -11,11 +11,11 @@
  */
 import { GraphBuilder } from '@plateau/tensor-graph'
 import type { CausalLmConfig, Parameters } from './config.js'
+import { floatWeights, type GraphWeights } from './graph-weights.js'
 import { decoderInputs, decoderOutputs } from './decoder-names.js'
-import { headWeightName } from './head-graph.js'
+import { headLayerName } from './head-graph.js'
 import { rotaryTable } from './rotary-table.js'
 import { scoringTail } from './scoring-tail.js'
-import { stackedLinear, weight } from './weights.js'
 
 export interface DecoderGraphOptions {
   /** How many of the largest logits come out per row; at most vocabSize. */
@@ -24,16 +24,26 @@ export interface DecoderGraphOptions {
   readonly maxContext: number
 }
 
+/** How a graph under construction gets its weights: their format is not this file's concern. */
+export type WeightsOf = (graph: GraphBuilder) => GraphWeights
+
+/** With the parameters as 32-bit floats inside the model. */
 export function decoderGraph(config: CausalLmConfig, parameters: Parameters, options: DecoderGraphOptions): Uint8Array {
+  return buildDecoderGraph(config, (graph) => floatWeights(graph, config, parameters), options).encode()
+}
+
+export function buildDecoderGraph(
+  config: CausalLmConfig,
+  weightsOf: WeightsOf,
+  options: DecoderGraphOptions,
+): GraphBuilder {
   const { vocabSize, hiddenSize, layers } = config
-  const graph = new DecoderBuilder(config, parameters)
+  const graph = new DecoderBuilder(config, weightsOf)
   const tokenIds = graph.input(decoderInputs.tokenIds, 'i64', [1, 'S'])
   const attention = graph.attentionInputs(options.maxContext)
   const rows = graph.input(decoderInputs.rows, 'i64', ['R'])
 
-  const embeddings = weight(parameters, 'model.embed_tokens.weight', [vocabSize, hiddenSize])
-  const table = graph.constant(embeddings, [vocabSize, hiddenSize])
-  let residual = graph.op('Gather', [table, tokenIds]) // [1, S, H]
+  let residual = graph.weights.embed(tokenIds) // [1, S, H]
   let normed = graph.norm(residual, 'model.layers.0.input_layernorm.weight')
   const newPast: string[] = []
   for (let layer = 0; layer < layers; layer++) {
@@ -52,9 +62,8 @@ export function decoderGraph(config: CausalLmConfig, parameters: Parameters, opt
 
   const hidden = graph.op('Gather', [graph.op('Reshape', [normed, graph.ints(-1, hiddenSize)]), rows]) // [R, H]
   graph.output(decoderOutputs.hidden, hidden, 'f32', ['R', hiddenSize])
-  const head = weight(parameters, headWeightName(config), [vocabSize, hiddenSize])
-  scoringTail(graph, graph.linear(hidden, [head], hiddenSize), Math.min(options.topK, vocabSize))
-  return graph.encode()
+  scoringTail(graph, graph.weights.linear(hidden, [headLayerName(config)]), Math.min(options.topK, vocabSize))
+  return graph
 }
 
 interface AttentionInputs {
@@ -73,14 +82,14 @@ const contrib = (attributes: Record<string, number | { float: number }> = {}) =>
 })
 
 class DecoderBuilder extends GraphBuilder {
+  readonly weights: GraphWeights
   readonly #config: CausalLmConfig
-  readonly #parameters: Parameters
   readonly #epsilon: { readonly float: number }
 
-  constructor(config: CausalLmConfig, parameters: Parameters) {
+  constructor(config: CausalLmConfig, weightsOf: WeightsOf) {
     super()
+    this.weights = weightsOf(this)
     this.#config = config
-    this.#parameters = parameters
     this.#epsilon = { float: config.rmsNormEps }
   }
 
@@ -103,11 +112,9 @@ class DecoderBuilder extends GraphBuilder {
 
   /** x [1, S, H] -> output [1, S, H], and the new key and value [1, K, S, D]. G = heads / K query heads share a key. */
   attention(x: string, layer: number, shared: AttentionInputs): { output: string; key: string; value: string } {
-    const { hiddenSize, heads, kvHeads, headDim } = this.#config
-    const name = (kind: string) => `model.layers.${layer}.self_attn.${kind}_proj.weight`
-    const part = (kind: string, count: number) => weight(this.#parameters, name(kind), [count * headDim, hiddenSize])
-    const weights = [part('q', heads), part('k', kvHeads), part('v', kvHeads)]
-    const qkv = this.#heads(this.linear(x, weights, hiddenSize), heads + 2 * kvHeads)
+    const { heads, kvHeads, headDim } = this.#config
+    const name = (kind: string) => `model.layers.${layer}.self_attn.${kind}_proj`
+    const qkv = this.#heads(this.weights.linear(x, [name('q'), name('k'), name('v')]), heads + 2 * kvHeads)
     const [unrotated, value] = this.#split(qkv, [heads + kvHeads, kvHeads], 1)
     const rotated = this.op(
       'RotaryEmbedding',
@@ -130,47 +137,34 @@ class DecoderBuilder extends GraphBuilder {
     const byHead = heads === kvHeads ? mixed : this.op('Reshape', [mixed, this.ints(1, heads, -1, headDim)])
     const byToken = this.op('Transpose', [byHead], { attributes: { perm: [0, 2, 1, 3] } })
     const joined = this.op('Reshape', [byToken, this.ints(1, -1, heads * headDim)])
-    const out = weight(this.#parameters, name('o'), [hiddenSize, heads * headDim])
-    return { output: this.linear(joined, [out], heads * headDim), key, value }
+    return { output: this.weights.linear(joined, [name('o')]), key, value }
   }
 
   /** down(silu(gate(x)) * up(x)) */
   feedForward(x: string, layer: number): string {
-    const { hiddenSize, intermediateSize } = this.#config
-    const part = (kind: string, shape: [number, number]) =>
-      weight(this.#parameters, `model.layers.${layer}.mlp.${kind}_proj.weight`, shape)
-    const wide: [number, number] = [intermediateSize, hiddenSize]
-    const both = this.linear(x, [part('gate', wide), part('up', wide)], hiddenSize)
+    const { intermediateSize } = this.#config
+    const name = (kind: string) => `model.layers.${layer}.mlp.${kind}_proj`
+    const both = this.weights.linear(x, [name('gate'), name('up')])
     const [gate, up] = this.#split(both, [intermediateSize, intermediateSize], 2)
     // x * sigmoid(alpha * x) with alpha 1 is SiLU.
     const silu = this.op('QuickGelu', [gate], contrib({ alpha: { float: 1 } }))
-    return this.linear(this.op('Mul', [silu, up]), [part('down', [hiddenSize, intermediateSize])], intermediateSize)
-  }
-
-  linear(x: string, parts: readonly Float32Array[], inputs: number): string {
-    const { outputs, data } = stackedLinear(parts, inputs)
-    return this.op('MatMul', [x, this.constant(data, [inputs, outputs])])
+    return this.weights.linear(this.op('Mul', [silu, up]), [name('down')])
   }
 
   norm(x: string, name: string): string {
     const attributes = { axis: -1, epsilon: this.#epsilon, stash_type: 1 }
-    return this.op('SimplifiedLayerNormalization', [x, this.#normWeight(name)], { attributes })
+    return this.op('SimplifiedLayerNormalization', [x, this.weights.vector(name)], { attributes })
   }
 
   /** [norm(x + y), x + y] in one pass. */
   addAndNorm(x: string, y: string, name: string): [string, string] {
     const outputs = this.ops(
       'SkipSimplifiedLayerNormalization',
-      [x, y, this.#normWeight(name)],
+      [x, y, this.weights.vector(name)],
       4,
       contrib({ epsilon: this.#epsilon }),
     )
     return [outputs[0]!, outputs[3]!]
-  }
-
-  #normWeight(name: string): string {
-    const { hiddenSize } = this.#config
-    return this.constant(weight(this.#parameters, name, [hiddenSize]), [hiddenSize])
   }
 
   /** [1, S, count * D] -> [1, count, S, D] */

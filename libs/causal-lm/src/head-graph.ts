@@ -2,9 +2,14 @@ import { GraphBuilder } from '@plateau/tensor-graph'
 import type { CausalLmConfig, Parameters } from './config.js'
 import { stackedLinear, weight } from './weights.js'
 
+/** The linear layer that turns hidden states into logits, as GraphWeights names layers. */
+export function headLayerName(config: CausalLmConfig): string {
+  return config.tieEmbeddings ? 'model.embed_tokens' : 'lm_head'
+}
+
 /** Name of the parameter that turns hidden states into logits. */
 export function headWeightName(config: CausalLmConfig): string {
-  return config.tieEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  return `${headLayerName(config)}.weight`
 }
 
 /**

@@ -1,4 +1,13 @@
-export { parameterShapes, type CausalLmConfig, type Parameter, type Parameters } from './config.js'
+export {
+  parameterShapes,
+  type CausalLmConfig,
+  type ModelFamily,
+  type Parameter,
+  type Parameters,
+  type RopeScaling,
+} from './config.js'
+export { type QuantizedMatrix, type WeightSource } from './weight-source.js'
+export { floatWeights, type GraphWeights } from './graph-weights.js'
 export { initialParameters } from './initial-parameters.js'
 export { rotaryTable } from './rotary-table.js'
 export {
@@ -10,9 +19,9 @@ export {
   type TrainGraphOptions,
   type TrainGraphShape,
 } from './train-graph.js'
-export { decoderGraph, type DecoderGraphOptions } from './decoder-graph.js'
+export { buildDecoderGraph, decoderGraph, type DecoderGraphOptions, type WeightsOf } from './decoder-graph.js'
 export { decoderInputs, decoderOutputs } from './decoder-names.js'
-export { headGraph, headWeightName } from './head-graph.js'
+export { headGraph, headLayerName, headWeightName } from './head-graph.js'
 export {
   buildFeatureHeadScoreGraph,
   buildFeatureHeadTrainGraph,
