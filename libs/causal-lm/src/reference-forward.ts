@@ -1,8 +1,9 @@
 /**
  * The plain version of the decoder: one whole sequence in double precision, no cache, no fused operators, nothing shared
- * with the graphs. Tests compare the fast ones with it.
+ * with the graphs but the rotary frequencies. Tests compare the fast ones with it, and it with other implementations.
  */
 import type { CausalLmConfig, Parameters } from './config.js'
+import { inverseFrequencies } from './rotary-table.js'
 import { weight } from './weights.js'
 
 export interface ReferenceForward {
@@ -20,22 +21,35 @@ export function referenceForward(
   const { vocabSize: v, hiddenSize: h, intermediateSize: f, heads, kvHeads, headDim } = config
   const embeddings = weight(parameters, 'model.embed_tokens.weight', [v, h])
   let x: Float64Array[] = tokenIds.map((id) => Float64Array.from(embeddings.subarray(id * h, (id + 1) * h)))
+  const frequencies = inverseFrequencies(config)
   for (let layer = 0; layer < config.layers; layer++) {
     const linear = (name: string, outputs: number, inputs: number) => {
       const w = weight(parameters, `model.layers.${layer}.${name}.weight`, [outputs, inputs])
       return (row: Float64Array) => multiply(w, row, outputs)
     }
-    const norm = (name: string) => {
-      const gain = weight(parameters, `model.layers.${layer}.${name}.weight`, [h])
+    const norm = (name: string, width = h) => {
+      const gain = weight(parameters, `model.layers.${layer}.${name}.weight`, [width])
       return (row: Float64Array) => rmsNorm(row, gain, config.rmsNormEps)
     }
     const normed = x.map(norm('input_layernorm'))
-    const rotated = (name: string, count: number) =>
-      normed.map(linear(name, count * headDim, h)).map((row, t) => rotate(row, t, config))
-    const queries = rotated('self_attn.q_proj', heads)
-    const keys = rotated('self_attn.k_proj', kvHeads)
-    const values = normed.map(linear('self_attn.v_proj', kvHeads * headDim, h))
-    const attended = queries.map((query, t) => attend(query, keys.slice(0, t + 1), values, config))
+    const projected = (kind: 'q' | 'k' | 'v', count: number) => {
+      const rows = normed.map(linear(`self_attn.${kind}_proj`, count * headDim, h))
+      if (!config.attentionBias) return rows
+      const bias = weight(parameters, `model.layers.${layer}.self_attn.${kind}_proj.bias`, [count * headDim])
+      return rows.map((row) => row.map((value, i) => value + bias[i]!))
+    }
+    const rotated = (kind: 'q' | 'k', count: number) => {
+      const rows = projected(kind, count)
+      const separate = config.qkNorm ? rows.map(perHead(norm(`self_attn.${kind}_norm`, headDim), headDim)) : rows
+      return separate.map((row, t) => rotate(row, t, frequencies))
+    }
+    const queries = rotated('q', heads)
+    const keys = rotated('k', kvHeads)
+    const values = projected('v', kvHeads)
+    const attended = queries.map((query, t) => {
+      const first = Math.max(0, t + 1 - (config.slidingWindow ?? Infinity))
+      return attend(query, keys.slice(first, t + 1), values.slice(first, t + 1), config)
+    })
     x = add(x, attended.map(linear('self_attn.o_proj', h, heads * headDim)))
 
     const normedAgain = x.map(norm('post_attention_layernorm'))
@@ -65,18 +79,27 @@ function rmsNorm(row: Float64Array, gain: Float32Array, epsilon: number): Float6
   return row.map((value, i) => (value / Math.sqrt(meanSquare + epsilon)) * gain[i]!)
 }
 
-/** Turns dimensions i and i + headDim/2 of every head together by t * theta^(-2i / headDim). */
-function rotate(row: Float64Array, t: number, { headDim, ropeTheta }: CausalLmConfig): Float64Array {
-  const half = headDim / 2
+/** Applies `work` to every stretch of `width` values of a row. */
+function perHead(work: (head: Float64Array) => Float64Array, width: number): (row: Float64Array) => Float64Array {
+  return (row) => {
+    const out = new Float64Array(row.length)
+    for (let at = 0; at < row.length; at += width) out.set(work(row.slice(at, at + width)), at)
+    return out
+  }
+}
+
+/** Turns dimensions i and i + headDim/2 of every head together by t * frequencies[i]. */
+function rotate(row: Float64Array, t: number, frequencies: Float64Array): Float64Array {
+  const half = frequencies.length
   return row.map((value, at) => {
-    const i = at % headDim
-    const angle = t * ropeTheta ** ((-2 * (i % half)) / headDim)
+    const i = at % (2 * half)
+    const angle = t * frequencies[i % half]!
     const partner = i < half ? -row[at + half]! : row[at - half]!
     return value * Math.cos(angle) + partner * Math.sin(angle)
   })
 }
 
-/** One position's query over the keys and values up to it; query head n uses key head floor(n kvHeads / heads). */
+/** One position's query over the keys and values that it sees; query head n uses key head floor(n kvHeads / heads). */
 function attend(
   query: Float64Array,
   keys: readonly Float64Array[],
