@@ -21,6 +21,19 @@ describe('a graph', () => {
     expect(holds(model, 'unused_weight')).toBe(false)
   })
 
+  it('says where external data lies, in place of the data, and refers to the same place once', () => {
+    const graph = new GraphBuilder()
+    const place = { location: 'weights.bin', offset: 4096, length: 8 }
+    const table = graph.constant(place, [2], { type: 'f32' })
+    expect(graph.constant({ ...place }, [2], { type: 'f32' })).toBe(table)
+    expect(graph.constant(place, [8], { type: 'u8' })).not.toBe(table)
+    expect(() => graph.constant(place, [2])).toThrow('say the ONNX type')
+    graph.output('y', graph.op('Relu', [table]), 'f32', [2])
+    const model = graph.encode()
+    for (const text of ['location', 'weights.bin', 'offset', '4096', 'length']) expect(holds(model, text)).toBe(true)
+    expect(model.byteLength).toBeLessThan(250)
+  })
+
   it('keeps an input that nothing reads: callers feed it all the same', () => {
     const graph = new GraphBuilder()
     graph.output('y', graph.op('Relu', [graph.input('x', 'f32', [1])]), 'f32', [1])

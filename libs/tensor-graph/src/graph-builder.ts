@@ -9,7 +9,7 @@
  *     const model = graph.encode()
  */
 import { encodeModel } from './onnx.js'
-import type { AttributeValue, DataType, Dimension, NodeDef, TensorDef, ValueInfo } from './onnx.js'
+import type { AttributeValue, DataType, Dimension, NodeDef, TensorData, TensorDef, ValueInfo } from './onnx.js'
 
 export interface OpOptions {
   readonly attributes?: Readonly<Record<string, AttributeValue>>
@@ -34,18 +34,20 @@ export class GraphBuilder {
     return name
   }
 
-  /** A tensor stored in the model. Small equal ones are stored once. `type` is needed for f16, bf16 and bool data. */
-  constant(data: ArrayBufferView, dims: readonly number[], options: { type?: DataType; name?: string } = {}): string {
+  /**
+   * A tensor stored in the model, or in a file beside it. Equal ones are stored once, where they are small or external.
+   * `type` is needed for f16, bf16 and bool data, and for external data.
+   */
+  constant(data: TensorData, dims: readonly number[], options: { type?: DataType; name?: string } = {}): string {
     const type = options.type ?? typeOfArray(data)
-    const shareable = data.byteLength <= 64 && options.name === undefined
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    const key = shareable ? `${type} [${dims.join()}] ${bytes.join()}` : ''
-    const known = shareable ? this.#constantsByContent.get(key) : undefined
+    const content = options.name === undefined ? contentKey(data) : undefined
+    const key = `${type} [${dims.join()}] ${content}`
+    const known = content === undefined ? undefined : this.#constantsByContent.get(key)
     if (known !== undefined) return known
     const name = options.name ?? this.#freshName('constant')
     if (options.name !== undefined) this.#take(name)
     this.#initializers.push({ name, type, dims, data })
-    if (shareable) this.#constantsByContent.set(key, name)
+    if (content !== undefined) this.#constantsByContent.set(key, name)
     return name
   }
 
@@ -142,7 +144,13 @@ export class GraphBuilder {
   }
 }
 
-function typeOfArray(data: ArrayBufferView): DataType {
+/** Undefined where telling equal tensors apart would mean to read large ones. */
+function contentKey(data: TensorData): string | undefined {
+  if ('location' in data) return `${data.location} ${data.offset} ${data.length}`
+  return data.byteLength <= 64 ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength).join() : undefined
+}
+
+function typeOfArray(data: TensorData): DataType {
   if (data instanceof Float32Array) return 'f32'
   if (data instanceof BigInt64Array) return 'i64'
   if (data instanceof Int32Array) return 'i32'

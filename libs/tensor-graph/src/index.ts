@@ -1,5 +1,15 @@
 export { encodeModel } from './onnx.js'
-export type { AttributeValue, DataType, Dimension, ModelDef, NodeDef, TensorDef, ValueInfo } from './onnx.js'
+export type {
+  AttributeValue,
+  DataType,
+  Dimension,
+  ExternalData,
+  ModelDef,
+  NodeDef,
+  TensorData,
+  TensorDef,
+  ValueInfo,
+} from './onnx.js'
 export { GraphBuilder, type OpOptions } from './graph-builder.js'
 export { Tape, type Backward, type RotaryTable } from './autodiff.js'
 export { klLoss, totalVariationLoss, type SparseTargets } from './losses.js'

@@ -44,11 +44,22 @@ export interface NodeDef {
   readonly attributes: Readonly<Record<string, AttributeValue>>
 }
 
+/** Values that lie in a file beside the model, where a runtime can map them into memory. */
+export interface ExternalData {
+  /** Relative to the model's own folder. */
+  readonly location: string
+  /** In bytes; runtimes map whole pages, so let it be a multiple of 4096. */
+  readonly offset: number
+  readonly length: number
+}
+
+export type TensorData = ArrayBufferView | ExternalData
+
 export interface TensorDef {
   readonly name: string
   readonly type: DataType
   readonly dims: readonly number[]
-  readonly data: ArrayBufferView
+  readonly data: TensorData
 }
 
 export interface ValueInfo {
@@ -119,9 +130,17 @@ function attributeMessage(name: string, value: AttributeValue): Message {
 function tensorMessage(tensor: TensorDef): Message {
   const message = new Message()
   for (const size of tensor.dims) message.int(1, size)
-  const { buffer, byteOffset, byteLength } = tensor.data
   message.int(2, dataTypeNumbers[tensor.type]).string(8, tensor.name)
+  if ('location' in tensor.data) return externalData(message, tensor.data)
+  const { buffer, byteOffset, byteLength } = tensor.data
   return message.bytes(9, new Uint8Array(buffer, byteOffset, byteLength))
+}
+
+function externalData(tensor: Message, data: ExternalData): Message {
+  for (const key of ['location', 'offset', 'length'] as const) {
+    tensor.message(13, new Message().string(1, key).string(2, String(data[key])))
+  }
+  return tensor.int(14, 1)
 }
 
 function valueInfoMessage(value: ValueInfo): Message {
