@@ -6,12 +6,12 @@
  * Inputs of both: `token` [N, H] normalised embeddings, `feature` [N, H], `target_ids` [N, k], `head` [V, H] (the
  * target's), and every parameter under its name.
  * Training: also `target_probs` [N, k], `row_weights` [N]; out `loss` [] and `gradient.<name>` of what is trained.
- * Scoring: out `listed_logits` [N, k] of the target's listed tokens, `log_sum_exp` [N, 1], `greedy` [N] (the most
- * probable token, as f32: exact below 2^24).
+ * Scoring: out what scoreOutputs says, of the target's listed tokens.
  */
 import { klLoss, Tape, totalVariationLoss, type Tensor } from '@plateau/tensor-graph'
 import type { CausalLmConfig } from './config.js'
 import { featureHeadShapes, type FeatureHeadConfig, type FeatureHeadLayer } from './feature-head.js'
+import { scoreOutputs } from './score-outputs.js'
 import { decoderBlock, gradientPrefix } from './train-graph.js'
 
 export interface FeatureHeadBatchShape {
@@ -50,15 +50,8 @@ export function buildFeatureHeadTrainGraph(
 
 export function buildFeatureHeadScoreGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape): Uint8Array {
   const { tape, logits, targetIds } = batchGraph(config, shape)
-  const { raw } = tape
-  const max = raw.reduce('ReduceMax', logits, [1])
-  const mass = raw.reduce('ReduceSum', raw.map('Exp', raw.sub(logits, max)), [1])
-  raw.output('listed_logits', raw.gatherColumns(logits, targetIds))
-  raw.output('log_sum_exp', raw.add(raw.map('Log', mass), max))
-  const rows = shape.sequences * shape.positions
-  const greedy = raw.graph.op('ArgMax', [logits.name], { attributes: { axis: 1, keepdims: 0 } })
-  raw.graph.output('greedy', raw.graph.op('Cast', [greedy], { attributes: { to: 1 } }), 'f32', [rows])
-  return raw.graph.encode()
+  scoreOutputs(tape, logits, targetIds)
+  return tape.raw.graph.encode()
 }
 
 function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {

@@ -29,6 +29,20 @@ export {
   trainableFeatureHeadParameters,
   type FeatureHeadBatchShape,
 } from './feature-head-batch.js'
+export {
+  causalDraftKind,
+  checkCausalDraft,
+  checkCausalDraftConfig,
+  draftVocabularyMap,
+  initialCausalDraft,
+  mostFrequentTokens,
+  withDraftVocabulary,
+  withLogitScale,
+  type CausalDraft,
+  type CausalDraftConfig,
+  type DraftVocabularyMap,
+} from './causal-draft.js'
+export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
 export { featureHeadRow, referenceFeatureHead, type FeatureHeadOutput } from './feature-head-reference.js'
 export {

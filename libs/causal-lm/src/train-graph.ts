@@ -61,14 +61,17 @@ export function buildTrainGraph(
   return { model: raw.graph.encode(), matmulFlops: raw.matmulFlops }
 }
 
-/** Token ids [N] to logits [N, V]. */
-function causalLmLogits(
+/** Token ids [N] to logits [N, V]. Throws RangeError for what only decoding knows: biases, QK norm, sliding windows. */
+export function causalLmLogits(
   tape: Tape,
   config: CausalLmConfig,
   shape: TrainGraphShape,
   parameters: ReadonlyMap<string, Tensor>,
   ids: Tensor,
 ): Tensor {
+  for (const option of ['attentionBias', 'qkNorm', 'slidingWindow'] as const) {
+    if (config[option]) throw new RangeError(`a model with ${option} cannot be trained here`)
+  }
   const parameter = (name: string): Tensor => {
     const found = parameters.get(name)
     if (found === undefined) throw new RangeError(`the model has no parameter named ${name}`)
