@@ -1,14 +1,18 @@
 import { embedRows, type DraftRows, type DraftTarget } from './draft-rows.js'
 
 /** Rows [from, to) of a window: one sequence of a batch. */
-export interface Piece {
-  readonly rows: DraftRows
+export interface Piece<Rows = DraftRows> {
+  readonly rows: Rows
   readonly from: number
   readonly to: number
 }
 
 /** Windows cut to sequences of at most `positions` rows, `sequences` to a batch; order is kept. */
-export function batches(windows: readonly DraftRows[], sequences: number, positions: number): Piece[][] {
+export function batches<Rows extends { readonly length: number }>(
+  windows: readonly Rows[],
+  sequences: number,
+  positions: number,
+): Piece<Rows>[][] {
   const pieces = windows.flatMap((rows) =>
     Array.from({ length: Math.ceil(rows.length / positions) }, (_, i) => ({
       rows,

@@ -8,28 +8,20 @@
 import {
   featureHeadParameter,
   featureHeadShapes,
-  gradientPrefix,
   trainableFeatureHeadParameters,
   withParameters,
   type FeatureHead,
   type FeatureHeadBatchShape,
 } from '@plateau/causal-lm'
-import { AdamW, type OptimizerState } from './adamw.js'
+import type { OptimizerState } from './adamw.js'
 import { fillBatch, type Piece } from './draft-batch.js'
 import type { DraftTarget } from './draft-rows.js'
-import type { ComputeEngine, EngineTensor } from './language-model-training.js'
-import { linearWarmUp } from './schedule.js'
+import { GuardedOptimizer, type GuardedOptions, type GuardedStep } from './guarded-optimizer.js'
+import { gradientsOf, lossOf, type ComputeEngine, type EngineTensor } from './language-model-training.js'
 
-export interface FeatureHeadTrainingOptions {
-  readonly learningRate: number
-  /** The input projection's share of it. */
+export interface FeatureHeadTrainingOptions extends GuardedOptions {
+  /** The input projection's share of the learning rate. */
   readonly projectionRate: number
-  readonly warmUpSteps: number
-  readonly weightDecay: number
-  /** Applied steps between two copies of a state known to be good. */
-  readonly stepsPerGoodCopy: number
-  /** Steps skipped in a row after which the last good state comes back. */
-  readonly skipsBeforeRestore: number
 }
 
 export const defaultFeatureHeadTraining: FeatureHeadTrainingOptions = {
@@ -41,17 +33,11 @@ export const defaultFeatureHeadTraining: FeatureHeadTrainingOptions = {
   skipsBeforeRestore: 3,
 }
 
-export interface DraftStepReport {
+export interface DraftStepReport extends GuardedStep {
   /** Mean over the batch's positions: 1 - alpha for TV, nats for KL; before the step. */
   readonly loss: number
-  /** Before clipping. */
-  readonly gradientNorm: number
   /** Positions in the batch. */
   readonly positions: number
-  /** false: loss or gradient was not finite, and nothing changed. */
-  readonly applied: boolean
-  /** Too many steps in a row were skipped: the last good state is back. */
-  readonly restored: boolean
 }
 
 export interface FeatureHeadTrainingState {
@@ -65,13 +51,8 @@ export class FeatureHeadTraining {
   readonly #shape: FeatureHeadBatchShape
   readonly #target: DraftTarget
   readonly #engine: ComputeEngine
-  readonly #options: FeatureHeadTrainingOptions
-  readonly #projection: AdamW
-  readonly #rest: AdamW
+  readonly #optimizer: GuardedOptimizer
   #head: FeatureHead
-  #good: FeatureHeadTrainingState
-  #sinceGood = 0
-  #skippedInARow = 0
 
   /** `engine` runs the graph of buildFeatureHeadTrainGraph for the head's configuration and this shape. */
   constructor(
@@ -85,41 +66,42 @@ export class FeatureHeadTraining {
     this.#target = target
     this.#engine = engine
     this.#shape = shape
-    this.#options = { ...defaultFeatureHeadTraining, ...options }
+    const { projectionRate, ...guarded } = { ...defaultFeatureHeadTraining, ...options }
     const all = featureHeadShapes(head.config)
     const shapesOf = (names: string[]) => new Map(names.map((name) => [name, all.get(name)!]))
-    const names = trainableFeatureHeadParameters(head.config)
-    const adam = { weightDecay: this.#options.weightDecay }
-    this.#projection = new AdamW(shapesOf([PROJECTION]), adam)
-    this.#rest = new AdamW(shapesOf(names.filter((name) => name !== PROJECTION)), adam)
-    this.#good = this.restart(head)
+    const rest = trainableFeatureHeadParameters(head.config).filter((name) => name !== PROJECTION)
+    this.#optimizer = new GuardedOptimizer(
+      [
+        { shapes: shapesOf([PROJECTION]), rate: projectionRate },
+        { shapes: shapesOf(rest), rate: 1 },
+      ],
+      guarded,
+    )
+    this.restart(head)
   }
 
   /** Steps applied since the start. */
   get steps(): number {
-    return this.#projection.state.steps
+    return this.#optimizer.steps
   }
 
   /** The head as it is now: a copy. */
   get head(): FeatureHead {
-    const trained = [...this.#projection.state.parameters, ...this.#rest.state.parameters]
-    return withParameters(this.#head, Object.fromEntries(trained.map(([name, data]) => [name, data.slice()])))
+    const trained = [...this.#optimizer.parameters].map(([name, data]) => [name, data.slice()] as const)
+    return withParameters(this.#head, Object.fromEntries(trained))
   }
 
   /** Begins anew from another head of the same configuration. */
-  restart(head: FeatureHead): FeatureHeadTrainingState {
-    const parameters = new Map([...head.parameters].map(([name, { data }]) => [name, data]))
+  restart(head: FeatureHead): void {
     this.#head = head
-    this.#projection.loadParameters(parameters)
-    this.#rest.loadParameters(parameters)
-    return this.#copyGood()
+    this.#optimizer.restart(new Map([...head.parameters].map(([name, { data }]) => [name, data])))
   }
 
   /** The closed form has moved: what gradients added to it stays. `change` [H, 2H + m]. */
   shiftProjection(change: Float32Array): void {
-    const fc = this.#projection.state.parameters.get(PROJECTION)!
+    const fc = this.#optimizer.parameters.get(PROJECTION)!
     for (let i = 0; i < fc.length; i++) fc[i]! += change[i]!
-    this.#copyGood()
+    this.#optimizer.keep()
   }
 
   async step(pieces: readonly Piece[]): Promise<DraftStepReport> {
@@ -142,88 +124,26 @@ export class FeatureHeadTraining {
         rows,
       ),
     })
-    return { positions: count, ...this.#apply(outputs) }
+    const loss = lossOf(outputs)
+    return { positions: count, loss, ...this.#optimizer.step(loss, gradientsOf(outputs)) }
   }
 
   /** Copies of everything a later process needs to continue exactly here. */
   get state(): FeatureHeadTrainingState {
-    return { projection: copyState(this.#projection.state), rest: copyState(this.#rest.state) }
+    const [projection, rest] = this.#optimizer.states
+    return { projection: projection!, rest: rest! }
   }
 
-  load(state: FeatureHeadTrainingState): void {
-    this.#projection.load(state.projection)
-    this.#rest.load(state.rest)
-    this.#copyGood()
-  }
-
-  #apply(outputs: Readonly<Record<string, { readonly data: unknown }>>): Omit<DraftStepReport, 'positions'> {
-    const loss = floatsOf(outputs, 'loss')[0]!
-    const gradients = new Map<string, Float32Array>()
-    for (const name of trainableFeatureHeadParameters(this.#head.config)) {
-      gradients.set(name, floatsOf(outputs, `${gradientPrefix}${name}`))
-    }
-    const gradientNorm = normOf(gradients.values())
-    // Judged before either optimiser moves: both step, or none.
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      return { loss, gradientNorm, applied: false, restored: this.#skip() }
-    }
-    const { learningRate, projectionRate, warmUpSteps, stepsPerGoodCopy } = this.#options
-    const rate = learningRate * linearWarmUp(this.steps, warmUpSteps)
-    this.#rest.step(gradients, rate)
-    this.#projection.step(gradients, rate * projectionRate)
-    this.#skippedInARow = 0
-    if (++this.#sinceGood >= stepsPerGoodCopy) this.#copyGood()
-    return { loss, gradientNorm, applied: true, restored: false }
-  }
-
-  #skip(): boolean {
-    if (++this.#skippedInARow < this.#options.skipsBeforeRestore) return false
-    this.#projection.load(this.#good.projection)
-    this.#rest.load(this.#good.rest)
-    this.#skippedInARow = 0
-    return true
-  }
-
-  /** A state is good when every number in it is finite. */
-  #copyGood(): FeatureHeadTrainingState {
-    this.#sinceGood = 0
-    const state = this.state
-    const isFinite = [...state.projection.parameters.values(), ...state.rest.parameters.values()].every((values) =>
-      values.every(Number.isFinite),
-    )
-    if (isFinite || this.#good === undefined) this.#good = state
-    return this.#good
+  load({ projection, rest }: FeatureHeadTrainingState): void {
+    this.#optimizer.load([projection, rest])
   }
 
   #parameterTensors(): Record<string, EngineTensor> {
-    const trained = new Map([...this.#projection.state.parameters, ...this.#rest.state.parameters])
+    const trained = this.#optimizer.parameters
     const tensors: Record<string, EngineTensor> = {}
     for (const [name, dims] of featureHeadShapes(this.#head.config)) {
       tensors[name] = { type: 'float32', dims, data: trained.get(name) ?? featureHeadParameter(this.#head, name) }
     }
     return tensors
   }
-}
-
-function copyState(state: OptimizerState): OptimizerState {
-  const copy = (values: ReadonlyMap<string, Float32Array>) =>
-    new Map([...values].map(([name, data]) => [name, data.slice()]))
-  return {
-    steps: state.steps,
-    parameters: copy(state.parameters),
-    firstMoments: copy(state.firstMoments),
-    secondMoments: copy(state.secondMoments),
-  }
-}
-
-function normOf(gradients: Iterable<Float32Array>): number {
-  let squares = 0
-  for (const gradient of gradients) for (let i = 0; i < gradient.length; i++) squares += gradient[i]! ** 2
-  return Math.sqrt(squares)
-}
-
-function floatsOf(outputs: Readonly<Record<string, { readonly data: unknown }>>, name: string): Float32Array {
-  const data = outputs[name]?.data
-  if (data instanceof Float32Array) return data
-  throw new TypeError(`the engine's output ${name} is not an array of 32-bit floats`)
 }

@@ -15,7 +15,9 @@ export { defaultAdamWOptions, type AdamWOptions } from './adamw-reference.js'
 export { nextTokenBatch, shuffledRuns, type LanguageModelBatch } from './language-model-batch.js'
 export { stackLayers } from './language-model-stacking.js'
 export {
+  batchTensors,
   evaluateLanguageModel,
+  parameterTensors,
   trainLanguageModel,
   type ComputeEngine,
   type EngineTensor,
@@ -32,6 +34,9 @@ export {
   type FeatureHeadTrainingOptions,
   type FeatureHeadTrainingState,
 } from './feature-head-training.js'
+export { GuardedOptimizer, type GuardedOptions, type GuardedStep, type ParameterGroup } from './guarded-optimizer.js'
+export { tokenBatch, type TokenBatchShape, type TokenRows } from './causal-draft-rows.js'
+export { CausalDraftTraining, defaultCausalDraftTraining } from './causal-draft-training.js'
 export { fitLogitScale } from './fit-logit-scale.js'
 export { ReplayWindow, type ReplayItem, type ReplayOptions } from './replay-window.js'
 export { pairedGain, type PairedGain } from './paired-gain.js'

@@ -73,7 +73,8 @@ export async function evaluateLanguageModel(
   return sum / batches.length
 }
 
-function parameterTensors(
+/** Parameters as an engine reads them, by name: views, not copies. */
+export function parameterTensors(
   config: CausalLmConfig,
   parameters: ReadonlyMap<string, Float32Array>,
 ): Record<string, EngineTensor> {
@@ -86,7 +87,8 @@ function parameterTensors(
   return tensors
 }
 
-function batchTensors(batch: LanguageModelBatch): Record<string, EngineTensor> {
+/** A batch as the inputs of buildTrainGraph's graph. */
+export function batchTensors(batch: LanguageModelBatch): Record<string, EngineTensor> {
   const rows = batch.sequences * batch.positions
   const listed = [rows, batch.targetsPerRow]
   return {
@@ -97,11 +99,12 @@ function batchTensors(batch: LanguageModelBatch): Record<string, EngineTensor> {
   }
 }
 
-function lossOf(outputs: Readonly<Record<string, { readonly data: unknown }>>): number {
+export function lossOf(outputs: Readonly<Record<string, { readonly data: unknown }>>): number {
   return floats(outputs['loss']?.data, 'loss')[0] ?? Number.NaN
 }
 
-function gradientsOf(outputs: Readonly<Record<string, { readonly data: unknown }>>): Map<string, Float32Array> {
+/** By the parameter's name. */
+export function gradientsOf(outputs: Readonly<Record<string, { readonly data: unknown }>>): Map<string, Float32Array> {
   const gradients = new Map<string, Float32Array>()
   for (const [name, { data }] of Object.entries(outputs)) {
     if (name.startsWith(gradientPrefix)) gradients.set(name.slice(gradientPrefix.length), floats(data, name))

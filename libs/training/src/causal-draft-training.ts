@@ -1,0 +1,90 @@
+/**
+ * Gradient training of a causal draft on captured windows. The arithmetic runs in a compute engine that the caller passes
+ * in; parameters live in the optimiser's memory, where the engine reads them in place.
+ */
+import {
+  checkCausalDraft,
+  draftVocabularyMap,
+  parameterShapes,
+  type CausalDraft,
+  type DraftVocabularyMap,
+} from '@plateau/causal-lm'
+import type { OptimizerState } from './adamw.js'
+import { tokenBatch, type TokenBatchShape, type TokenRows } from './causal-draft-rows.js'
+import type { Piece } from './draft-batch.js'
+import type { DraftStepReport } from './feature-head-training.js'
+import { GuardedOptimizer, type GuardedOptions } from './guarded-optimizer.js'
+import { batchTensors, gradientsOf, lossOf, parameterTensors, type ComputeEngine } from './language-model-training.js'
+
+export const defaultCausalDraftTraining: GuardedOptions = {
+  learningRate: 1e-3,
+  warmUpSteps: 50,
+  weightDecay: 0.01,
+  stepsPerGoodCopy: 40,
+  skipsBeforeRestore: 3,
+}
+
+export class CausalDraftTraining {
+  readonly #engine: ComputeEngine
+  readonly #shape: TokenBatchShape
+  readonly #optimizer: GuardedOptimizer
+  #draft: CausalDraft
+  #vocabulary: DraftVocabularyMap
+
+  /** `engine` runs buildTrainGraph's graph for the draft's model and this shape. */
+  constructor(
+    draft: CausalDraft,
+    engine: ComputeEngine,
+    shape: TokenBatchShape,
+    options: Partial<GuardedOptions> = {},
+  ) {
+    this.#engine = engine
+    this.#shape = shape
+    this.#draft = draft
+    this.#vocabulary = draftVocabularyMap(draft.config)
+    const shapes = parameterShapes(draft.config.model)
+    this.#optimizer = new GuardedOptimizer([{ shapes, rate: 1 }], { ...defaultCausalDraftTraining, ...options })
+    this.restart(draft)
+  }
+
+  /** Steps applied since the start. */
+  get steps(): number {
+    return this.#optimizer.steps
+  }
+
+  /** The draft as it is now: a copy. */
+  get draft(): CausalDraft {
+    const shapes = parameterShapes(this.#draft.config.model)
+    const parameters = [...this.#optimizer.parameters].map(
+      ([name, data]) => [name, { shape: shapes.get(name)!, data: data.slice() }] as const,
+    )
+    return { config: this.#draft.config, parameters: new Map(parameters) }
+  }
+
+  /** Begins anew from another draft of the same shapes; its vocabulary may be another one. */
+  restart(draft: CausalDraft): void {
+    checkCausalDraft(draft)
+    this.#optimizer.restart(new Map([...draft.parameters].map(([name, { data }]) => [name, data])))
+    this.#draft = draft
+    this.#vocabulary = draftVocabularyMap(draft.config)
+  }
+
+  async step(pieces: readonly Piece<TokenRows>[]): Promise<DraftStepReport> {
+    const positions = pieces.reduce((sum, { from, to }) => sum + to - from, 0)
+    if (positions === 0) throw new RangeError('a training step needs at least one position')
+    const batch = tokenBatch(pieces, this.#vocabulary, this.#shape)
+    const parameters = parameterTensors(this.#draft.config.model, this.#optimizer.parameters)
+    const outputs = await this.#engine.run({ ...parameters, ...batchTensors(batch) })
+    const loss = lossOf(outputs)
+    return { positions, loss, ...this.#optimizer.step(loss, gradientsOf(outputs)) }
+  }
+
+  /** A copy of everything a later process needs to continue exactly here, with the draft's configuration. */
+  get state(): OptimizerState {
+    return this.#optimizer.states[0]!
+  }
+
+  load(state: OptimizerState): void {
+    this.#optimizer.load([state])
+  }
+}
