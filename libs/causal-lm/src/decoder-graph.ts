@@ -11,7 +11,7 @@
  */
 import { GraphBuilder } from '@plateau/tensor-graph'
 import type { CausalLmConfig, Parameters } from './config.js'
-import { floatWeights, type GraphWeights } from './graph-weights.js'
+import { floatWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
 import { decoderInputs, decoderOutputs } from './decoder-names.js'
 import { headLayerName } from './head-graph.js'
 import { rotaryTable } from './rotary-table.js'
@@ -23,9 +23,6 @@ export interface DecoderGraphOptions {
   /** Longest context, for the tables of rotary positions. */
   readonly maxContext: number
 }
-
-/** How a graph under construction gets its weights: their format is not this file's concern. */
-export type WeightsOf = (graph: GraphBuilder) => GraphWeights
 
 /** With the parameters as 32-bit floats inside the model. */
 export function decoderGraph(config: CausalLmConfig, parameters: Parameters, options: DecoderGraphOptions): Uint8Array {

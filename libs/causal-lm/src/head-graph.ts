@@ -1,6 +1,6 @@
 import { GraphBuilder } from '@plateau/tensor-graph'
 import type { CausalLmConfig, Parameters } from './config.js'
-import { stackedLinear, weight } from './weights.js'
+import { floatWeights, type WeightsOf } from './graph-weights.js'
 
 /** The linear layer that turns hidden states into logits, as GraphWeights names layers. */
 export function headLayerName(config: CausalLmConfig): string {
@@ -16,12 +16,16 @@ export function headWeightName(config: CausalLmConfig): string {
  * hidden f32 [R, H] (after the last norm) -> logits f32 [R, V]. For the rare draw that falls beyond the top-k: the
  * decoder itself never lets a whole row out. Needs only the head's parameter.
  */
-export function headGraph(config: CausalLmConfig, parameters: Parameters): Uint8Array {
+export function buildHeadGraph(config: CausalLmConfig, weightsOf: WeightsOf): GraphBuilder {
   const { vocabSize, hiddenSize } = config
   const graph = new GraphBuilder()
   const hidden = graph.input('hidden', 'f32', ['R', hiddenSize])
-  const head = stackedLinear([weight(parameters, headWeightName(config), [vocabSize, hiddenSize])], hiddenSize)
-  const logits = graph.op('MatMul', [hidden, graph.constant(head.data, [hiddenSize, vocabSize])])
+  const logits = weightsOf(graph).linear(hidden, [headLayerName(config)])
   graph.output('logits', logits, 'f32', ['R', vocabSize])
-  return graph.encode()
+  return graph
+}
+
+/** With the parameter as 32-bit floats inside the model. */
+export function headGraph(config: CausalLmConfig, parameters: Parameters): Uint8Array {
+  return buildHeadGraph(config, (graph) => floatWeights(graph, config, parameters)).encode()
 }

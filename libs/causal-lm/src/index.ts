@@ -7,7 +7,10 @@ export {
   type RopeScaling,
 } from './config.js'
 export { type QuantizedMatrix, type WeightSource } from './weight-source.js'
-export { floatWeights, type GraphWeights } from './graph-weights.js'
+export { embeddingLayer, floatWeights, preparedWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
+export { matrixBytes, type PreparedMatrix, type PreparedWeights } from './prepared-weights.js'
+export { prepareWeights, type KeepTensor, type WeightFormat } from './prepare-weights.js'
+export { recordRequests, type WeightRequests } from './weight-requests.js'
 export { initialParameters } from './initial-parameters.js'
 export { rotaryTable } from './rotary-table.js'
 export {
@@ -19,9 +22,9 @@ export {
   type TrainGraphOptions,
   type TrainGraphShape,
 } from './train-graph.js'
-export { buildDecoderGraph, decoderGraph, type DecoderGraphOptions, type WeightsOf } from './decoder-graph.js'
+export { buildDecoderGraph, decoderGraph, type DecoderGraphOptions } from './decoder-graph.js'
 export { decoderInputs, decoderOutputs } from './decoder-names.js'
-export { headGraph, headLayerName, headWeightName } from './head-graph.js'
+export { buildHeadGraph, headGraph, headLayerName, headWeightName } from './head-graph.js'
 export {
   buildFeatureHeadScoreGraph,
   buildFeatureHeadTrainGraph,

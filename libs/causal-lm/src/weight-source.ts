@@ -21,7 +21,7 @@ export interface WeightSource {
  *   w[r, c] = scales[r n + floor(c / blockSize)] * code + offsets[same]
  *
  * `codes` holds one byte a code, [rows, columns]: 0..15 for 4 bits; for 8 bits the signed code + 128, the offset
- * accounting for it (so that Q8_0 has offsets = -128 scale, left out: see `symmetric`).
+ * accounting for it (so that Q8_0 has offsets = -128 scale, left out: see `offsets`).
  */
 export interface QuantizedMatrix {
   readonly rows: number

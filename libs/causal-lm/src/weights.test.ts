@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { stackedLinear, weight } from './weights.js'
+import { stackedRows, weight } from './weights.js'
 
 const parameters = new Map([['w', { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) }]])
 
@@ -14,8 +14,8 @@ test('a missing parameter, another shape and too few values are named', () => {
   expect(() => weight(short, 'w', [2, 3])).toThrow('has shape [2, 3] and 5 values')
 })
 
-test('stacked layers are transposed and lie side by side', () => {
-  const stacked = stackedLinear([Float32Array.of(1, 2, 3, 4, 5, 6), Float32Array.of(7, 8, 9)], 3)
-  expect(stacked).toMatchObject({ inputs: 3, outputs: 3 })
-  expect(Array.from(stacked.data)).toEqual([1, 4, 7, 2, 5, 8, 3, 6, 9])
+test('stacked layers lie one below the other; a layer alone is not copied', () => {
+  const single = Float32Array.of(1, 2)
+  expect(stackedRows([single])).toBe(single)
+  expect(Array.from(stackedRows([Float32Array.of(1, 2, 3, 4), Float32Array.of(5, 6)]))).toEqual([1, 2, 3, 4, 5, 6])
 })

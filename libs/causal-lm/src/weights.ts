@@ -14,23 +14,14 @@ export function weight(parameters: Parameters, name: string, shape: readonly num
   return data
 }
 
-/** A linear layer as a graph multiplies by it. */
-export interface LinearWeights {
-  readonly inputs: number
-  readonly outputs: number
-  /** [inputs, outputs] */
-  readonly data: Float32Array
-}
-
-/** Linear layers [out, in] that share their input as one [in, out1 + out2 + ...]: one multiplication instead of many. */
-export function stackedLinear(parts: readonly Float32Array[], inputs: number): LinearWeights {
-  const outputs = parts.reduce((sum, part) => sum + part.length / inputs, 0)
-  const data = new Float32Array(inputs * outputs)
-  let column = 0
+/** Linear layers [out, in] that share their input as one [out1 + out2 + ..., in]: one multiplication instead of many. */
+export function stackedRows(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]!
+  const stacked = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
   for (const part of parts) {
-    for (let row = 0; row < part.length; row += inputs, column++) {
-      for (let i = 0; i < inputs; i++) data[i * outputs + column] = part[row + i]!
-    }
+    stacked.set(part, at)
+    at += part.length
   }
-  return { inputs, outputs, data }
+  return stacked
 }
