@@ -1,4 +1,3 @@
-import { featureHeadKind, initialFeatureHead, type FeatureHead, type FeatureHeadConfig } from '@plateau/causal-lm'
 import {
   MANIFEST_FILE,
   openCheckpoint,
@@ -15,29 +14,28 @@ import {
 } from '@plateau/checkpoints'
 import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/contracts'
 import { readUpToNow, type EventLog, type Producer } from '@plateau/event-log'
-import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
+import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
+import type { DraftKind } from './kinds/draft-kind.js'
 
 export interface DraftLineOptions {
   readonly lineage: string
   readonly keepVersions: number
-  /** Shape of a lineage's first version; later ones follow it. */
-  readonly config: FeatureHeadConfig
   readonly codeVersion: string
 }
 
-export interface DraftLineParts {
+export interface DraftLineParts<Model> {
+  readonly kind: Pick<DraftKind<Model>, 'name' | 'initial' | 'encode' | 'decode'>
   readonly log: EventLog
   /** Of the lineage's lease. */
   readonly producer: Producer
   readonly store: CheckpointStore
   readonly key: SigningKey
-  readonly model: DraftTargetModel
+  readonly model: ModelDescription
   /** The target's tokenizer.json, copied into every version. */
   readonly tokenizer: Uint8Array
   readonly logger: Logger
   readonly clock: () => number
-  readonly random: () => number
 }
 
 /** What training knows about a version it wants to publish. */
@@ -68,10 +66,10 @@ const MOST_CONFLICTS = 16
  * that was replaced can still leave a version in the store, but cannot announce it, and the number that it took is passed
  * over.
  */
-export class DraftLine {
+export class DraftLine<Model> {
   readonly #options: DraftLineOptions
-  readonly #parts: DraftLineParts
-  #head: FeatureHead
+  readonly #parts: DraftLineParts<Model>
+  #incumbent: Model
   #version: number
   #publishedAtMs: number
   /** By the log's last word; 0 = none. */
@@ -79,25 +77,20 @@ export class DraftLine {
   /** Durable in the store, but the log would not take the announcement. */
   #unannounced: Unannounced | undefined
 
-  private constructor(options: DraftLineOptions, parts: DraftLineParts, head: FeatureHead, version: number) {
+  private constructor(options: DraftLineOptions, parts: DraftLineParts<Model>, incumbent: Model, version: number) {
     this.#options = options
     this.#parts = parts
-    this.#head = head
+    this.#incumbent = incumbent
     this.#version = version
     this.#publishedAtMs = Number.NEGATIVE_INFINITY
   }
 
-  /** Publishes an untrained head as version 1 when the lineage is new. */
-  static async open(options: DraftLineOptions, parts: DraftLineParts): Promise<DraftLine> {
+  /** Publishes an untrained draft as version 1 when the lineage is new. Throws LINEAGE_KIND_MISMATCH. */
+  static async open<Model>(options: DraftLineOptions, parts: DraftLineParts<Model>): Promise<DraftLine<Model>> {
     const newest = (await parts.store.versions(options.lineage)).at(-1)
     if (newest === undefined) {
-      const line = new DraftLine(
-        options,
-        parts,
-        initialFeatureHead(options.config, parts.model.target, parts.random),
-        0,
-      )
-      await line.publish(line.#head, {
+      const line = new DraftLine(options, parts, parts.kind.initial(), 0)
+      await line.publish(line.#incumbent, {
         evaluation: { positions: 0, alpha: null, parentAlpha: null, greedyMatch: null },
         trainedThrough: [],
         trainedPositions: 0,
@@ -105,8 +98,8 @@ export class DraftLine {
       })
       return line
     }
-    const { manifest, reference, head } = await readVersion(options, parts, newest)
-    const line = new DraftLine(options, parts, head, newest)
+    const { manifest, reference, model } = await readVersion(options, parts, newest)
+    const line = new DraftLine(options, parts, model, newest)
     line.#announced = await line.#announcedVersion()
     if (line.#announced < newest) line.#unannounced = { reference, manifest }
     await line.announce()
@@ -117,9 +110,9 @@ export class DraftLine {
     return this.#version
   }
 
-  /** The newest version's head. */
-  get incumbent(): FeatureHead {
-    return this.#head
+  /** The newest version. */
+  get incumbent(): Model {
+    return this.#incumbent
   }
 
   /** Of the newest trained version of this process; minus infinity before it. */
@@ -128,14 +121,14 @@ export class DraftLine {
   }
 
   /** `traceparent`: of what led to the version, which its announcement and its swap continue. */
-  async publish(head: FeatureHead, facts: VersionFacts, traceparent?: string): Promise<number> {
+  async publish(draft: Model, facts: VersionFacts, traceparent?: string): Promise<number> {
     const span = startMessageSpan('publish version', {
       kind: 'producer',
       parent: traceparent,
       attributes: messagingAttributes('send', topics.draftCheckpoints.name),
     })
     try {
-      return await span.run(() => this.#publish(head, facts, span.traceparent))
+      return await span.run(() => this.#publish(draft, facts, span.traceparent))
     } catch (error) {
       span.end(error)
       throw error
@@ -144,15 +137,15 @@ export class DraftLine {
     }
   }
 
-  async #publish(head: FeatureHead, facts: VersionFacts, traceparent: string | undefined): Promise<number> {
+  async #publish(draft: Model, facts: VersionFacts, traceparent: string | undefined): Promise<number> {
     const { lineage, codeVersion, keepVersions } = this.#options
-    const { store, key, model, tokenizer, clock, logger } = this.#parts
-    const files = [...encodeFeatureHead(head), { path: 'tokenizer.json', bytes: tokenizer }]
+    const { kind, store, key, model, tokenizer, clock, logger } = this.#parts
+    const files = [...kind.encode(draft), { path: 'tokenizer.json', bytes: tokenizer }]
     const manifestOf = (version: number): ManifestFacts => ({
       lineage,
       version,
       parent: this.#version,
-      kind: featureHeadKind,
+      kind: kind.name,
       targetFingerprint: model.fingerprint,
       tokenizerHash: model.tokenizerHash,
       codeVersion,
@@ -160,8 +153,8 @@ export class DraftLine {
       ...facts,
     })
     const about = await this.#write((manifest) => writeCheckpoint(store, manifest, files, key), manifestOf)
-    this.#head = head
-    // Whatever replaces an untrained head is welcome at once.
+    this.#incumbent = draft
+    // Whatever replaces an untrained draft is welcome at once.
     if (this.#version > 0) this.#publishedAtMs = clock()
     this.#version = about.manifest.version
     this.#unannounced = { ...about, traceparent }
@@ -254,8 +247,11 @@ export class DraftLine {
   }
 }
 
-async function readVersion(options: DraftLineOptions, { store, key, model }: DraftLineParts, version: number) {
-  const { lineage } = options
+async function readVersion<Model>(
+  { lineage }: DraftLineOptions,
+  { kind, store, key, model }: DraftLineParts<Model>,
+  version: number,
+) {
   const manifestPath = `${versionPath(lineage, version)}/${MANIFEST_FILE}`
   const manifestSha256 = sha256Hex(await store.read(manifestPath, MAX_MANIFEST_BYTES))
   const reference = { lineage, version, manifestPath, manifestSha256 }
@@ -267,7 +263,8 @@ async function readVersion(options: DraftLineOptions, { store, key, model }: Dra
       tokenizerHash: model.tokenizerHash,
       minVersion: 1,
     })
-    return { manifest, reference, head: decodeFeatureHead(files, versionPath(lineage, version)) }
+    if (manifest.kind !== kind.name) throw kindMismatch(manifest.kind, kind.name)
+    return { manifest, reference, model: kind.decode(files, versionPath(lineage, version)) }
   } catch (cause) {
     if (!(cause instanceof PlateauError)) throw cause
     throw new PlateauError(
@@ -277,4 +274,10 @@ async function readVersion(options: DraftLineOptions, { store, key, model }: Dra
       { facts: { ...cause.facts, lineage, version }, cause },
     )
   }
+}
+
+function kindMismatch(found: string, kind: string): PlateauError {
+  return new PlateauError('LINEAGE_KIND_MISMATCH', `it is a ${found}, and PLATEAU_DRAFT asks for a ${kind}`, {
+    facts: { found, kind },
+  })
 }

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { HeldBack } from './held-back.js'
-import { headConfig, Teacher, trainingRecord } from './testing.js'
+import { Teacher, trainingRecord } from './testing.js'
 import { acceptRecord, expectationsOf, type AcceptedRecord } from './training-record.js'
 
 const POSITIONS = 24
 const options = { evaluationPositions: 1000, evaluationMaxAgeMs: 1e15, testFirstPositions: 3 * POSITIONS }
 
 const teacher = new Teacher()
-const expected = expectationsOf(teacher.model, headConfig.vocabSize)
+const expected = expectationsOf(teacher.model)
 
 function window(offset: number): AcceptedRecord {
   const { key, value, headers } = trainingRecord(teacher.window(`s${offset}`, POSITIONS))

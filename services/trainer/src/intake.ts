@@ -33,7 +33,7 @@ export class Intake {
     for (const [partition, ids] of Object.entries(saved?.recentIds ?? {})) {
       this.#ids.set(Number(partition), new RecentIds(RECENT_IDS, ids))
     }
-    this.#windows = { ...saved?.counts.windows }
+    this.#windows = { ...saved?.windows }
     this.#policy = saved?.policy ?? ''
   }
 
@@ -74,10 +74,10 @@ export class Intake {
     return this.#traceparent
   }
 
-  /** All that a later process needs, but for the counts. */
-  get state(): Pick<Snapshot, 'offsets' | 'recentIds' | 'policy'> {
+  /** All that a later process needs. */
+  get state(): Pick<Snapshot, 'offsets' | 'recentIds' | 'windows' | 'policy'> {
     const recentIds = Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()]))
-    return { offsets: this.offsets, recentIds, policy: this.#policy }
+    return { offsets: this.offsets, recentIds, windows: this.#windows, policy: this.#policy }
   }
 
   #consume(window: AcceptedRecord): void {

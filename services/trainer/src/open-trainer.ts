@@ -2,13 +2,14 @@ import { fileStore, readSigningKey, type CheckpointStore, type SigningKey } from
 import type { Values } from '@plateau/config'
 import type { EventLog, Lease, Producer } from '@plateau/event-log'
 import { readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
-import { seededRandom } from '@plateau/speculation'
 import type { Logger } from '@plateau/telemetry'
 import { readFile } from 'node:fs/promises'
 import type { trainerConfig } from './config.js'
 import { DraftLine } from './draft-line.js'
+import { withDraftKind } from './kinds/draft-kinds.js'
 import type { TrainerMetrics } from './metrics.js'
 import { Trainer } from './trainer.js'
+import type { Term } from './writer-terms.js'
 
 type TrainerConfig = Values<typeof trainerConfig.fields>
 
@@ -31,8 +32,6 @@ export interface TrainerFiles {
 }
 
 const CODE_VERSION = '0.1.0'
-/** Of a lineage's random features, its untrained first version and the order of replay. */
-const SEED = 1
 
 export async function readTrainerFiles(config: TrainerConfig): Promise<TrainerFiles> {
   const key = await readSigningKey(config.signingKeyFile)
@@ -42,28 +41,19 @@ export async function readTrainerFiles(config: TrainerConfig): Promise<TrainerFi
 }
 
 /** A trainer that continues the lineage as its writer. */
-export async function openTrainer(
+export function openTrainer(
   config: TrainerConfig,
   files: TrainerFiles,
   lease: Lease,
   around: TrainerSurroundings,
-): Promise<Trainer> {
-  const { model } = files
-  const random = seededRandom(SEED)
-  const line = await DraftLine.open(
-    {
-      lineage: config.lineage,
-      keepVersions: config.keepVersions,
-      codeVersion: CODE_VERSION,
-      config: {
-        hiddenSize: model.config.hiddenSize,
-        vocabSize: model.config.vocabSize,
-        bilinearFeatures: config.bilinearFeatures,
-        rmsNormEps: model.config.rmsNormEps,
-        layer: undefined,
-      },
-    },
-    { ...around, ...files, producer: lease.producer, random },
-  )
-  return Trainer.open(config, { ...around, ...files, lease, line, random })
+): Promise<Term> {
+  const { lineage, keepVersions } = config
+  return withDraftKind(config, files.model, async (kind) => {
+    const parts = { ...around, ...files, kind }
+    const line = await DraftLine.open(
+      { lineage, keepVersions, codeVersion: CODE_VERSION },
+      { ...parts, producer: lease.producer },
+    )
+    return Trainer.open(config, { ...parts, lease, line })
+  })
 }

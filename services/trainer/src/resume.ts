@@ -1,27 +1,26 @@
 import type { CheckpointStore } from '@plateau/checkpoints'
-import { PlateauError, topics } from '@plateau/contracts'
+import { topics } from '@plateau/contracts'
 import { readUpToNow, type EventLog, type LogRecord, type PartitionRange } from '@plateau/event-log'
 import type { WindowExpectations } from '@plateau/inference'
-import type { DraftTargetModel } from '@plateau/model-files'
+import type { ModelDescription } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import { readTrainingWindows } from './batch-feed.js'
+import { stateMismatch } from './kinds/draft-kind.js'
+import type { ReplayedPlace } from './kinds/replay.js'
 import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
 import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
 
 export interface SnapshotParts {
   readonly log: EventLog
   readonly store: CheckpointStore
-  readonly model: DraftTargetModel
+  readonly model: ModelDescription
   readonly logger: Logger
 }
 
-/**
- * What the lineage saved last; undefined when it is new. `inputs`: of the closed form, as the incumbent's shape has them.
- * Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID.
- */
+/** What the lineage saved last; undefined when it is new. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
 export async function readSnapshot(
   lineage: string,
-  inputs: number,
+  kind: string,
   { log, store, model, logger }: SnapshotParts,
 ): Promise<Snapshot | undefined> {
   const bytes = await store.readState(lineage, SNAPSHOT_NAME)
@@ -31,15 +30,10 @@ export async function readSnapshot(
   }
   const saved = decodeSnapshot(bytes, `the state of lineage ${lineage}`)
   const isOurs =
-    saved.targetFingerprint === model.fingerprint &&
-    saved.tokenizerHash === model.tokenizerHash &&
-    saved.closedForm.sums.inputs === inputs
+    saved.kind === kind && saved.targetFingerprint === model.fingerprint && saved.tokenizerHash === model.tokenizerHash
   if (isOurs) return withoutLostPartitions(saved, await log.offsets(topics.trainingWindows.name), logger)
-  throw new PlateauError(
-    'TRAINER_STATE_MISMATCH',
-    `the saved state of lineage ${lineage} belongs to another target or draft: set PLATEAU_LINEAGE to a new name`,
-    { facts: { lineage, saved: saved.targetFingerprint, target: model.fingerprint } },
-  )
+  const { fingerprint: target } = model
+  throw stateMismatch(lineage, { savedKind: saved.kind, kind, savedTarget: saved.targetFingerprint, target })
 }
 
 /**
@@ -65,7 +59,7 @@ function withoutLostPartitions(saved: Snapshot, ranges: readonly PartitionRange[
     heldOut: saved.heldOut.filter(isThere),
     calibration: saved.calibration.filter(isThere),
     waiting: saved.waiting.filter(isThere),
-    replay: saved.replay.filter(isThere),
+    learner: { ...saved.learner, replay: saved.learner.replay.filter(isThere) },
   }
 }
 
@@ -74,36 +68,49 @@ export interface HeldBackUses {
   readonly heldOut: (window: AcceptedRecord) => void
   readonly calibration: (window: AcceptedRecord) => void
   readonly waiting: (window: AcceptedRecord) => void
-  readonly replay: (window: AcceptedRecord, uses: number) => void
+  readonly replay: (window: AcceptedRecord, place: ReplayedPlace) => void
 }
 
-/** Puts back the windows that a snapshot refers to, as far as the log still has them. */
+/** Puts back the windows that a snapshot refers to, in its order, as far as the log still has them. */
 export async function putBackWindows(
   log: EventLog,
   saved: Snapshot,
   expected: WindowExpectations,
   use: HeldBackUses,
 ): Promise<{ readonly found: number; readonly expired: number }> {
-  const put = new Map<string, (window: AcceptedRecord) => void>()
-  const keyOf = ({ partition, offset }: RecordPlace): string => `${partition}/${offset}`
-  for (const place of saved.heldOut) put.set(keyOf(place), use.heldOut)
-  for (const place of saved.calibration) put.set(keyOf(place), use.calibration)
-  for (const place of saved.waiting) put.set(keyOf(place), use.waiting)
-  for (const { uses, ...place } of saved.replay) put.set(keyOf(place), (window) => use.replay(window, uses))
-  let found = 0
+  const needed = new Set(placesIn(saved).map(keyOf))
+  const windows = new Map<string, AcceptedRecord>()
   for await (const record of recordsBefore(log, saved)) {
-    const putBack = put.get(keyOf(record))
-    if (putBack === undefined) continue
-    putBack(acceptRecord(record, expected))
-    found++
+    if (needed.has(keyOf(record))) windows.set(keyOf(record), acceptRecord(record, expected))
   }
-  return { found, expired: put.size - found }
+  const putBack = <P extends RecordPlace>(
+    places: readonly P[],
+    take: (window: AcceptedRecord, place: P) => void,
+  ): void => {
+    for (const place of places) {
+      const window = windows.get(keyOf(place))
+      if (window !== undefined) take(window, place)
+    }
+  }
+  putBack(saved.heldOut, use.heldOut)
+  putBack(saved.calibration, use.calibration)
+  putBack(saved.waiting, use.waiting)
+  putBack(saved.learner.replay, use.replay)
+  return { found: windows.size, expired: needed.size - windows.size }
+}
+
+function placesIn({ heldOut, calibration, waiting, learner }: Snapshot): RecordPlace[] {
+  return [...heldOut, ...calibration, ...waiting, ...learner.replay]
+}
+
+function keyOf({ partition, offset }: RecordPlace): string {
+  return `${partition}/${offset}`
 }
 
 /** From the oldest window that a snapshot refers to up to its offsets. */
 async function* recordsBefore(log: EventLog, saved: Snapshot): AsyncGenerator<LogRecord> {
   const oldest = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))
-  for (const { partition, offset } of [...saved.heldOut, ...saved.calibration, ...saved.waiting, ...saved.replay]) {
+  for (const { partition, offset } of placesIn(saved)) {
     oldest.set(partition, Math.min(offset, oldest.get(partition) ?? offset))
   }
   const ends = new Map(saved.offsets.map(({ partition, offset }) => [partition, offset]))

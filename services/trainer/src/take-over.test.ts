@@ -91,8 +91,8 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 async function windowsCounted({ store }: Bench): Promise<number> {
-  const { counts } = decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
-  return Object.values(counts.windows).reduce((sum, count) => sum + count, 0)
+  const { windows } = decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
+  return Object.values(windows).reduce((sum, count) => sum + count, 0)
 }
 
 async function announcedVersions(): Promise<number[]> {

@@ -1,6 +1,6 @@
 /** For tests: a small random teacher whose next hidden state depends on the token and the state, and its windows. */
 import { fileStore, generateSigningKey, type CheckpointStore } from '@plateau/checkpoints'
-import type { FeatureHeadConfig } from '@plateau/causal-lm'
+import type { FeatureHead } from '@plateau/causal-lm'
 import {
   Arm,
   Decision,
@@ -19,18 +19,15 @@ import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { DraftLine } from './draft-line.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
+import type { DraftKind } from './kinds/draft-kind.js'
+import { featureHeadKind } from './kinds/feature-head/feature-head-kind.js'
+import type { FeatureHeadLearnerOptions } from './kinds/feature-head/feature-head-learner.js'
 
 const H = 16
 const V = 48
 const K = 16
 
-export const headConfig: FeatureHeadConfig = {
-  hiddenSize: H,
-  vocabSize: V,
-  bilinearFeatures: 32,
-  rmsNormEps: 1e-5,
-  layer: undefined,
-}
+export const BILINEAR_FEATURES = 32
 
 /** Seeds differ: domains. The embeddings, norm and head are those of one target. */
 export class Teacher {
@@ -179,7 +176,9 @@ export function records(teacher: Teacher, prefix: string, count: number): NewRec
 
 export const key = generateSigningKey()
 
-export const defaults: TrainerOptions = {
+export type BenchOptions = TrainerOptions & FeatureHeadLearnerOptions
+
+const defaults: BenchOptions = {
   lineage: 'default',
   ridgeLambda: 3,
   halfLifePositions: 1e15,
@@ -197,10 +196,14 @@ export const defaults: TrainerOptions = {
   testFirstPositions: 0,
 }
 
+export function headKind(model: DraftTargetModel, options: BenchOptions = defaults): DraftKind<FeatureHead> {
+  return featureHeadKind({ ...options, bilinearFeatures: BILINEAR_FEATURES }, model)
+}
+
 export interface Bench {
   readonly store: CheckpointStore
-  readonly line: DraftLine
-  readonly trainer: Trainer
+  readonly line: DraftLine<FeatureHead>
+  readonly trainer: Trainer<FeatureHead>
   readonly producer: Producer
   readonly metrics: ReturnType<typeof declareTrainerMetrics>
 }
@@ -209,7 +212,7 @@ export async function openBench(
   log: EventLog,
   directory: string,
   model: DraftTargetModel,
-  options: Partial<TrainerOptions> = {},
+  changes: Partial<BenchOptions> = {},
   wrap: {
     readonly store?: (store: CheckpointStore) => CheckpointStore
     readonly producer?: (producer: Producer) => Producer
@@ -222,11 +225,13 @@ export async function openBench(
   const store = wrapStore(fileStore(directory))
   const producer = wrapProducer(log.producer())
   const metrics = declareTrainerMetrics(new MetricRegistry())
-  const around = { log, producer, store, model, logger: silentLogger, clock: Date.now, random: seededRandom(1) }
+  const options = { ...defaults, ...changes }
+  const kind = headKind(model, options)
+  const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
   const line = await DraftLine.open(
-    { lineage: 'default', keepVersions: 100, config: headConfig, codeVersion: 'test' },
+    { lineage: 'default', keepVersions: 100, codeVersion: 'test' },
     { ...around, producer: wrap.lease?.producer ?? producer, key, tokenizer: Buffer.from('{}') },
   )
-  const trainer = await Trainer.open({ ...defaults, ...options }, { ...around, lease, line, metrics })
+  const trainer = await Trainer.open(options, { ...around, lease, line, metrics })
   return { store, line, trainer, producer, metrics }
 }

@@ -14,13 +14,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
 import { DraftLine } from './draft-line.js'
-import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
-import { headConfig, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
-import { acceptRecord } from './training-record.js'
+import { decodeFeatureHeadState } from './kinds/feature-head/feature-head-state.js'
+import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
+import { BILINEAR_FEATURES, headKind, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
+import { acceptRecord, expectationsOf } from './training-record.js'
 
 const teacher = new Teacher()
 const source = topics.trainingWindows.name
-const H = headConfig.hiddenSize
+const { hiddenSize: H, vocabSize: V } = teacher.model.config
 
 let directory: string
 let log: EventLog
@@ -74,8 +75,9 @@ async function readAll(topic: string): Promise<LogRecord[]> {
 const announcements = async (): Promise<DraftCheckpoint[]> =>
   (await readAll(topics.draftCheckpoints.name)).map(({ value }) => DraftCheckpoint.decode(value!))
 
-async function savedState(store: CheckpointStore): Promise<Snapshot> {
-  return decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
+async function savedState(store: CheckpointStore) {
+  const saved = decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
+  return { ...saved, ...decodeFeatureHeadState(saved.learner), replay: saved.learner.replay }
 }
 
 async function headOf(store: CheckpointStore, version: number) {
@@ -90,16 +92,11 @@ async function headOf(store: CheckpointStore, version: number) {
   return decodeFeatureHead(files, 'test')
 }
 
-const expectations = {
-  targetFingerprint: teacher.model.fingerprint,
-  tokenizerHash: teacher.model.tokenizerHash,
-  vocabSize: headConfig.vocabSize,
-  norm: teacher.model.target.norm,
-}
+const expectations = expectationsOf(teacher.model)
 
 /** The sums of what may be trained on, each window once, row by row. */
 async function plainSums(bench: Bench, from: readonly LogRecord[]): Promise<RidgeSums> {
-  const sums = emptySums(2 * H + headConfig.bilinearFeatures, H)
+  const sums = emptySums(2 * H + BILINEAR_FEATURES, H)
   const seen = new Set<string>()
   for (const record of from) {
     const { id, purpose, rows } = acceptRecord(record, expectations)
@@ -158,12 +155,12 @@ describe('the trainer', () => {
     await send([...all.slice(0, 60), ...all.slice(20, 70), ...all.slice(60)])
     const bench = await open()
     await trained(bench)
-    const { closedForm, counts } = await savedState(bench.store)
+    const { closedForm, closedFormPositions, windows } = await savedState(bench.store)
     const expected = await plainSums(bench, await readAll(source))
     expect(closedForm.sums.weight).toBeCloseTo(expected.weight, 6)
     expect(relativeDifference(closedForm.sums, expected)).toBeLessThan(1e-5)
-    expect(counts.closedFormPositions).toBe(expected.weight)
-    expect(counts.windows).toEqual({ 'selected/keep': 40, 'selected/drop': 40, 'evaluation/drop': 20 })
+    expect(closedFormPositions).toBe(expected.weight)
+    expect(windows).toEqual({ 'selected/keep': 40, 'selected/drop': 40, 'evaluation/drop': 20 })
     expect(bench.metrics.duplicates.value({})).toBe(50)
   })
 
@@ -181,12 +178,12 @@ describe('the trainer', () => {
     await send(all.slice(95))
     const after = await open({ gradients: true })
     await trained(after)
-    const { closedForm, counts, heldOut } = await savedState(after.store)
+    const { closedForm, windows, gradientPositions, heldOut } = await savedState(after.store)
     const expected = await plainSums(after, await readAll(source))
     expect(closedForm.sums.weight).toBeCloseTo(expected.weight, 6)
     expect(relativeDifference(closedForm.sums, expected)).toBeLessThan(1e-5)
-    expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(120)
-    expect(counts.gradientPositions).toBeLessThanOrEqual(60 * 24)
+    expect(Object.values(windows).reduce((a, b) => a + b)).toBe(120)
+    expect(gradientPositions).toBeLessThanOrEqual(60 * 24)
     // The held-out windows of the first life are back.
     expect(heldOut).toHaveLength(24)
     const versions = (await announcements()).map(({ version }) => version)
@@ -199,12 +196,12 @@ describe('the trainer', () => {
     await send(all.slice(0, 60))
     const first = await open({ testFirstPositions: 300 })
     await trained(first)
-    const { counts, waiting } = await savedState(first.store)
+    const { closedFormPositions, waiting } = await savedState(first.store)
     expect(waiting.length).toBeGreaterThan(5)
     const trainedOn = (await readAll(source))
       .map((record) => acceptRecord(record, expectations))
       .filter(({ purpose }) => purpose === 'training')
-    expect(counts.closedFormPositions).toBe((trainedOn.length - waiting.length) * 24)
+    expect(closedFormPositions).toBe((trainedOn.length - waiting.length) * 24)
     // The next process finds them in the log; here nothing waits, so they are trained on.
     await send(all.slice(60))
     const second = await open()
@@ -229,9 +226,9 @@ describe('the trainer', () => {
         .map((record) => acceptRecord(record, expectations))
         .filter(({ keep, purpose }) => keep && purpose === 'training'),
     )
-    const { counts, replay, gradients } = await savedState(bench.store)
-    expect(counts.gradientPositions).toBeGreaterThan(0)
-    expect(counts.gradientPositions).toBeLessThanOrEqual(kept.length * 24)
+    const { gradientPositions, replay, gradients } = await savedState(bench.store)
+    expect(gradientPositions).toBeGreaterThan(0)
+    expect(gradientPositions).toBeLessThanOrEqual(kept.length * 24)
     const places = new Set(kept.map(({ place }) => `${place.partition}/${place.offset}`))
     expect(replay.every(({ partition, offset }) => places.has(`${partition}/${offset}`))).toBe(true)
     expect(gradients!.training.rest.steps).toBeGreaterThanOrEqual(60)
@@ -248,9 +245,9 @@ describe('the trainer', () => {
     future.provenance!.schemaVersion = 2
     const retokenized = teacher.window('retokenized')
     retokenized.provenance!.tokenizerHash = 'another'
-    const wide = { ...teacher.window('wide'), vocabSize: 2 * headConfig.vocabSize }
+    const wide = { ...teacher.window('wide'), vocabSize: 2 * V }
     const outside = teacher.window('outside')
-    outside.tokenIds[3] = headConfig.vocabSize
+    outside.tokenIds[3] = V
     const bad: NewRecord[] = [
       { ...good[0]!, key: 'garbage', value: Buffer.from([255, 255, 1]) },
       { ...good[0]!, key: 'truncated', value: good[0]!.value!.subarray(0, good[0]!.value!.length - 30) },
@@ -294,8 +291,8 @@ describe('the trainer', () => {
       expect(letter.value && Buffer.from(letter.value)).toEqual(sent.value && Buffer.from(sent.value))
       expect(letter.headers).toMatchObject({ ...sent.headers, 'x-dlq-attempts': '1', 'x-dlq-group': TRAINER_GROUP })
     }
-    const { counts } = await savedState(bench.store)
-    expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(10)
+    const { windows } = await savedState(bench.store)
+    expect(Object.values(windows).reduce((a, b) => a + b)).toBe(10)
   })
 
   test('windows without features are counted, not put aside', async () => {
@@ -349,8 +346,8 @@ describe('the trainer', () => {
     await bench.trainer.close()
     await running
     expect(await readAll(trainerDeadLetters.name)).toHaveLength(1)
-    const { counts } = await savedState(bench.store)
-    expect(Object.values(counts.windows).reduce((a, b) => a + b)).toBe(160)
+    const { windows } = await savedState(bench.store)
+    expect(Object.values(windows).reduce((a, b) => a + b)).toBe(160)
     expect((await announcements()).at(-1)!.version).toBe(bench.line.version)
     expect(bench.line.version).toBeGreaterThan(1)
   })
@@ -379,8 +376,8 @@ describe('the trainer', () => {
   })
 })
 
-const total = ({ counts }: { readonly counts: { readonly windows: Readonly<Record<string, number>> } }): number =>
-  Object.values(counts.windows).reduce((sum, windows) => sum + windows, 0)
+const total = ({ windows }: { readonly windows: Readonly<Record<string, number>> }): number =>
+  Object.values(windows).reduce((sum, windows) => sum + windows, 0)
 
 async function until(holds: () => boolean): Promise<void> {
   for (const giveUpAt = performance.now() + 10_000; !holds(); await sleep(5)) {
@@ -392,10 +389,11 @@ describe('a lineage', () => {
   const evaluation = { positions: 1, alpha: 0.5, parentAlpha: 0.1, greedyMatch: 0.5 }
   const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '' }
 
-  const openLine = (store: CheckpointStore, send: Producer['send']): Promise<DraftLine> =>
+  const openLine = (store: CheckpointStore, send: Producer['send']) =>
     DraftLine.open(
-      { lineage: 'default', keepVersions: 2, config: headConfig, codeVersion: 'test' },
+      { lineage: 'default', keepVersions: 2, codeVersion: 'test' },
       {
+        kind: headKind(teacher.model),
         log,
         producer: { bytesInFlight: 0, send, flush: async () => {}, close: async () => {} },
         store,
@@ -404,7 +402,6 @@ describe('a lineage', () => {
         tokenizer: Buffer.from('{}'),
         logger: silentLogger,
         clock: Date.now,
-        random: Math.random,
       },
     )
 
@@ -482,7 +479,7 @@ describe('a lineage', () => {
     await send(records(teacher, 'n', 40))
     const next = await open()
     const running = next.trainer.run()
-    await Promise.race([until(() => total(next.trainer) === counted + 40), running])
+    await Promise.race([until(() => total(next.trainer.counts) === counted + 40), running])
     await next.trainer.close()
     expect(total(await savedState(next.store))).toBe(counted + 40)
   })
@@ -497,7 +494,7 @@ describe('a lineage', () => {
     })
     expect(metrics.snapshotAge.value({})).toBeGreaterThanOrEqual(0)
     const running = trainer.run()
-    await until(() => total(trainer) === 20)
+    await until(() => total(trainer.counts) === 20)
     const ended = await Promise.race([trainer.close().then(() => 'closed'), sleep(10_000, 'hangs')])
     expect(ended).toBe('closed')
     await running

@@ -1,56 +1,42 @@
-import {
-  defaultLogitScale,
-  featureHeadInputs,
-  withoutLayer,
-  withParameters,
-  type FeatureHead,
-} from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { topics } from '@plateau/contracts'
 import type { Batch, EventLog, Lease, Producer } from '@plateau/event-log'
-import { prepareDraftTarget, type DraftTarget, type WindowExpectations } from '@plateau/inference'
-import type { DraftTargetModel } from '@plateau/model-files'
+import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger, type MessageSpan } from '@plateau/telemetry'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
-import { ClosedForm } from './closed-form.js'
 import { Contest, type ContestOptions } from './contest.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
-import { Gradients, type GradientsOptions } from './gradients.js'
-import { HeadScorers } from './head-scorers.js'
 import { HeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
+import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 import { putBackWindows, readSnapshot } from './resume.js'
 import { RETRY_MS, within, worksNow } from './retry-later.js'
-import { encodeSnapshot, SNAPSHOT_NAME, type LineageCounts, type Snapshot } from './snapshot.js'
-import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
-import { expectationsOf } from './training-record.js'
+import { encodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
 
 const source = topics.trainingWindows.name
 
-export interface TrainerOptions extends HeldBackOptions, SolveOptions, GradientsOptions, ContestOptions {
+export interface TrainerOptions extends HeldBackOptions, ContestOptions {
   readonly lineage: string
-  readonly ridgeLambda: number
-  readonly halfLifePositions: number
   readonly snapshotMs: number
 }
 
-export interface TrainerParts {
+export interface TrainerParts<Model> {
+  readonly kind: DraftKind<Model>
   readonly log: EventLog
   /** For dead letters. */
   readonly producer: Producer
   /** The right to write the lineage. */
   readonly lease: Pick<Lease, 'epoch' | 'lost'>
   readonly store: CheckpointStore
-  readonly line: DraftLine
-  readonly model: DraftTargetModel
+  readonly line: DraftLine<Model>
+  readonly model: ModelDescription
   readonly logger: Logger
   readonly metrics: TrainerMetrics
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  readonly random: () => number
   /** Told at every turn of the loop. */
   readonly beat?: () => void
 }
@@ -61,33 +47,25 @@ const LAG_REPORT_MS = 2000
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
  *
- *   windows that have arrived -> solve the closed form when enough is new -> a gradient step in what time is left
+ *   windows that have arrived -> a refresh when enough is new (a solve, say) -> a gradient step in what time is left
  *
- * Exactly once: offsets, sums, weights and counts are saved together in one snapshot, atomically. After a kill the loop
+ * Exactly once: offsets, what was learned and counts are saved together in one snapshot, atomically. After a kill the loop
  * continues from the snapshot's offsets: what came after it is read again and was in no saved state. What a producer
  * repeats is known by its ce_id. Every snapshot is whole in itself: after a take-over the counts are right whichever one
  * the new writer found, and it saves its own at once, under its own epoch.
  *
  * States: new, running, closed.
  */
-export class Trainer {
+export class Trainer<Model> {
   readonly #options: TrainerOptions
-  readonly #parts: TrainerParts
-  readonly #expected: WindowExpectations
-  readonly #closedForm: ClosedForm
-  readonly #scorers: HeadScorers
-  readonly #contest: Contest
+  readonly #parts: TrainerParts<Model>
+  readonly #learner: Learner<Model>
+  readonly #contest: Contest<Model>
   readonly #intake: Intake
   readonly #heldBack: HeldBack
-  readonly #schedule: SolveSchedule
-  readonly #gradients: Gradients
   readonly #stopping = new AbortController()
   /** Told to stop, or no longer the writer. */
   readonly #ending: AbortSignal
-  /** The fixed random features, and the newest solution once there is one. */
-  #solution: FeatureHead
-  /** In the sums, over the lineage's life. */
-  #closedFormPositions: number
   #savedAtMs: number
   #triedToSaveMs = Number.NEGATIVE_INFINITY
   #nextAnnounceMs = 0
@@ -96,49 +74,40 @@ export class Trainer {
 
   private constructor(
     options: TrainerOptions,
-    parts: TrainerParts,
-    closedForm: ClosedForm,
-    target: DraftTarget,
+    parts: TrainerParts<Model>,
+    learner: Learner<Model>,
     saved: Snapshot | undefined,
   ) {
-    const { line, clock, lease } = parts
+    const { kind, clock, lease, metrics } = parts
     this.#ending = AbortSignal.any([this.#stopping.signal, lease.lost])
     this.#options = options
     this.#parts = parts
-    this.#expected = expectationsOf(parts.model, line.incumbent.config.vocabSize)
-    this.#closedForm = closedForm
-    this.#solution = withoutLayer(line.incumbent)
-    this.#scorers = new HeadScorers(target, options.threads)
-    this.#contest = new Contest(options, { ...parts, scorers: this.#scorers })
+    this.#learner = learner
+    this.#contest = new Contest(options, { ...parts, learner })
     this.#heldBack = new HeldBack(options)
     this.#intake = new Intake(
       {
-        expected: this.#expected,
-        metrics: parts.metrics,
+        expected: kind.expected,
+        metrics,
         use: (window) => this.#heldBack.push(window.purpose, window, clock()),
         bury: (poison) => bury(poison, parts, this.#ending),
       },
       saved,
     )
-    this.#closedFormPositions = saved?.counts.closedFormPositions ?? 0
-    this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
-    this.#gradients = new Gradients(options, { ...parts, target }, saved?.counts.gradientPositions ?? 0)
     this.#savedAtMs = clock()
-    parts.metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
+    metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
   }
 
   /** Continues from the saved state of the lineage, or begins. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
-  static async open(options: TrainerOptions, parts: TrainerParts): Promise<Trainer> {
-    const { incumbent } = parts.line
-    const target = prepareDraftTarget(parts.model.target, incumbent.config)
-    const saved = await readSnapshot(options.lineage, featureHeadInputs(incumbent.config), parts)
-    const { ridgeLambda: lambda, halfLifePositions, threads } = options
-    const ridge = { lambda, halfLifePositions, threads }
-    const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
-    const trainer = new Trainer(options, parts, closedForm, target, saved)
+  static async open<Model>(options: TrainerOptions, parts: TrainerParts<Model>): Promise<Trainer<Model>> {
+    const { kind, line } = parts
+    const { lineage } = options
+    const saved = await readSnapshot(lineage, kind.name, parts)
+    const learner = await kind.open({ ...parts, lineage, incumbent: line.incumbent, saved: saved?.learner })
+    const trainer = new Trainer(options, parts, learner, saved)
     try {
       if (saved !== undefined) {
-        await trainer.#resume(saved)
+        await trainer.#putBack(saved)
         await trainer.#save()
       }
       trainer.#showCounts()
@@ -166,12 +135,9 @@ export class Trainer {
     await this.#running.catch(() => {})
   }
 
-  get counts(): Readonly<LineageCounts> {
-    return {
-      windows: this.#intake.windows,
-      closedFormPositions: this.#closedFormPositions,
-      gradientPositions: this.#gradients.freshPositions,
-    }
+  /** Over the lineage's life. */
+  get counts(): { readonly windows: Readonly<Record<string, number>>; readonly positions: LearnedPositions } {
+    return { windows: this.#intake.windows, positions: this.#learner.positions }
   }
 
   async #loop(): Promise<void> {
@@ -186,8 +152,8 @@ export class Trainer {
         if (this.#ending.aborted) break
         if (batch !== undefined) await this.#ingest(batch)
         await this.#admit()
-        if (this.#solveIsDue()) await this.#solve()
-        else if (batch === undefined && clock() >= this.#gradients.nextStepMs) await this.#step()
+        if (this.#learner.refreshIsDue()) await this.#refresh()
+        else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
         if (this.#saveIsDue()) await this.#save()
         if (clock() >= this.#nextAnnounceMs) {
           await line.announce()
@@ -211,12 +177,8 @@ export class Trainer {
   }
 
   #waitMs(): number {
-    if (this.#solveIsDue()) return 0
-    return Math.min(IDLE_WAIT_MS, Math.max(0, this.#gradients.nextStepMs - this.#parts.clock()))
-  }
-
-  #solveIsDue(): boolean {
-    return this.#schedule.isDue(this.#closedFormPositions, this.#parts.clock())
+    if (this.#learner.refreshIsDue()) return 0
+    return Math.min(IDLE_WAIT_MS, Math.max(0, this.#learner.nextStepMs - this.#parts.clock()))
   }
 
   #saveIsDue(): boolean {
@@ -239,76 +201,59 @@ export class Trainer {
 
   /** Windows that have been tested on long enough are trained on from now on. */
   async #admit(): Promise<void> {
-    const admitted = this.#heldBack.admit(this.#closedFormPositions, this.#parts.clock())
+    const admitted = this.#heldBack.admit(this.#trainedPositions, this.#parts.clock())
     if (admitted.length === 0) return
-    for (const { place, rows, keep } of admitted) {
-      await this.#closedForm.add(rows)
-      this.#schedule.add(rows.length)
-      this.#closedFormPositions += rows.length
-      if (keep) this.#gradients.keep(place, rows)
-    }
+    for (const window of admitted) await this.#learner.admit(window)
     this.#changed = true
     this.#showCounts()
   }
 
-  async #solve(): Promise<void> {
-    const { metrics, clock, logger } = this.#parts
+  async #refresh(): Promise<void> {
+    const { clock } = this.#parts
     const startedMs = clock()
-    this.#schedule.begin()
-    try {
-      const projection = await this.#closedForm.solve()
-      const solved = withParameters(this.#solution, { 'fc.weight': projection })
-      this.#solution = await this.#scorers.calibrated(solved, this.#heldBack.calibration(clock()))
-    } catch (error) {
-      // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
-      if (!(error instanceof RangeError)) throw error
-      logger.warn('closed form not solved', { error })
-      return this.#schedule.failed(clock())
-    }
-    await this.#gradients.rebase(this.#solution)
-    metrics.solves.add({})
+    if (!(await this.#learner.refresh(this.#heldBack.calibration(startedMs)))) return
+    this.#changed = true
     await this.#compete()
-    const tookMs = clock() - startedMs
-    this.#schedule.solved(clock(), tookMs)
-    metrics.solveSeconds.record({}, tookMs / 1000)
+    this.#learner.refreshed(clock() - startedMs)
   }
 
   async #step(): Promise<void> {
-    if (!(await this.#gradients.step())) return
+    const { isTaken, isForContest } = await this.#learner.step()
+    if (!isTaken) return
     this.#changed = true
     this.#showCounts()
-    if (this.#gradients.evaluationIsDue) await this.#compete()
+    if (isForContest) await this.#compete()
   }
 
   /** What training has against what is live. */
   async #compete(): Promise<void> {
     const { offsets, policy, traceparent } = this.#intake
-    const { astray, isPublished } = await this.#contest.hold(
+    const isPublished = await this.#contest.hold(
       this.#heldBack.unseen(this.#parts.clock()),
-      { closedForm: this.#solution, gradients: this.#gradients.candidate() },
       {
         trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
-        trainedPositions: this.#closedFormPositions,
+        trainedPositions: this.#trainedPositions,
         policy,
       },
       traceparent,
     )
-    if (astray !== undefined) this.#gradients.restart(this.#solution, astray)
     if (isPublished) await this.#save()
   }
 
+  get #trainedPositions(): number {
+    const { closedForm, gradients } = this.#learner.positions
+    return Math.max(closedForm, gradients)
+  }
+
   async #save(): Promise<void> {
-    const { store, log, lease, model, clock } = this.#parts
+    const { kind, store, log, lease, model, clock } = this.#parts
     const snapshot: Snapshot = {
+      kind: kind.name,
       targetFingerprint: model.fingerprint,
       tokenizerHash: model.tokenizerHash,
       ...this.#intake.state,
-      counts: this.counts,
       ...this.#heldBack.places,
-      replay: this.#gradients.places,
-      logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
-      closedForm: await this.#closedForm.state(),
-      gradients: this.#gradients.state,
+      learner: await this.#learner.state(),
     }
     this.#triedToSaveMs = clock()
     const isSaved = await worksNow(this.#parts.logger, 'state not saved', () =>
@@ -323,26 +268,19 @@ export class Trainer {
     )
   }
 
-  /** Puts back what a snapshot refers to: windows by their place in the log, the solution by solving again. */
-  async #resume(saved: Snapshot): Promise<void> {
-    const { log, line, logger, clock } = this.#parts
-    if (saved.counts.closedFormPositions > 0) {
-      this.#solution = withParameters(this.#solution, {
-        'fc.weight': await this.#closedForm.solve(),
-        logit_scale: Float32Array.of(saved.logitScale),
-      })
-      if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
-    }
+  /** Puts back the windows that a snapshot refers to by their place in the log. */
+  async #putBack(saved: Snapshot): Promise<void> {
+    const { kind, log, line, logger, clock } = this.#parts
     const nowMs = clock()
-    const { found, expired } = await putBackWindows(log, saved, this.#expected, {
+    const { found, expired } = await putBackWindows(log, saved, kind.expected, {
       heldOut: (window) => this.#heldBack.push('held-out', window, nowMs),
       calibration: (window) => this.#heldBack.push('calibration', window, nowMs),
       waiting: (window) => this.#heldBack.push('training', window, nowMs),
-      replay: ({ place, rows }, uses) => this.#gradients.keep(place, rows, uses),
+      replay: (window, place) => this.#learner.restore(window, place),
     })
     logger.info('continuing', {
       version: line.version,
-      positions: saved.counts.closedFormPositions,
+      positions: this.#trainedPositions,
       windowsHeldBack: found,
       windowsExpired: expired,
     })
@@ -350,20 +288,19 @@ export class Trainer {
 
   #showCounts(): void {
     const { metrics, line } = this.#parts
-    for (const [kind, windows] of Object.entries(this.#intake.windows)) {
-      const [arm = '', decision = ''] = kind.split('/')
+    for (const [key, windows] of Object.entries(this.#intake.windows)) {
+      const [arm = '', decision = ''] = key.split('/')
       metrics.lineageWindows.set({ arm, decision }, windows)
     }
-    metrics.closedFormPositions.set({}, this.#closedFormPositions)
-    metrics.gradientPositions.set({}, this.#gradients.freshPositions)
+    const { closedForm, gradients } = this.#learner.positions
+    metrics.closedFormPositions.set({}, closedForm)
+    metrics.gradientPositions.set({}, gradients)
     metrics.version.set({}, line.version)
   }
 
   async #release(): Promise<void> {
     this.#parts.metrics.snapshotAge.observe(() => [])
-    await this.#closedForm.release()
-    await this.#gradients.release()
-    await this.#scorers.release()
+    await this.#learner.release()
   }
 }
 

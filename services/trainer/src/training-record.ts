@@ -35,11 +35,8 @@ const SCHEMA_VERSION = 1
 export const CALIBRATION_SHARE = 1 / 16
 
 /** Of a window that was captured from this target. */
-export function expectationsOf(
-  { fingerprint, tokenizerHash, target }: DraftTargetModel,
-  vocabSize: number,
-): WindowExpectations {
-  return { targetFingerprint: fingerprint, tokenizerHash, vocabSize, norm: target.norm }
+export function expectationsOf({ fingerprint, tokenizerHash, config, target }: DraftTargetModel): WindowExpectations {
+  return { targetFingerprint: fingerprint, tokenizerHash, vocabSize: config.vocabSize, norm: target.norm }
 }
 
 /** Throws a PlateauError, whose code is the reason on the dead letter, when the record cannot be used. */

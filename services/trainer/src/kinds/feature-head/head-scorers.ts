@@ -7,7 +7,7 @@ import {
   type DraftTarget,
 } from '@plateau/inference'
 import { fitLogitScale } from '@plateau/training'
-import { positionsOf } from './recent-windows.js'
+import { positionsOf } from '../../recent-windows.js'
 
 /** Scores count this many of a position's listed tokens. */
 const SCORED_TOKENS = 64

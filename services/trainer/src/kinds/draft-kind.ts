@@ -1,0 +1,118 @@
+/**
+ * What a kind of draft brings to the trainer. Common to all kinds are the intake, what is held back, the contest, the
+ * versions and their announcements, the snapshot and the loop; a kind knows its model, how that learns and is scored, and
+ * its part of the snapshot. Another kind is a folder beside these two and a line in draft-kinds.ts.
+ */
+import type { StoredFile } from '@plateau/checkpoints'
+import { PlateauError } from '@plateau/contracts'
+import type { DraftRows, DraftScores, WindowExpectations } from '@plateau/inference'
+import type { Tensor } from '@plateau/model-files'
+import type { Logger } from '@plateau/telemetry'
+import type { TrainerMetrics } from '../metrics.js'
+import type { AcceptedRecord } from '../training-record.js'
+import type { ReplayedPlace } from './replay.js'
+
+/** `Model`: one draft in memory. It is never changed: learning makes new ones. */
+export interface DraftKind<Model> {
+  /** As manifests and announcements say it. */
+  readonly name: string
+  /** What a window must be for this kind to learn from it. */
+  readonly expected: WindowExpectations
+  /** A draft that has learned nothing: version 1 of a lineage that is not begun warm. */
+  initial(): Model
+  /** The files of a version. */
+  encode(model: Model): readonly StoredFile[]
+  /** The reverse, from files whose digests were checked. `where` names them in errors. Throws DRAFT_INVALID. */
+  decode(files: ReadonlyMap<string, Uint8Array>, where: string): Model
+  /** Alpha that the model must earn more than the plainest of its kind, because it takes longer to draft with. */
+  costOf(model: Model): number
+  /** Begins to learn. `saved`: as a learner of this kind said it. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
+  open(start: LearnerStart<Model>): Promise<Learner<Model>>
+}
+
+export interface LearnerStart<Model> {
+  readonly lineage: string
+  /** The newest version. */
+  readonly incumbent: Model
+  readonly saved: LearnerState | undefined
+  readonly logger: Logger
+  readonly metrics: TrainerMetrics
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** What a kind needs to continue exactly here, but for the windows themselves: those are found again by their places. */
+export interface LearnerState {
+  /** As JSON. */
+  readonly facts: unknown
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly replay: readonly ReplayedPlace[]
+}
+
+export interface Candidate<Model> {
+  readonly name: string
+  readonly model: Model
+}
+
+/** Positions of the lineage that learning has used, each counted once. */
+export interface LearnedPositions {
+  /** In the sums of the closed form; 0 where there is none. */
+  readonly closedForm: number
+  /** By gradients. */
+  readonly gradients: number
+}
+
+/**
+ * Work comes in two sorts: a refresh, which goes before windows that have arrived and moves what everything else stands
+ * on (a solution, a vocabulary), and steps, which take time that nothing else needs.
+ */
+export interface Learner<Model> {
+  /** Trained on from now on. */
+  admit(window: AcceptedRecord): Promise<void>
+  /** Puts a window back into the replay that was trained on in an earlier life of this process. */
+  restore(window: AcceptedRecord, place: ReplayedPlace): void
+
+  refreshIsDue(): boolean
+  /** True when there is something new to compare. `calibration`: windows that nothing but single numbers are fitted on. */
+  refresh(calibration: readonly DraftRows[]): Promise<boolean>
+  /** Told when everything is done that a refresh sets off: the next one waits in proportion. */
+  refreshed(tookMs: number): void
+
+  /** When a step may be taken; infinite when there is nothing to do. */
+  readonly nextStepMs: number
+  step(): Promise<StepOutcome>
+
+  /** What may become a version, plainest first; where two are worth the same, the first is taken. */
+  candidates(): readonly Candidate<Model>[]
+  /** What the contest found for them, by name: one that has gone astray may begin again. */
+  judged(alpha: ReadonlyMap<string, number>): void
+  /** One entry per row, window after window. */
+  score(model: Model, windows: readonly DraftRows[]): Promise<DraftScores>
+
+  readonly positions: LearnedPositions
+  /** Live memory: encode it before anything else is asked of the learner. */
+  state(): Promise<LearnerState>
+  release(): Promise<void>
+}
+
+export interface StepOutcome {
+  /** False when there was nothing left to learn from. */
+  readonly isTaken: boolean
+  /** The candidates have changed enough to be compared. */
+  readonly isForContest: boolean
+}
+
+export function stateMismatch(lineage: string, facts: Readonly<Record<string, string | number>>): PlateauError {
+  return new PlateauError(
+    'TRAINER_STATE_MISMATCH',
+    `the saved state of lineage ${lineage} belongs to another target or draft: set PLATEAU_LINEAGE to a new name`,
+    { facts: { lineage, ...facts } },
+  )
+}
+
+export function stateInvalid(where: string, cause: unknown): PlateauError {
+  return new PlateauError('TRAINER_STATE_INVALID', `${where} is not a trainer's state: ${String(cause)}`, {
+    facts: { where },
+    cause,
+  })
+}

@@ -1,0 +1,36 @@
+import {
+  featureHeadKind as name,
+  initialFeatureHead,
+  type FeatureHead,
+  type FeatureHeadConfig,
+} from '@plateau/causal-lm'
+import { prepareDraftTarget } from '@plateau/inference'
+import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
+import { seededRandom } from '@plateau/speculation'
+import { expectationsOf } from '../../training-record.js'
+import type { DraftKind } from '../draft-kind.js'
+import { FeatureHeadLearner, type FeatureHeadLearnerOptions } from './feature-head-learner.js'
+
+/** Of a lineage's random features and its untrained first version. */
+const SEED = 1
+/** A decoder layer makes a draft step about twice as long: it must earn that. */
+const LAYER_COST = 0.01
+
+/** Predicts the target's next hidden state from a token and the state it was drawn from (EAGLE's shape). */
+export function featureHeadKind(
+  options: FeatureHeadLearnerOptions & Pick<FeatureHeadConfig, 'bilinearFeatures'>,
+  model: DraftTargetModel,
+): DraftKind<FeatureHead> {
+  const { hiddenSize, vocabSize, rmsNormEps } = model.config
+  const { bilinearFeatures } = options
+  const config: FeatureHeadConfig = { hiddenSize, vocabSize, bilinearFeatures, rmsNormEps, layer: undefined }
+  return {
+    name,
+    expected: expectationsOf(model),
+    initial: () => initialFeatureHead(config, model.target, seededRandom(SEED)),
+    encode: encodeFeatureHead,
+    decode: decodeFeatureHead,
+    costOf: (head) => (head.config.layer === undefined ? 0 : LAYER_COST),
+    open: (start) => FeatureHeadLearner.open(options, prepareDraftTarget(model.target, start.incumbent.config), start),
+  }
+}

@@ -1,0 +1,193 @@
+import {
+  defaultLogitScale,
+  featureHeadInputs,
+  withoutLayer,
+  withParameters,
+  type FeatureHead,
+} from '@plateau/causal-lm'
+import type { DraftRows, DraftScores, DraftTarget } from '@plateau/inference'
+import type { AcceptedRecord } from '../../training-record.js'
+import {
+  stateInvalid,
+  stateMismatch,
+  type Candidate,
+  type LearnedPositions,
+  type Learner,
+  type LearnerStart,
+  type LearnerState,
+  type StepOutcome,
+} from '../draft-kind.js'
+import type { ReplayedPlace } from '../replay.js'
+import { ClosedForm } from './closed-form.js'
+import { decodeFeatureHeadState, encodeFeatureHeadState, type FeatureHeadState } from './feature-head-state.js'
+import { Gradients, type GradientsOptions } from './gradients.js'
+import { HeadScorers } from './head-scorers.js'
+import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
+
+export interface FeatureHeadLearnerOptions extends SolveOptions, GradientsOptions {
+  readonly ridgeLambda: number
+  readonly halfLifePositions: number
+}
+
+const CLOSED_FORM = 'closed-form'
+const GRADIENTS = 'gradients'
+
+/** Two stages: the closed form, solved again whenever enough is new, and gradients on top of its newest solution. */
+export class FeatureHeadLearner implements Learner<FeatureHead> {
+  readonly #start: LearnerStart<FeatureHead>
+  readonly #closedForm: ClosedForm
+  readonly #schedule: SolveSchedule
+  readonly #scorers: HeadScorers
+  readonly #gradients: Gradients
+  /** The fixed random features, and the newest solution once there is one. */
+  #solution: FeatureHead
+  /** In the sums, over the lineage's life. */
+  #closedFormPositions: number
+
+  private constructor(
+    options: FeatureHeadLearnerOptions,
+    target: DraftTarget,
+    start: LearnerStart<FeatureHead>,
+    closedForm: ClosedForm,
+    saved: FeatureHeadState | undefined,
+  ) {
+    this.#start = start
+    this.#closedForm = closedForm
+    this.#solution = withoutLayer(start.incumbent)
+    this.#scorers = new HeadScorers(target, options.threads)
+    this.#closedFormPositions = saved?.closedFormPositions ?? 0
+    this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
+    this.#gradients = new Gradients(options, { ...start, target }, saved?.gradientPositions ?? 0)
+  }
+
+  static async open(
+    options: FeatureHeadLearnerOptions,
+    target: DraftTarget,
+    start: LearnerStart<FeatureHead>,
+  ): Promise<FeatureHeadLearner> {
+    const { incumbent } = start
+    const saved = readState(start)
+    const { ridgeLambda: lambda, halfLifePositions, threads } = options
+    const ridge = { lambda, halfLifePositions, threads }
+    const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
+    const learner = new FeatureHeadLearner(options, target, start, closedForm, saved)
+    try {
+      if (saved !== undefined && saved.closedFormPositions > 0) await learner.#resume(saved)
+      return learner
+    } catch (error) {
+      await learner.release()
+      throw error
+    }
+  }
+
+  async admit(window: AcceptedRecord): Promise<void> {
+    const { rows, keep } = window
+    await this.#closedForm.add(rows)
+    this.#schedule.add(rows.length)
+    this.#closedFormPositions += rows.length
+    if (keep) this.#gradients.keep(window)
+  }
+
+  restore(window: AcceptedRecord, { uses }: ReplayedPlace): void {
+    this.#gradients.keep(window, uses)
+  }
+
+  refreshIsDue(): boolean {
+    return this.#schedule.isDue(this.#closedFormPositions, this.#start.clock())
+  }
+
+  async refresh(calibration: readonly DraftRows[]): Promise<boolean> {
+    const { clock, logger, metrics } = this.#start
+    this.#schedule.begin()
+    try {
+      const solved = withParameters(this.#solution, { 'fc.weight': await this.#closedForm.solve() })
+      this.#solution = await this.#scorers.calibrated(solved, calibration)
+    } catch (error) {
+      // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
+      if (!(error instanceof RangeError)) throw error
+      logger.warn('closed form not solved', { error })
+      this.#schedule.failed(clock())
+      return false
+    }
+    await this.#gradients.rebase(this.#solution)
+    metrics.solves.add({})
+    return true
+  }
+
+  refreshed(tookMs: number): void {
+    this.#schedule.solved(this.#start.clock(), tookMs)
+    this.#start.metrics.solveSeconds.record({}, tookMs / 1000)
+  }
+
+  get nextStepMs(): number {
+    return this.#gradients.nextStepMs
+  }
+
+  step(): Promise<StepOutcome> {
+    return this.#gradients.step()
+  }
+
+  candidates(): Candidate<FeatureHead>[] {
+    const gradients = this.#gradients.candidate()
+    return [
+      { name: CLOSED_FORM, model: this.#solution },
+      ...(gradients === undefined ? [] : [{ name: GRADIENTS, model: gradients }]),
+    ]
+  }
+
+  judged(alpha: ReadonlyMap<string, number>): void {
+    const [closedForm, gradients] = [alpha.get(CLOSED_FORM), alpha.get(GRADIENTS)]
+    if (closedForm === undefined || gradients === undefined) return
+    this.#gradients.judged(gradients, closedForm, this.#solution)
+  }
+
+  score(head: FeatureHead, windows: readonly DraftRows[]): Promise<DraftScores> {
+    return this.#scorers.score(head, windows)
+  }
+
+  get positions(): LearnedPositions {
+    return { closedForm: this.#closedFormPositions, gradients: this.#gradients.freshPositions }
+  }
+
+  async state(): Promise<LearnerState> {
+    const encoded = encodeFeatureHeadState({
+      closedFormPositions: this.#closedFormPositions,
+      gradientPositions: this.#gradients.freshPositions,
+      logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
+      closedForm: await this.#closedForm.state(),
+      gradients: this.#gradients.state,
+    })
+    return { ...encoded, replay: this.#gradients.places }
+  }
+
+  async release(): Promise<void> {
+    await this.#closedForm.release()
+    await this.#gradients.release()
+    await this.#scorers.release()
+  }
+
+  /** The solution is had by solving again. */
+  async #resume(saved: FeatureHeadState): Promise<void> {
+    this.#solution = withParameters(this.#solution, {
+      'fc.weight': await this.#closedForm.solve(),
+      logit_scale: Float32Array.of(saved.logitScale),
+    })
+    if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
+  }
+}
+
+function readState({ lineage, incumbent, saved }: LearnerStart<FeatureHead>): FeatureHeadState | undefined {
+  if (saved === undefined) return undefined
+  const state = decoded(saved, `the state of lineage ${lineage}`)
+  const [inputs, expected] = [state.closedForm.sums.inputs, featureHeadInputs(incumbent.config)]
+  if (inputs !== expected) throw stateMismatch(lineage, { savedInputs: inputs, inputs: expected })
+  return state
+}
+
+function decoded(saved: LearnerState, where: string): FeatureHeadState {
+  try {
+    return decodeFeatureHeadState(saved)
+  } catch (cause) {
+    throw stateInvalid(where, cause)
+  }
+}

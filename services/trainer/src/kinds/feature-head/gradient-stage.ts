@@ -1,0 +1,104 @@
+import {
+  buildFeatureHeadTrainGraph,
+  featureHeadParameter,
+  withLayer,
+  type FeatureHead,
+  type FeatureHeadLayer,
+} from '@plateau/causal-lm'
+import { loadSession, type DraftTarget, type InferenceSession } from '@plateau/inference'
+import { FeatureHeadTraining, type DraftStepReport, type FeatureHeadTrainingState, type Piece } from '@plateau/training'
+import { seededRandom } from '@plateau/speculation'
+
+export interface GradientOptions {
+  readonly loss: 'kl' | 'tv'
+  readonly learningRate: number
+  readonly threads: number
+}
+
+/** What has to be saved: the optimisers, and the solution's projection that they stand on. */
+export interface GradientState {
+  readonly training: FeatureHeadTrainingState
+  readonly projection: Float32Array
+}
+
+export const GRADIENT_SHAPE = { sequences: 8, positions: 64, listedTokens: 32 }
+/** Of a new layer's weights. */
+const SEED = 2
+
+/** Gradient steps on top of the closed form's newest solution. */
+export class GradientStage {
+  readonly #session: InferenceSession
+  readonly #training: FeatureHeadTraining
+  /** The closed form's projection that training stands on. */
+  #projection: Float32Array
+
+  private constructor(session: InferenceSession, training: FeatureHeadTraining, start: FeatureHead) {
+    this.#session = session
+    this.#training = training
+    this.#projection = featureHeadParameter(start, 'fc.weight')
+  }
+
+  /** `start`: a solution of the closed form. */
+  static async open(start: FeatureHead, target: DraftTarget, options: GradientOptions): Promise<GradientStage> {
+    const head = begin(start)
+    const shape = { ...GRADIENT_SHAPE, listedTokens: Math.min(GRADIENT_SHAPE.listedTokens, head.config.vocabSize - 1) }
+    const graph = buildFeatureHeadTrainGraph(head.config, shape, options.loss)
+    const session = await loadSession(graph, { threads: options.threads, name: 'draft training step' })
+    const training = new FeatureHeadTraining(head, target, session, shape, { learningRate: options.learningRate })
+    return new GradientStage(session, training, start)
+  }
+
+  get head(): FeatureHead {
+    return this.#training.head
+  }
+
+  get steps(): number {
+    return this.#training.steps
+  }
+
+  step(pieces: readonly Piece[]): Promise<DraftStepReport> {
+    return this.#training.step(pieces)
+  }
+
+  /** The closed form has a new solution. */
+  rebase(solution: FeatureHead): void {
+    const projection = featureHeadParameter(solution, 'fc.weight')
+    this.#training.shiftProjection(projection.map((value, i) => value - this.#projection[i]!))
+    this.#projection = projection
+  }
+
+  /** Begins again from the closed form. */
+  restart(solution: FeatureHead): void {
+    this.#projection = featureHeadParameter(solution, 'fc.weight')
+    this.#training.restart(begin(solution))
+  }
+
+  get state(): GradientState {
+    return { training: this.#training.state, projection: this.#projection }
+  }
+
+  load({ training, projection }: GradientState): void {
+    this.#training.load(training)
+    this.#projection = projection
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}
+
+function begin(solution: FeatureHead): FeatureHead {
+  return withLayer(solution, layerFor(solution.config.hiddenSize), seededRandom(SEED))
+}
+
+/** One Llama layer of the target's width. */
+function layerFor(hiddenSize: number): FeatureHeadLayer {
+  const headDim = Math.min(64, hiddenSize - (hiddenSize % 2))
+  return {
+    heads: Math.max(1, Math.round(hiddenSize / headDim)),
+    headDim,
+    intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
+    ropeTheta: 10_000,
+    contextPositions: 64,
+  }
+}

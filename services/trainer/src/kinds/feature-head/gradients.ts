@@ -1,0 +1,103 @@
+import type { FeatureHead } from '@plateau/causal-lm'
+import type { DraftTarget } from '@plateau/inference'
+import type { AcceptedRecord } from '../../training-record.js'
+import type { StepOutcome } from '../draft-kind.js'
+import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsParts } from '../gradient-turns.js'
+import type { ReplayedPlace } from '../replay.js'
+import { GRADIENT_SHAPE, GradientStage, type GradientOptions, type GradientState } from './gradient-stage.js'
+
+export interface GradientsOptions extends GradientOptions {
+  readonly gradients: boolean
+  readonly gradientShare: number
+  readonly replayPositions: number
+}
+
+export interface GradientsParts extends GradientTurnsParts {
+  readonly target: DraftTarget
+}
+
+const MIN_REPLAY_POSITIONS = 1024
+/** How far below the closed form they may fall, in alpha. */
+const ASTRAY = 0.02
+
+/**
+ * The stage on top of the closed form: it begins when there are a solution and enough kept windows.
+ *
+ * States: off (for good), gathering kept windows, stepping.
+ */
+export class Gradients {
+  readonly #options: GradientsOptions
+  readonly #parts: GradientsParts
+  readonly #turns: GradientTurns
+  #stage: GradientStage | undefined
+
+  constructor(options: GradientsOptions, parts: GradientsParts, freshPositions: number) {
+    this.#options = options
+    this.#parts = parts
+    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, parts, freshPositions)
+  }
+
+  /** Continues from saved weights on top of the solution that they were trained on. */
+  async resume(solution: FeatureHead, saved: GradientState): Promise<void> {
+    if (!this.#options.gradients) return
+    this.#stage = await this.#open(solution)
+    this.#stage.load(saved)
+  }
+
+  /** A kept window. `uses`: of its pieces, in an earlier life of this process. */
+  keep(window: AcceptedRecord, uses?: readonly number[]): void {
+    if (this.#options.gradients) this.#turns.keep(window, uses)
+  }
+
+  /** The closed form has a new solution. */
+  async rebase(solution: FeatureHead): Promise<void> {
+    if (this.#stage !== undefined) return this.#stage.rebase(solution)
+    const { gradients, replayPositions } = this.#options
+    const isEnough = this.#turns.keptPositions >= Math.min(MIN_REPLAY_POSITIONS, replayPositions / 2)
+    if (gradients && isEnough) this.#stage = await this.#open(solution)
+  }
+
+  /** Led astray, mostly because the traffic has shifted, they begin again from the closed form. */
+  judged(alpha: number, closedFormAlpha: number, solution: FeatureHead): void {
+    if (this.#stage === undefined || alpha > closedFormAlpha - ASTRAY) return
+    const facts = { steps: this.#stage.steps, alpha, closedFormAlpha }
+    this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', facts)
+    this.#stage.restart(solution)
+  }
+
+  /** Infinite when there is nothing to do. */
+  get nextStepMs(): number {
+    return this.#stage === undefined ? Infinity : this.#turns.nextStepMs
+  }
+
+  step(): Promise<StepOutcome> {
+    return this.#turns.take(this.#stage!)
+  }
+
+  /** To be compared now; undefined while it is too young. */
+  candidate(): FeatureHead | undefined {
+    this.#turns.compared()
+    return this.#stage === undefined || this.#stage.steps < STEPS_PER_EVALUATION ? undefined : this.#stage.head
+  }
+
+  /** Positions used at least once, over the lineage's life. */
+  get freshPositions(): number {
+    return this.#turns.freshPositions
+  }
+
+  get places(): ReplayedPlace[] {
+    return this.#turns.places
+  }
+
+  get state(): GradientState | undefined {
+    return this.#stage?.state
+  }
+
+  async release(): Promise<void> {
+    await this.#stage?.release()
+  }
+
+  #open(solution: FeatureHead): Promise<GradientStage> {
+    return GradientStage.open(solution, this.#parts.target, this.#options)
+  }
+}
