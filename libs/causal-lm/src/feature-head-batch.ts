@@ -3,14 +3,15 @@
  * inputs (they are read in place, so training changes them between runs). N = B T rows, shorter sequences padded at
  * their end.
  *
- * Inputs of both: `token` [N, H] normalised embeddings, `feature` [N, H], `target_ids` [N, k], `head` [V, H] (the
- * target's), and every parameter under its name.
+ * Inputs of both: `token` [N, H] normalised embeddings, `feature` [N, H], `target_ids` [N, k] as rows of the draft's
+ * output head, `head` [V, H] (`draftOutputHead`; V = the draft's vocabulary), and every parameter under its name.
  * Training: also `target_probs` [N, k], `row_weights` [N]; out `loss` [] and `gradient.<name>` of what is trained.
  * Scoring: out what scoreOutputs says, of the target's listed tokens.
  */
 import { klLoss, Tape, totalVariationLoss, type Tensor } from '@plateau/tensor-graph'
 import type { CausalLmConfig } from './config.js'
 import { featureHeadShapes, type FeatureHeadConfig, type FeatureHeadLayer } from './feature-head.js'
+import { draftVocabSize } from './feature-head-vocabulary.js'
 import { scoreOutputs } from './score-outputs.js'
 import { decoderBlock, gradientPrefix } from './train-graph.js'
 
@@ -55,7 +56,8 @@ export function buildFeatureHeadScoreGraph(config: FeatureHeadConfig, shape: Fea
 }
 
 function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {
-  const { hiddenSize: h, vocabSize: v, layer } = config
+  const { hiddenSize: h, layer } = config
+  const v = draftVocabSize(config)
   const rows = shape.sequences * shape.positions
   const tape = new Tape()
   const { raw } = tape

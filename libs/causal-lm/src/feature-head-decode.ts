@@ -5,7 +5,7 @@
  * Without a layer: `token` [1, H], `feature` [1, H]. With one, C = contextPositions, D = headDim:
  *   `token` [S, H], `feature` [S, H], `cos` and `sin` [S, D / 2] of the pairs' positions,
  *   `past_key`, `past_value` [heads, C, D] in any order of positions, `mask` [S, C + S] to be added to the scores.
- * Out: `hidden` [1, H], `top_logits` [1, k], `top_ids` [1, k] (int32), `log_sum_exp` [1, 1]; and with a layer
+ * Out: `hidden` [1, H], `top_logits` [1, k], `top_ids` [1, k] (int32, the target's ids), `log_sum_exp` [1, 1]; and with a layer
  *   `key`, `value` [heads, S, D] of the S pairs.
  * Logits are scaled: softmax of them is q.
  */
@@ -16,6 +16,7 @@ import {
   type FeatureHeadLayer,
   type FeatureHeadTarget,
 } from './feature-head.js'
+import { draftOutputHead, draftVocabSize } from './feature-head-vocabulary.js'
 
 export interface DecodeGraphOptions {
   /** k. */
@@ -27,7 +28,8 @@ export function buildFeatureHeadDecodeGraph(
   target: Pick<FeatureHeadTarget, 'head'>,
   options: DecodeGraphOptions,
 ): Uint8Array {
-  const { hiddenSize: h, vocabSize: v, layer } = head.config
+  const { hiddenSize: h, layer } = head.config
+  const v = draftVocabSize(head.config)
   const k = Math.min(options.listedTokens, v)
   const graph = new GraphBuilder()
   const rows = layer === undefined ? 1 : 'S'
@@ -41,18 +43,27 @@ export function buildFeatureHeadDecodeGraph(
   const hidden = step.norm(last, featureHeadParameter(head, 'norm.weight'))
   // The scale goes into the head's matrix: one multiplication less.
   const scale = featureHeadParameter(head, 'logit_scale')[0]!
-  const logits = graph.op('MatMul', [hidden, graph.constant(transposed(target.head, v, h, scale), [h, v])])
+  const logits = graph.op('MatMul', [
+    hidden,
+    graph.constant(transposed(draftOutputHead(head, target), v, h, scale), [h, v]),
+  ])
   const [topLogits = '', topIds = ''] = graph.ops('TopK', [logits, graph.ints(k)], 2, { attributes: { axis: -1 } })
   const logSumExp = graph.op('ReduceLogSumExp', [logits, graph.ints(1)], { attributes: { keepdims: 1 } })
 
   graph.output('hidden', hidden, 'f32', [1, h])
   graph.output('top_logits', topLogits, 'f32', [1, k])
-  graph.output('top_ids', graph.op('Cast', [topIds], { attributes: { to: onnxInt32 } }), 'i32', [1, k])
+  graph.output('top_ids', targetIds(graph, head, topIds), 'i32', [1, k])
   graph.output('log_sum_exp', logSumExp, 'f32', [1, 1])
   return graph.encode()
 }
 
 const onnxInt32 = 6
+
+/** Rows of the draft's output head to the target's ids, int32. */
+function targetIds(graph: GraphBuilder, { vocabulary }: FeatureHead, rows: string): string {
+  if (vocabulary === undefined) return graph.op('Cast', [rows], { attributes: { to: onnxInt32 } })
+  return graph.op('Gather', [graph.constant(vocabulary, [vocabulary.length]), rows])
+}
 
 class DecodeOps {
   readonly #graph: GraphBuilder

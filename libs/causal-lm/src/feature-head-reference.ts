@@ -4,7 +4,7 @@ import { featureHeadInputs, featureHeadParameter, type FeatureHead, type Feature
 export interface FeatureHeadOutput {
   /** The predicted hidden state, [H]. */
   readonly hidden: Float64Array
-  /** Scaled logits, [V]. */
+  /** Scaled logits, [V]; minus infinity for tokens outside the draft's vocabulary. */
   readonly logits: Float64Array
 }
 
@@ -25,11 +25,12 @@ export function referenceFeatureHead(
   return states.map((state) => {
     const hidden = normalize(state, config.rmsNormEps).map((x, i) => x * parameter('norm.weight')[i]!)
     const scale = parameter('logit_scale')[0]!
-    const logits = Float64Array.from({ length: config.vocabSize }, (_, v) => {
+    const logits = new Float64Array(config.vocabSize).fill(Number.NEGATIVE_INFINITY)
+    for (const v of head.vocabulary ?? logits.keys()) {
       let sum = 0
       for (let i = 0; i < h; i++) sum += target.head[v * h + i]! * hidden[i]!
-      return scale * sum
-    })
+      logits[v] = scale * sum
+    }
     return { hidden, logits }
   })
 }

@@ -6,19 +6,22 @@
  *     x    = [e, f, (Ra e) * (Rb f)]                             [2H + m]   fixed random bilinear features, m may be 0
  *     y    = layer(fc x)                                          one decoder layer over the last positions, or none
  *     h    = n(y) * norm                                          [H]       the predicted hidden state
- *     q    = softmax(scale * head h)                              [V]
+ *     q    = softmax(scale * head h)                              [V], or the rows of a draft vocabulary only
  *
  * E and head are the target's and stay with the target. To draft further, h takes the feature's place. `fc` has a closed
  * form (libs/training); a head without a layer is that closed form and nothing else. A layer whose attention output and
  * feed-forward output are zero is the identity, so gradients can start from the closed form.
  */
 import type { Parameter, Parameters } from './config.js'
+import { checkVocabulary } from './feature-head-vocabulary.js'
 
 export interface FeatureHeadConfig {
   /** H, the target's hidden size. */
   readonly hiddenSize: number
-  /** V. The draft proposes any token of the target's vocabulary. */
+  /** V, the target's vocabulary: any token of it can be fed in. */
   readonly vocabSize: number
+  /** How many tokens can be proposed: the head's `vocabulary` lists them. Undefined: all V. */
+  readonly draftVocabSize?: number
   /** m; 0 = linear in the pair. */
   readonly bilinearFeatures: number
   readonly rmsNormEps: number
@@ -48,10 +51,9 @@ export interface FeatureHeadTarget {
 export interface FeatureHead {
   readonly config: FeatureHeadConfig
   readonly parameters: Parameters
+  /** The target's ids of the tokens that can be proposed, ascending, `draftVocabSize` of them. Undefined: all V. */
+  readonly vocabulary?: Int32Array
 }
-
-export const featureHeadKind = 'feature-fed-head'
-const modelType = 'plateau_feature_head'
 
 /** 2H + m: the width of x above. */
 export function featureHeadInputs(config: FeatureHeadConfig): number {
@@ -125,7 +127,7 @@ export function withParameters(head: FeatureHead, changes: Readonly<Record<strin
     if (shape === undefined) throw new RangeError(`a feature head of this configuration has no parameter ${name}`)
     parameters.set(name, { shape, data })
   }
-  return { config: head.config, parameters }
+  return { ...head, parameters }
 }
 
 /** The same function with a decoder layer added (as the identity), so that gradients have something to train. */
@@ -133,14 +135,14 @@ export function withLayer(head: FeatureHead, layer: FeatureHeadLayer, random: ()
   const config = { ...head.config, layer }
   const norm = featureHeadParameter(head, 'norm.weight')
   const fresh = initialFeatureHead(config, { norm }, random)
-  return { config, parameters: new Map([...fresh.parameters, ...head.parameters]) }
+  return { ...head, config, parameters: new Map([...fresh.parameters, ...head.parameters]) }
 }
 
 /** The same head without its decoder layer. */
 export function withoutLayer(head: FeatureHead): FeatureHead {
   const config = { ...head.config, layer: undefined }
   const names = featureHeadShapes(config)
-  return { config, parameters: new Map([...head.parameters].filter(([name]) => names.has(name))) }
+  return { ...head, config, parameters: new Map([...head.parameters].filter(([name]) => names.has(name))) }
 }
 
 export function featureHeadParameter({ parameters }: FeatureHead, name: string): Float32Array {
@@ -150,7 +152,8 @@ export function featureHeadParameter({ parameters }: FeatureHead, name: string):
 }
 
 /** Throws RangeError naming what is missing, misshapen, unknown or not finite. */
-export function checkFeatureHead({ config, parameters }: FeatureHead): void {
+export function checkFeatureHead({ config, parameters, vocabulary }: FeatureHead): void {
+  checkVocabulary(config, vocabulary)
   const shapes = featureHeadShapes(config)
   for (const [name, shape] of shapes) {
     const found = parameters.get(name)
@@ -162,62 +165,6 @@ export function checkFeatureHead({ config, parameters }: FeatureHead): void {
   }
   for (const name of parameters.keys()) {
     if (!shapes.has(name)) throw new RangeError(`${name} is not a parameter of this feature head`)
-  }
-}
-
-/** config.json of a checkpoint, in Hugging Face's names where there is one. */
-export function featureHeadConfigJson(config: FeatureHeadConfig): Record<string, unknown> {
-  const { layer } = config
-  return {
-    architectures: ['PlateauFeatureHead'],
-    model_type: modelType,
-    hidden_size: config.hiddenSize,
-    vocab_size: config.vocabSize,
-    bilinear_features: config.bilinearFeatures,
-    rms_norm_eps: config.rmsNormEps,
-    num_hidden_layers: layer === undefined ? 0 : 1,
-    ...(layer === undefined
-      ? {}
-      : {
-          num_attention_heads: layer.heads,
-          head_dim: layer.headDim,
-          intermediate_size: layer.intermediateSize,
-          rope_theta: layer.ropeTheta,
-          context_positions: layer.contextPositions,
-        }),
-  }
-}
-
-/** Throws RangeError naming the field. Whether it fits a target is checked by `checkFeatureHeadFits`. */
-export function parseFeatureHeadConfig(json: unknown): FeatureHeadConfig {
-  if (typeof json !== 'object' || json === null) throw new RangeError('config.json of a draft is not an object')
-  const fields = json as Record<string, unknown>
-  if (fields['model_type'] !== modelType) {
-    throw new RangeError(`model_type is ${JSON.stringify(fields['model_type'])}, expected "${modelType}"`)
-  }
-  const number = (name: string, isValid: (value: number) => boolean): number => {
-    const value = fields[name]
-    if (typeof value === 'number' && Number.isFinite(value) && isValid(value)) return value
-    throw new RangeError(`${name} is ${JSON.stringify(value)} in config.json of a draft`)
-  }
-  const count = (name: string, min = 1): number =>
-    number(name, (value) => Number.isInteger(value) && value >= min && value < 2 ** 24)
-  const layers = number('num_hidden_layers', (value) => value === 0 || value === 1)
-  return {
-    hiddenSize: count('hidden_size'),
-    vocabSize: count('vocab_size', 2),
-    bilinearFeatures: count('bilinear_features', 0),
-    rmsNormEps: number('rms_norm_eps', (value) => value > 0 && value < 1),
-    layer:
-      layers === 0
-        ? undefined
-        : {
-            heads: count('num_attention_heads'),
-            headDim: number('head_dim', (value) => Number.isInteger(value) && value > 0 && value % 2 === 0),
-            intermediateSize: count('intermediate_size'),
-            ropeTheta: number('rope_theta', (value) => value > 0),
-            contextPositions: count('context_positions'),
-          },
   }
 }
 

@@ -47,19 +47,18 @@ export {
 } from './causal-draft.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
+export { featureHeadConfigJson, featureHeadKind, parseFeatureHeadConfig } from './feature-head-config.js'
+export { draftOutputHead, draftRowsOfTokens, draftVocabSize, withVocabulary } from './feature-head-vocabulary.js'
 export { featureHeadRow, referenceFeatureHead, type FeatureHeadOutput } from './feature-head-reference.js'
 export {
   checkFeatureHead,
   checkFeatureHeadFits,
   defaultLogitScale,
-  featureHeadConfigJson,
   featureHeadInputs,
-  featureHeadKind,
   featureHeadParameter,
   featureHeadShapes,
   initialFeatureHead,
   normalizedRows,
-  parseFeatureHeadConfig,
   withLayer,
   withoutLayer,
   withParameters,

@@ -8,6 +8,7 @@ import {
   referenceFeatureHead,
   trainableFeatureHeadParameters,
   withParameters,
+  withVocabulary,
   type FeatureHead,
   type FeatureHeadConfig,
 } from '@plateau/causal-lm'
@@ -133,6 +134,32 @@ describe.each(['kl', 'tv'] as const)('the %s loss of a feature-fed head', (kind)
       }
     }
   })
+})
+
+test('tokens that the draft cannot propose are tail of the target', async () => {
+  const reduced = withVocabulary(head, Int32Array.of(0, 2, 3, 7, 8, 9, 14, 15, 21))
+  const session = await loadSession(buildFeatureHeadTrainGraph(reduced.config, shape, 'kl'), {
+    threads: 1,
+    name: 'few',
+  })
+  const fed: Record<string, HostTensor> = {}
+  const engine = {
+    run: (inputs: Record<string, HostTensor>) => {
+      Object.assign(fed, inputs)
+      return session.run(inputs)
+    },
+  }
+  await new FeatureHeadTraining(reduced, target, engine as InferenceSession, shape).step(pieces)
+  await session.release()
+  // Row 0 lists 0, 7, 14, 21, 5, 12: the first four can be said. Row 1 lists 1, 8, 15, 22, 6, 13: two of them.
+  expect([...(fed['target_ids']!.data as BigInt64Array).subarray(0, 4)]).toEqual([0n, 3n, 6n, 8n])
+  expect([...(fed['target_probs'] as FloatTensor).data.subarray(0, 4)]).toEqual([
+    ...Float32Array.of(0.4, 0.2, 0.15, 0.1),
+  ])
+  expect([...(fed['target_ids']!.data as BigInt64Array).subarray(4, 8)]).toEqual([4n, 7n, 0n, 1n])
+  expect([...(fed['target_probs'] as FloatTensor).data.subarray(4, 8)]).toEqual([...Float32Array.of(0.2, 0.15, 0, 0)])
+  expect(fed['head']!.dims).toEqual([9, H])
+  expect([...(fed['head'] as FloatTensor).data.subarray(3 * H, 4 * H)]).toEqual([...bare.head.subarray(7 * H, 8 * H)])
 })
 
 describe('the gradient stage', () => {

@@ -1,11 +1,13 @@
 import {
   checkFeatureHead,
+  draftVocabSize,
   featureHeadRow,
   featureHeadShapes,
   initialFeatureHead,
   referenceFeatureHead,
   withLayer,
   withParameters,
+  withVocabulary,
   type FeatureHead,
   type FeatureHeadConfig,
   type FeatureHeadLayer,
@@ -61,9 +63,13 @@ const layeredHead = ((): FeatureHead => {
   )
   return withParameters(base, { ...Object.fromEntries(fresh), logit_scale: Float32Array.of(1.3) })
 })()
+/** Two of three tokens can be proposed. */
+const someTokens = Int32Array.from({ length: V }, (_, id) => id).filter((id) => id % 3 !== 1)
 const heads = [
   ['without a layer', plainHead],
   ['with a layer', layeredHead],
+  ['with a vocabulary of its own', withVocabulary(plainHead, someTokens)],
+  ['with a layer and a vocabulary of its own', withVocabulary(layeredHead, someTokens)],
 ] as const
 
 const greedy: Sampling = { temperature: 0, topK: 0, topP: 1 }
@@ -74,7 +80,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup()
 })
 
-async function load(head: FeatureHead, listedTokens = V): Promise<FeatureHeadDraft> {
+async function load(head: FeatureHead, listedTokens = draftVocabSize(head.config)): Promise<FeatureHeadDraft> {
   const draft = await FeatureHeadDraft.load(head, target, { version: 'test', listedTokens })
   cleanups.push(() => draft.release())
   return draft
@@ -272,6 +278,22 @@ function lastOf(rows: DraftRows, end: number): Float64Array {
   return softmax(outputs.at(-1)!.logits)
 }
 
+test('a scorer takes heads of any vocabulary, and what a draft cannot propose earns nothing', async () => {
+  const scorer = await FeatureHeadScorer.create(plainHead.config, target, { threads: 1, listedTokens: 7 })
+  cleanups.push(() => scorer.release())
+  const rows = someRows(20, 5)
+  const whole = await scorer.score(plainHead, [rows])
+  const everything = withVocabulary(
+    plainHead,
+    Int32Array.from({ length: V }, (_, id) => id),
+  )
+  expect(worst((await scorer.score(everything, [rows])).alpha, whole.alpha)).toBeLessThan(1e-6)
+  const without = someTokens.filter((id) => !rows.listedIds.includes(id))
+  expect([...(await scorer.score(withVocabulary(plainHead, without), [rows])).alpha]).toEqual(
+    Array.from({ length: 20 }, () => 0),
+  )
+})
+
 test('versions stand beside each other, and one can be released while the other drafts', async () => {
   const rows = someRows(3, 2)
   const start = { tokens: Array.from(rows.tokens), features: rows.features }
@@ -301,6 +323,16 @@ test('products of batches equal rows added one by one', async () => {
   const lower = (gram: Float64Array) => gram.filter((_, at) => at % inputs <= Math.floor(at / inputs))
   expect(worst(lower(fast.gram), lower(slow.gram))).toBeLessThan(2e-3)
   expect(worst(fast.moment, slow.moment)).toBeLessThan(2e-3)
+})
+
+test('a vocabulary that is not ascending, within the target and as long as its configuration says is refused', () => {
+  for (const ids of [[3, 3], [4, 2], [1, V], [-1, 2], []]) {
+    expect(() => withVocabulary(plainHead, Int32Array.from(ids))).toThrow(/vocabulary/)
+  }
+  const head = withVocabulary(plainHead, someTokens)
+  expect(() => checkFeatureHead({ ...head, vocabulary: someTokens.slice(1) })).toThrow(/59 ids, its configuration 60/)
+  expect(() => checkFeatureHead({ config: head.config, parameters: head.parameters })).toThrow(/no ids/)
+  expect(withVocabulary(head, undefined)).toEqual(plainHead)
 })
 
 test('a head that is damaged or belongs to another target is refused', async () => {

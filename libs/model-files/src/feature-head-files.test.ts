@@ -1,4 +1,4 @@
-import { initialFeatureHead, type FeatureHeadConfig } from '@plateau/causal-lm'
+import { initialFeatureHead, withVocabulary, type FeatureHeadConfig } from '@plateau/causal-lm'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +24,12 @@ test.each([config, { ...config, layer: undefined, bilinearFeatures: 0 }])(
     expect(Object.fromEntries(read.parameters)).toEqual(Object.fromEntries(written.parameters))
   },
 )
+
+test('the tokens that a head can propose come back with it', () => {
+  const written = withVocabulary(head, Int32Array.of(0, 3, 9, 10))
+  const read = decodeFeatureHead(new Map(encodeFeatureHead(written).map(({ path, bytes }) => [path, bytes])), 'test')
+  expect(read).toEqual(written)
+})
 
 test('a head is read from a directory', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'plateau-head-'))

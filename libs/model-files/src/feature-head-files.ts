@@ -11,16 +11,21 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeModelDirectory, readParameters, type ModelDescription } from './model-directory.js'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js'
-import { floatTensor, toFloats } from './tensor.js'
+import { floatTensor, integerTensor, toFloats, toIntegers } from './tensor.js'
+
+/** The target's ids of the tokens that the draft can propose, ascending. */
+const VOCABULARY = 'draft_vocabulary'
 
 /** The files of a feature-fed head as a Hugging Face directory holds them: config.json and model.safetensors (F32). */
 export function encodeFeatureHead(head: FeatureHead): { readonly path: string; readonly bytes: Uint8Array }[] {
   checkFeatureHead(head)
-  const tensors = [...head.parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data)] as const)
+  const tensors = new Map([...head.parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data)]))
+  const ids = head.vocabulary
+  if (ids !== undefined) tensors.set(VOCABULARY, integerTensor([ids.length], BigInt64Array.from(ids, BigInt)))
   const config = `${JSON.stringify(featureHeadConfigJson(head.config), undefined, 2)}\n`
   return [
     { path: 'config.json', bytes: Buffer.from(config) },
-    { path: 'model.safetensors', bytes: encodeSafetensors(new Map(tensors), { format: 'pt' }) },
+    { path: 'model.safetensors', bytes: encodeSafetensors(tensors, { format: 'pt' }) },
   ]
 }
 
@@ -38,8 +43,11 @@ export function decodeFeatureHead(files: ReadonlyMap<string, Uint8Array>, where:
     const config = parseFeatureHeadConfig(JSON.parse(Buffer.from(file('config.json')).toString('utf8')))
     const { tensors } = decodeSafetensors(file('model.safetensors'), `${where}/model.safetensors`)
     const parameters = new Map<string, Parameter>()
-    for (const [name, tensor] of tensors) parameters.set(name, { shape: tensor.shape, data: toFloats(tensor) })
-    const head = { config, parameters }
+    for (const [name, tensor] of tensors) {
+      if (name !== VOCABULARY) parameters.set(name, { shape: tensor.shape, data: toFloats(tensor) })
+    }
+    const ids = tensors.get(VOCABULARY)
+    const head = { config, parameters, ...(ids && { vocabulary: Int32Array.from(toIntegers(ids), Number) }) }
     checkFeatureHead(head)
     return head
   } catch (thrown) {

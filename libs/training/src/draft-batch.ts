@@ -30,20 +30,25 @@ export interface FilledBatch {
   readonly token: Float32Array
   /** [N, H]. */
   readonly feature: Float32Array
-  /** [N, k]. */
+  /** [N, k]: rows of the draft's output head, all different within a row. */
   readonly ids: BigInt64Array
-  /** [N, k], 0 in padding. */
+  /** [N, k], 0 in padding. What the target gives to tokens that the draft cannot propose is missing: it is tail. */
   readonly probs: Float32Array
   /** [N]: 1 for a row, 0 for padding. */
   readonly present: Float32Array
 }
 
+/**
+ * Pieces as the graphs of a head take them. `draftRows` is the head's `draftRowsOfTokens`: where it has a vocabulary, a
+ * row's listed tokens are the first `listed` that the vocabulary holds.
+ */
 export function fillBatch(
   pieces: readonly Piece[],
   target: DraftTarget,
   listed: number,
   sequences: number,
   positions: number,
+  draftRows?: Int32Array,
 ): FilledBatch {
   const hidden = target.norm.length
   const n = sequences * positions
@@ -57,7 +62,9 @@ export function fillBatch(
     embedRows(target, rows.tokens.subarray(from, to), token, start)
     feature.set(rows.features.subarray(from * hidden, to * hidden), start * hidden)
     present.fill(1, start, start + to - from)
-    for (let r = from; r < to; r++) fillListed(rows, r, ids, probs, (start + r - from) * listed, listed)
+    for (let r = from; r < to; r++) {
+      fillListed(rows, r, draftRows, { ids, probs, at: (start + r - from) * listed, listed })
+    }
   }
   // Ids of one row must differ in padding, too.
   for (let row = 0; row < n; row++) {
@@ -66,21 +73,24 @@ export function fillBatch(
   return { token, feature, ids, probs, present }
 }
 
-/** The first `listed` tokens of a row; where it lists fewer, other tokens of probability 0. */
-function fillListed(
-  rows: DraftRows,
-  row: number,
-  ids: BigInt64Array,
-  probs: Float32Array,
-  at: number,
-  listed: number,
-): void {
-  const known = Math.min(listed, rows.listed)
-  for (let j = 0; j < known; j++) {
-    ids[at + j] = BigInt(rows.listedIds[row * rows.listed + j]!)
-    probs[at + j] = rows.listedProbs[row * rows.listed + j]!
+interface ListedSlots {
+  readonly ids: BigInt64Array
+  readonly probs: Float32Array
+  readonly at: number
+  readonly listed: number
+}
+
+/** The first listed tokens that the draft can propose; where there are too few, other rows of its head, probability 0. */
+function fillListed(rows: DraftRows, row: number, draftRows: Int32Array | undefined, slots: ListedSlots): void {
+  const { ids, probs, at, listed } = slots
+  const taken = new Set<number>()
+  for (let j = row * rows.listed; j < (row + 1) * rows.listed && taken.size < listed; j++) {
+    const token = rows.listedIds[j]!
+    const id = draftRows === undefined ? token : draftRows[token]!
+    if (id < 0) continue
+    ids[at + taken.size] = BigInt(id)
+    probs[at + taken.size] = rows.listedProbs[j]!
+    taken.add(id)
   }
-  if (known === listed) return
-  const taken = new Set(rows.listedIds.subarray(row * rows.listed, (row + 1) * rows.listed))
-  for (let j = known, id = 0; j < listed; id++) if (!taken.has(id)) ids[at + j++] = BigInt(id)
+  for (let id = 0, slot = taken.size; slot < listed; id++) if (!taken.has(id)) ids[at + slot++] = BigInt(id)
 }

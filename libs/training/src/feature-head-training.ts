@@ -6,6 +6,9 @@
  * and a long warm-up keeps the first noisy steps from undoing it.
  */
 import {
+  draftOutputHead,
+  draftRowsOfTokens,
+  draftVocabSize,
   featureHeadParameter,
   featureHeadShapes,
   trainableFeatureHeadParameters,
@@ -53,6 +56,8 @@ export class FeatureHeadTraining {
   readonly #engine: ComputeEngine
   readonly #optimizer: GuardedOptimizer
   #head: FeatureHead
+  /** What depends on the head's vocabulary alone. */
+  #vocabulary: { readonly outputHead: EngineTensor; readonly draftRows: Int32Array | undefined }
 
   /** `engine` runs the graph of buildFeatureHeadTrainGraph for the head's configuration and this shape. */
   constructor(
@@ -64,6 +69,7 @@ export class FeatureHeadTraining {
   ) {
     this.#head = head
     this.#target = target
+    this.#vocabulary = this.#readVocabulary(head)
     this.#engine = engine
     this.#shape = shape
     const { projectionRate, ...guarded } = { ...defaultFeatureHeadTraining, ...options }
@@ -91,9 +97,10 @@ export class FeatureHeadTraining {
     return withParameters(this.#head, Object.fromEntries(trained))
   }
 
-  /** Begins anew from another head of the same configuration. */
+  /** Begins anew from another head of the same configuration, whatever its vocabulary. */
   restart(head: FeatureHead): void {
     this.#head = head
+    this.#vocabulary = this.#readVocabulary(head)
     this.#optimizer.restart(new Map([...head.parameters].map(([name, { data }]) => [name, data])))
   }
 
@@ -107,14 +114,14 @@ export class FeatureHeadTraining {
   async step(pieces: readonly Piece[]): Promise<DraftStepReport> {
     const { sequences, positions, listedTokens: k } = this.#shape
     const rows = sequences * positions
-    const batch = fillBatch(pieces, this.#target, k, sequences, positions)
+    const batch = fillBatch(pieces, this.#target, k, sequences, positions, this.#vocabulary.draftRows)
     const count = batch.present.reduce((sum, one) => sum + one, 0)
     if (count === 0) throw new RangeError('a training step needs at least one position')
     const floats = (data: Float32Array, ...dims: number[]): EngineTensor => ({ type: 'float32', dims, data })
     const hidden = this.#head.config.hiddenSize
     const outputs = await this.#engine.run({
       ...this.#parameterTensors(),
-      head: floats(this.#target.head, this.#head.config.vocabSize, hidden),
+      head: this.#vocabulary.outputHead,
       token: floats(batch.token, rows, hidden),
       feature: floats(batch.feature, rows, hidden),
       target_ids: { type: 'int64', dims: [rows, k], data: batch.ids },
@@ -136,6 +143,12 @@ export class FeatureHeadTraining {
 
   load({ projection, rest }: FeatureHeadTrainingState): void {
     this.#optimizer.load([projection, rest])
+  }
+
+  #readVocabulary(head: FeatureHead) {
+    const dims = [draftVocabSize(head.config), head.config.hiddenSize]
+    const outputHead: EngineTensor = { type: 'float32', dims, data: draftOutputHead(head, this.#target) }
+    return { outputHead, draftRows: draftRowsOfTokens(head) }
   }
 
   #parameterTensors(): Record<string, EngineTensor> {
