@@ -5,18 +5,17 @@ import {
   type FeatureHeadConfig,
   type FeatureHeadLayer,
 } from '@plateau/causal-lm'
-import {
-  keptCount,
-  sampleIndex,
-  type Draft,
-  type DraftSession,
-  type DraftStart,
-  type Proposal,
-  type Random,
-  type Sampling,
-  type SparseDistribution,
+import type {
+  Draft,
+  DraftSession,
+  DraftStart,
+  Proposal,
+  Random,
+  Sampling,
+  SparseDistribution,
 } from '@plateau/speculation'
 import { embedRows, type DraftTarget } from '@plateau/training'
+import { chooseToken, rawDistribution, type ListedLogits } from './choose-token.js'
 import { float32, type FloatTensor, type HostTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 
@@ -86,11 +85,8 @@ interface Pairs {
   readonly features: Float32Array
 }
 
-interface Prediction {
+interface Prediction extends ListedLogits {
   readonly hidden: Float32Array
-  readonly topIds: Int32Array
-  readonly topLogits: Float32Array
-  readonly logSumExp: number
 }
 
 /** Predicts the position after the last of some pairs. */
@@ -175,31 +171,6 @@ function joined(rounds: readonly Pairs[]): Pairs {
     at += round.features.length
   }
   return { tokens: rounds.flatMap((round) => round.tokens), features }
-}
-
-/** At temperature 0 the most probable token; else a draw from q: the listed tokens after the request's sampling. */
-export function chooseToken(
-  { topIds, topLogits }: Pick<Prediction, 'topIds' | 'topLogits'>,
-  sampling: Sampling,
-  random: Random,
-): { readonly token: number; readonly distribution: SparseDistribution | undefined } {
-  if (sampling.temperature === 0) return { token: topIds[0]!, distribution: undefined }
-  const probs = normalized(topLogits, (logit) => Math.exp((logit - topLogits[0]!) / sampling.temperature))
-  const kept = keptCount(probs, probs.length, sampling) ?? probs.length
-  const distribution = { ids: topIds.subarray(0, kept), probs: normalized(probs.subarray(0, kept), (p) => p) }
-  return { token: topIds[sampleIndex(distribution.probs, random())]!, distribution }
-}
-
-/** Probabilities at temperature 1 under the whole vocabulary: the tail is missing, so they sum to less than 1. */
-function rawDistribution({ topIds, topLogits, logSumExp }: Prediction): SparseDistribution {
-  return { ids: topIds, probs: topLogits.map((logit) => Math.exp(logit - logSumExp)) }
-}
-
-/** Single precision, as it crosses the wire: the draw is from the very numbers that are sent. */
-function normalized(values: Float32Array, weigh: (value: number) => number): Float32Array {
-  const weights = Float64Array.from(values, weigh)
-  const mass = weights.reduce((sum, weight) => sum + weight, 0)
-  return Float32Array.from(weights, (weight) => weight / mass)
 }
 
 async function predict(session: InferenceSession, feeds: Record<string, HostTensor>) {

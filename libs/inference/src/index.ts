@@ -1,7 +1,16 @@
 export { float32, int32, int64, type ElementType, type FloatTensor, type HostTensor } from './host-tensor.js'
 export { InferenceSession, loadSession, type SessionOptions } from './session.js'
+export { memoryWeights } from './memory-weights.js'
+export {
+  loadDecoderSession,
+  type DecoderCache,
+  type DecoderSession,
+  type DecoderSessionOptions,
+} from './decoder-session.js'
 export { CausalLmDecoder, type DecoderOptions, type Sequence, type StepOptions } from './causal-lm-decoder.js'
 export { type StepRows } from './step-rows.js'
+export { CausalLmDraft, type CausalLmDraftOptions } from './causal-lm-draft.js'
+export { CausalLmDraftScorer } from './causal-lm-draft-scorer.js'
 export { FeatureHeadDraft, type FeatureHeadDraftOptions } from './feature-head-draft.js'
 export { windowRows, type WindowExpectations } from './draft-windows.js'
 // Part of this package's signatures: who drafts need not know where they come from.
