@@ -4,13 +4,13 @@ export {
   describeModelDirectory,
   type Model,
   type ModelDescription,
-  readModelConfig,
+  openModel,
   readModelDirectory,
   readParameters,
   writeModelDirectory,
   type WriteOptions,
 } from './model-directory.js'
-export { fingerprintModel, hashTokenizer } from './model-fingerprint.js'
+export { type ModelFormat, type StoredTensor } from './opened-model.js'
 export { decodeSafetensors, encodeSafetensors, type Safetensors } from './safetensors.js'
 export { readTensors, TensorFile, writeTensors } from './tensor-file.js'
 export {

@@ -1,25 +1,38 @@
-import { type CausalLmConfig, type Parameter, type Parameters, parameterShapes } from '@plateau/causal-lm'
-import { PlateauError } from '@plateau/contracts'
-import { copyFile, mkdir, readFile, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
-import { configJson, parseConfig, parseGenerationEosTokenIds } from './config-json.js'
-import { readChatTemplate } from './chat-template.js'
-import { fingerprintModel, hashTokenizer } from './model-fingerprint.js'
-import { checkShape, missingTensor, readRequired, writeTensors, writeWhole } from './tensor-file.js'
-import { type FloatDtype, floatTensor, toFloats } from './tensor.js'
-import { WeightFiles } from './weight-files.js'
+import {
+  type CausalLmConfig,
+  type Parameter,
+  type Parameters,
+  parameterShapes,
+  type WeightSource,
+} from '@plateau/causal-lm'
+import { copyFile, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { configJson } from './config-json.js'
+import { openGguf } from './gguf/open-gguf.js'
+import { openHuggingFace } from './hugging-face.js'
+import { hashTokenizer } from './model-fingerprint.js'
+import { locateModel } from './model-location.js'
+import type { ModelFormat, OpenedModel, StoredTensor } from './opened-model.js'
+import { checkShape, missingTensor, writeTensors, writeWhole } from './tensor-file.js'
+import { type FloatDtype, floatTensor } from './tensor.js'
 
-/** What a Hugging Face model directory says about the model, without its weights. */
+/** What a model's files say about it, without its weights. */
 export interface ModelDescription {
-  /** The directory's own name. */
+  /** The name of its directory, or of its GGUF file without the ending. */
   readonly modelId: string
+  readonly format: ModelFormat
   readonly config: CausalLmConfig
-  readonly tokenizerPath: string
-  /** See fingerprintModel. */
+  /** How many weights it has. */
+  readonly parameterCount: number
+  /** How each of them is stored. */
+  readonly storedTensors: readonly StoredTensor[]
+  /** The bytes of tokenizer.json; for a GGUF file, of the one made from what it carries. */
+  readonly tokenizerJson: Uint8Array
+  /** See fingerprintModel and fingerprintFile. */
   readonly fingerprint: string
   /** See hashTokenizer. */
   readonly tokenizerHash: string
-  /** The model's own Jinja template, as text. It is not rendered: see renderChat. */
+  /** The model's own Jinja template, as text: see renderChat. */
   readonly chatTemplate?: string
 }
 
@@ -27,49 +40,42 @@ export interface Model extends ModelDescription {
   readonly parameters: Parameters
 }
 
-/** Reads and checks a whole model. F16 and BF16 weights come as 32-bit floats. Throws PlateauError. */
-export async function readModelDirectory(directory: string): Promise<Model> {
-  const description = await describeModelDirectory(directory)
-  return { ...description, parameters: await readAll(directory, description.config) }
+/**
+ * Opens a Hugging Face directory, a GGUF file, or a directory with exactly one. Headers are checked against the
+ * configuration at once, each tensor's numbers when it is read. Throws PlateauError; the caller closes.
+ */
+export async function openModel(
+  path: string,
+): Promise<{ description: ModelDescription; weights: WeightSource; close(): Promise<void> }> {
+  const opened = await openFiles(path)
+  try {
+    return { description: await describe(opened), weights: opened.weights, close: () => opened.close() }
+  } catch (thrown) {
+    await opened.close()
+    throw thrown
+  }
 }
 
 /** Everything but the weights. Reads the weight files once, for the fingerprint. */
-export async function describeModelDirectory(directory: string): Promise<ModelDescription> {
-  const config = await readModelConfig(directory)
-  const chatTemplate = await readChatTemplate(directory)
-  const tokenizerPath = join(directory, 'tokenizer.json')
-  return {
-    modelId: basename(resolve(directory)),
-    config,
-    tokenizerPath,
-    fingerprint: await fingerprintModel(directory),
-    tokenizerHash: await hashTokenizer(directory),
-    ...(chatTemplate === undefined ? {} : { chatTemplate }),
-  }
+export async function describeModelDirectory(path: string): Promise<ModelDescription> {
+  return withFiles(path, describe)
 }
 
-export async function readModelConfig(directory: string): Promise<CausalLmConfig> {
-  await checkDirectory(directory)
-  const path = join(directory, 'config.json')
-  const config = parseConfig((await readRequired(path)).toString('utf8'), path)
-  return { ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...(await generationEosTokenIds(directory))])] }
+/** Reads and checks a whole model; its weights come as 32-bit floats. */
+export async function readModelDirectory(path: string): Promise<Model> {
+  return withFiles(path, async (opened) => ({
+    ...(await describe(opened)),
+    parameters: await readAll(opened.weights, opened.weights.names),
+  }))
 }
 
-/** Only these parameters, checked against the configuration: the embedding and the head are all that a draft needs. */
-export async function readParameters(directory: string, names: Iterable<string>): Promise<Parameters> {
-  const shapes = parameterShapes(await readModelConfig(directory))
-  const weights = await WeightFiles.open(directory)
-  try {
-    const parameters = new Map<string, Parameter>()
-    for (const name of names) parameters.set(name, await readParameter(weights, name, shapes.get(name)))
-    return parameters
-  } finally {
-    await weights.close()
-  }
+/** Only these parameters: the embedding and the head are all that a draft needs. */
+export async function readParameters(path: string, names: Iterable<string>): Promise<Parameters> {
+  return withFiles(path, ({ weights }) => readAll(weights, names))
 }
 
 export interface WriteOptions {
-  /** A model directory whose tokenizer.json and tokenizer_config.json are copied along. */
+  /** A Hugging Face directory whose tokenizer.json and tokenizer_config.json are copied along. */
   readonly tokenizerFrom?: string
 }
 
@@ -98,64 +104,38 @@ export async function writeModelDirectory(
   }
 }
 
-async function readAll(directory: string, config: CausalLmConfig): Promise<Parameters> {
-  const shapes = parameterShapes(config)
-  const weights = await WeightFiles.open(directory)
+async function openFiles(path: string): Promise<OpenedModel> {
+  const location = await locateModel(path)
+  return location.kind === 'gguf' ? openGguf(location.file) : openHuggingFace(location.directory)
+}
+
+async function withFiles<T>(path: string, work: (opened: OpenedModel) => Promise<T>): Promise<T> {
+  const opened = await openFiles(path)
   try {
-    refuseUnknown(directory, weights.names, shapes, config)
-    const parameters = new Map<string, Parameter>()
-    for (const [name, shape] of shapes) parameters.set(name, await readParameter(weights, name, shape))
-    return parameters
+    return await work(opened)
   } finally {
-    await weights.close()
+    await opened.close()
   }
 }
 
-/** A weight that the configuration has no place for (a bias, an adapter) would be left out of the arithmetic. */
-function refuseUnknown(
-  directory: string,
-  names: readonly string[],
-  shapes: ReadonlyMap<string, readonly number[]>,
-  { tieEmbeddings }: CausalLmConfig,
-): void {
-  const harmless = (name: string): boolean =>
-    name.endsWith('.rotary_emb.inv_freq') || (tieEmbeddings && name === 'lm_head.weight')
-  const unknown = names.find((name) => !shapes.has(name) && !harmless(name))
-  if (unknown === undefined) return
-  throw new PlateauError(
-    'TENSOR_UNEXPECTED',
-    `${directory} holds tensor "${unknown}", which a model of its config.json does not have`,
-    { facts: { directory, tensor: unknown } },
-  )
-}
-
-async function readParameter(
-  weights: WeightFiles,
-  name: string,
-  shape: readonly number[] | undefined,
-): Promise<Parameter> {
-  if (shape === undefined) throw missingTensor('the model that config.json describes', name)
-  const tensor = await weights.read(name, shape)
-  if (tensor.dtype === 'F64' || tensor.dtype === 'I64') {
-    throw new PlateauError('TENSOR_DTYPE', `tensor "${name}" has dtype ${tensor.dtype}; expected F32, F16 or BF16`, {
-      facts: { tensor: name, dtype: tensor.dtype },
-    })
+async function describe(opened: OpenedModel): Promise<ModelDescription> {
+  const { modelId, format, config, storedTensors, chatTemplate } = opened
+  const { json } = await opened.tokenizerFiles()
+  return {
+    modelId,
+    format,
+    config,
+    parameterCount: storedTensors.reduce((sum, { elements }) => sum + elements, 0),
+    storedTensors,
+    tokenizerJson: json,
+    tokenizerHash: hashTokenizer(json),
+    fingerprint: await opened.fingerprint(),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
   }
-  return { shape, data: toFloats(tensor) }
 }
 
-async function generationEosTokenIds(directory: string): Promise<readonly number[]> {
-  const path = join(directory, 'generation_config.json')
-  const json = await readFile(path, 'utf8').catch(() => undefined)
-  return json === undefined ? [] : parseGenerationEosTokenIds(json, path)
-}
-
-async function checkDirectory(directory: string): Promise<void> {
-  const found = await stat(directory).catch(() => undefined)
-  if (found?.isDirectory()) return
-  throw new PlateauError(
-    'MODEL_DIRECTORY_UNKNOWN',
-    `there is no model directory at ${directory}; it should hold config.json, model.safetensors and tokenizer.json`,
-    { facts: { directory } },
-  )
+async function readAll(weights: WeightSource, names: Iterable<string>): Promise<Parameters> {
+  const parameters = new Map<string, Parameter>()
+  for (const name of names) parameters.set(name, await weights.read(name))
+  return parameters
 }

@@ -1,7 +1,13 @@
 import { PlateauError } from '@plateau/contracts'
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
-import { headerLength, parseHeader, prefixBytes, type SafetensorsHeader } from './safetensors-header.js'
+import {
+  headerLength,
+  parseHeader,
+  prefixBytes,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from './safetensors-header.js'
 import { decodeSafetensors, encodeSafetensors, readableDtype, type Safetensors } from './safetensors.js'
 import type { Tensor } from './tensor.js'
 
@@ -35,10 +41,16 @@ export class TensorFile {
     return this.header.metadata
   }
 
-  /** Throws TENSOR_MISSING, or TENSOR_SHAPE when the shape is not the expected one. Reads the tensor's bytes only. */
-  async read(name: string, expectedShape?: readonly number[]): Promise<Tensor> {
+  /** Throws TENSOR_MISSING. */
+  entry(name: string): TensorEntry {
     const entry = this.header.tensors.get(name)
     if (entry === undefined) throw missingTensor(this.path, name)
+    return entry
+  }
+
+  /** Throws TENSOR_MISSING, or TENSOR_SHAPE when the shape is not the expected one. Reads the tensor's bytes only. */
+  async read(name: string, expectedShape?: readonly number[]): Promise<Tensor> {
+    const entry = this.entry(name)
     if (expectedShape !== undefined) checkShape(this.path, name, expectedShape, entry.shape)
     const dtype = readableDtype(name, entry, this.path)
     return { dtype, shape: entry.shape, bytes: await readRange(this.handle, this.path, entry.begin, entry.end) }
@@ -95,6 +107,15 @@ export function missingTensor(file: string, tensor: string): PlateauError {
   return new PlateauError('TENSOR_MISSING', `tensor "${tensor}" is missing from ${file}`, { facts: { file, tensor } })
 }
 
+/** A weight that the configuration has no place for (a bias, an adapter) would be left out of the arithmetic. */
+export function unexpectedTensor(place: string, tensor: string): PlateauError {
+  return new PlateauError(
+    'TENSOR_UNEXPECTED',
+    `${place} holds tensor "${tensor}", which a model of its configuration does not have`,
+    { facts: { file: place, tensor } },
+  )
+}
+
 export function checkShape(file: string, tensor: string, expected: readonly number[], found: readonly number[]): void {
   if (expected.length === found.length && expected.every((size, axis) => size === found[axis])) return
   const [expectedShape, foundShape] = [`[${expected.join(', ')}]`, `[${found.join(', ')}]`]
@@ -105,7 +126,7 @@ export function checkShape(file: string, tensor: string, expected: readonly numb
   )
 }
 
-async function openForReading(path: string): Promise<FileHandle> {
+export async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (cause) {
@@ -113,7 +134,8 @@ async function openForReading(path: string): Promise<FileHandle> {
   }
 }
 
-async function readRange(handle: FileHandle, path: string, begin: number, end: number): Promise<Uint8Array> {
+/** Bytes [begin, end) of an open file. */
+export async function readRange(handle: FileHandle, path: string, begin: number, end: number): Promise<Uint8Array> {
   const out = new Uint8Array(end - begin)
   for (let at = 0; at < out.length;) {
     // One read call moves at most 2 GiB.

@@ -1,10 +1,10 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { messageOf, PlateauError } from '@plateau/contracts'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readGgufTokenizer } from './gguf/open-gguf.js'
+import { readTokenizerFiles } from './hugging-face.js'
 import { IncrementalDecoder } from './incremental-decoder.js'
 import { isJsonObject, type JsonObject, parseJsonObject } from './json-object.js'
-import { readRequired } from './tensor-file.js'
+import { locateModel } from './model-location.js'
 import { type DecodingRules, tokenBytes } from './token-bytes.js'
 
 /** A model's tokenizer. Immutable; safe to share between requests. */
@@ -21,18 +21,17 @@ export interface Tokenizer {
   readonly eosTokenIds: readonly number[]
 }
 
-/** Reads tokenizer.json and, where there is one, tokenizer_config.json. */
-export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const path = join(directory, 'tokenizer.json')
-  const file = parseJsonObject((await readRequired(path)).toString('utf8'), path, 'TOKENIZER_INVALID')
-  const configPath = join(directory, 'tokenizer_config.json')
-  const configText = await readFile(configPath, 'utf8').catch(() => '{}')
-  const config = parseJsonObject(configText, configPath, 'TOKENIZER_INVALID')
+/** The tokenizer of a Hugging Face directory, a GGUF file, or a directory with exactly one. */
+export async function loadTokenizer(path: string): Promise<Tokenizer> {
+  const location = await locateModel(path)
+  const files =
+    location.kind === 'gguf' ? await readGgufTokenizer(location.file) : await readTokenizerFiles(location.directory)
+  const json = parseJsonObject(Buffer.from(files.json).toString('utf8'), files.path, 'TOKENIZER_INVALID')
   try {
-    return createTokenizer(file, config, path)
+    return createTokenizer(json, files.config, files.path)
   } catch (cause) {
     if (cause instanceof PlateauError) throw cause
-    throw invalid(path, messageOf(cause), cause)
+    throw invalid(files.path, messageOf(cause), cause)
   }
 }
 

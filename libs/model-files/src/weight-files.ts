@@ -2,6 +2,7 @@ import { PlateauError } from '@plateau/contracts'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isJsonObject, parseJsonObject } from './json-object.js'
+import type { TensorEntry } from './safetensors-header.js'
 import { missingTensor, TensorFile } from './tensor-file.js'
 import type { Tensor } from './tensor.js'
 
@@ -9,7 +10,7 @@ import type { Tensor } from './tensor.js'
 export class WeightFiles {
   private constructor(
     /** Names what was looked through, in errors. */
-    private readonly place: string,
+    readonly place: string,
     private readonly fileOfTensor: ReadonlyMap<string, TensorFile>,
     private readonly files: readonly TensorFile[],
   ) {}
@@ -32,14 +33,23 @@ export class WeightFiles {
     return [...this.fileOfTensor.keys()]
   }
 
+  /** Throws TENSOR_MISSING. */
+  entry(name: string): TensorEntry {
+    return this.fileOf(name).entry(name)
+  }
+
   async read(name: string, expectedShape: readonly number[]): Promise<Tensor> {
-    const file = this.fileOfTensor.get(name)
-    if (file === undefined) throw missingTensor(this.place, name)
-    return file.read(name, expectedShape)
+    return this.fileOf(name).read(name, expectedShape)
   }
 
   async close(): Promise<void> {
     await Promise.all(this.files.map((file) => file.close()))
+  }
+
+  private fileOf(name: string): TensorFile {
+    const file = this.fileOfTensor.get(name)
+    if (file === undefined) throw missingTensor(this.place, name)
+    return file
   }
 }
 

@@ -3,7 +3,6 @@ import type { Values } from '@plateau/config'
 import type { EventLog, Lease, Producer } from '@plateau/event-log'
 import { readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
-import { readFile } from 'node:fs/promises'
 import type { trainerConfig } from './config.js'
 import { DraftLine } from './draft-line.js'
 import { withDraftKind } from './kinds/draft-kinds.js'
@@ -36,8 +35,7 @@ const CODE_VERSION = '0.1.0'
 export async function readTrainerFiles(config: TrainerConfig): Promise<TrainerFiles> {
   const key = await readSigningKey(config.signingKeyFile)
   const model = await readDraftTarget(config.model)
-  const tokenizer = await readFile(model.tokenizerPath)
-  return { key, model, tokenizer, store: fileStore(config.checkpoints) }
+  return { key, model, tokenizer: model.tokenizerJson, store: fileStore(config.checkpoints) }
 }
 
 /** A trainer that continues the lineage as its writer. */

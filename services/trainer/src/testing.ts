@@ -43,7 +43,10 @@ export class Teacher {
       modelId: 'teacher',
       fingerprint: 'f'.repeat(64),
       tokenizerHash: 'e'.repeat(64),
-      tokenizerPath: '',
+      format: 'safetensors',
+      parameterCount: 0,
+      storedTensors: [],
+      tokenizerJson: Buffer.from('{}'),
       config: {
         vocabSize: V,
         hiddenSize: H,
