@@ -8,7 +8,7 @@ export {
 } from './config.js'
 export { type QuantizedMatrix, type WeightSource } from './weight-source.js'
 export { embeddingLayer, floatWeights, preparedWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
-export { matrixBytes, type PreparedMatrix, type PreparedWeights } from './prepared-weights.js'
+export { matrixBytes, matrixKey, type PreparedMatrix, type PreparedWeights } from './prepared-weights.js'
 export { prepareWeights, type KeepTensor, type WeightFormat } from './prepare-weights.js'
 export { recordRequests, type WeightRequests } from './weight-requests.js'
 export { initialParameters } from './initial-parameters.js'

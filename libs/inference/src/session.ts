@@ -28,13 +28,16 @@ export interface SessionOptions {
   readonly wait?: 'spin' | 'sleep'
 }
 
-/** Checks and optimises the model. The bytes are not needed afterwards. */
-export async function loadSession(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
+/**
+ * Checks and optimises the model, given as bytes, which are not needed afterwards, or as the path of its file: external
+ * data is looked for beside it and mapped into memory.
+ */
+export async function loadSession(model: Uint8Array | string, options: SessionOptions): Promise<InferenceSession> {
   const { threads, name } = options
   if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`threads must be at least 1, not ${threads}`)
   const engine = await loadEngine()
   try {
-    const session = await engine.InferenceSession.create(model, {
+    const session = await engine.InferenceSession.create(model as Uint8Array, {
       executionProviders: ['cpu'],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -49,7 +52,7 @@ export async function loadSession(model: Uint8Array, options: SessionOptions): P
     return new InferenceSession(engine, session, name)
   } catch (cause) {
     throw new PlateauError('MODEL_NOT_LOADABLE', `The engine refused the model "${name}": ${messageOf(cause)}`, {
-      facts: { model: name, bytes: model.byteLength },
+      facts: { model: name, ...(typeof model === 'string' ? { path: model } : { bytes: model.byteLength }) },
       cause,
     })
   }

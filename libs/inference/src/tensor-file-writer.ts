@@ -1,0 +1,52 @@
+import type { TensorData } from '@plateau/tensor-graph'
+import { open, type FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
+
+/** Mapped memory begins at a page; on some systems a page has 64 KiB, but the engine rounds down by itself. */
+const alignment = 4096
+
+/** Appends tensors to a file from which a model's external data is mapped. */
+export class TensorFileWriter {
+  readonly #file: FileHandle
+  readonly #location: string
+  #length = 0
+
+  static async create(path: string): Promise<TensorFileWriter> {
+    return new TensorFileWriter(await open(path, 'wx'), basename(path))
+  }
+
+  private constructor(file: FileHandle, location: string) {
+    this.#file = file
+    this.#location = location
+  }
+
+  /** One tensor, given as consecutive pieces. What is smaller than a page is better kept in the model itself. */
+  async append(pieces: readonly ArrayBufferView[]): Promise<TensorData> {
+    const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+    if (length < alignment && pieces.length === 1) return pieces[0]!
+    const offset = Math.ceil(this.#length / alignment) * alignment
+    let at = offset
+    for (const piece of pieces) at += await this.#write(piece, at)
+    this.#length = at
+    return { location: this.#location, offset, length }
+  }
+
+  async #write(piece: ArrayBufferView, position: number): Promise<number> {
+    for (let done = 0; done < piece.byteLength;) {
+      const view = new Uint8Array(piece.buffer, piece.byteOffset + done, piece.byteLength - done)
+      // A single write ends at 2 GiB.
+      const { bytesWritten } = await this.#file.write(view, 0, Math.min(view.length, 2 ** 30), position + done)
+      done += bytesWritten
+    }
+    return piece.byteLength
+  }
+
+  /** The file is on the disk when this resolves. */
+  async close(): Promise<void> {
+    try {
+      await this.#file.sync()
+    } finally {
+      await this.#file.close()
+    }
+  }
+}
