@@ -7,19 +7,27 @@ import {
   type Parameter,
 } from '@plateau/causal-lm'
 import { messageOf, PlateauError } from '@plateau/contracts'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { draftFile, invalidDraft, readDraftFiles, type DraftFiles } from './draft-files.js'
 import { describeModelDirectory, readParameters, type ModelDescription } from './model-directory.js'
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js'
-import { floatTensor, integerTensor, toFloats, toIntegers } from './tensor.js'
+import { floatTensor, integerTensor, toFloats, toIntegers, type FloatDtype } from './tensor.js'
 
 /** The target's ids of the tokens that the draft can propose, ascending. */
 const VOCABULARY = 'draft_vocabulary'
+const WHAT = 'feature-fed head'
 
-/** The files of a feature-fed head as a Hugging Face directory holds them: config.json and model.safetensors (F32). */
-export function encodeFeatureHead(head: FeatureHead): { readonly path: string; readonly bytes: Uint8Array }[] {
+/**
+ * The files of a feature-fed head as a Hugging Face directory holds them: config.json and model.safetensors. `dtype`: of
+ * the weights as stored.
+ */
+export function encodeFeatureHead(
+  head: FeatureHead,
+  dtype: FloatDtype = 'F32',
+): { readonly path: string; readonly bytes: Uint8Array }[] {
   checkFeatureHead(head)
-  const tensors = new Map([...head.parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data)]))
+  const tensors = new Map(
+    [...head.parameters].map(([name, { shape, data }]) => [name, floatTensor(shape, data, dtype)]),
+  )
   const ids = head.vocabulary
   if (ids !== undefined) tensors.set(VOCABULARY, integerTensor([ids.length], BigInt64Array.from(ids, BigInt)))
   const config = `${JSON.stringify(featureHeadConfigJson(head.config), undefined, 2)}\n`
@@ -33,12 +41,8 @@ export function encodeFeatureHead(head: FeatureHead): { readonly path: string; r
  * The reverse, from files already in memory (a checkpoint whose digests were checked). Throws DRAFT_INVALID naming what
  * is missing, misshapen or not finite. `where` names the source in errors.
  */
-export function decodeFeatureHead(files: ReadonlyMap<string, Uint8Array>, where: string): FeatureHead {
-  const file = (name: string): Uint8Array => {
-    const bytes = files.get(name)
-    if (bytes === undefined) throw invalid(where, `${name} is missing`)
-    return bytes
-  }
+export function decodeFeatureHead(files: DraftFiles, where: string): FeatureHead {
+  const file = (name: string): Uint8Array => draftFile(files, name, where, WHAT)
   try {
     const config = parseFeatureHeadConfig(JSON.parse(Buffer.from(file('config.json')).toString('utf8')))
     const { tensors } = decodeSafetensors(file('model.safetensors'), `${where}/model.safetensors`)
@@ -52,22 +56,13 @@ export function decodeFeatureHead(files: ReadonlyMap<string, Uint8Array>, where:
     return head
   } catch (thrown) {
     if (thrown instanceof PlateauError) throw thrown
-    throw invalid(where, messageOf(thrown), thrown)
+    throw invalidDraft(where, WHAT, messageOf(thrown), thrown)
   }
 }
 
 /** Reads a checkpoint directory without checking its manifest: for tools that compare drafts, not for serving. */
 export async function readFeatureHead(directory: string): Promise<FeatureHead> {
-  const files = new Map<string, Uint8Array>()
-  for (const name of ['config.json', 'model.safetensors']) {
-    files.set(
-      name,
-      await readFile(join(directory, name)).catch((thrown: unknown) => {
-        throw invalid(directory, `${name} cannot be read: ${messageOf(thrown)}`, thrown)
-      }),
-    )
-  }
-  return decodeFeatureHead(files, directory)
+  return decodeFeatureHead(await readDraftFiles(directory, WHAT, ['config.json', 'model.safetensors']), directory)
 }
 
 export interface DraftTargetModel extends ModelDescription {
@@ -88,11 +83,4 @@ export async function readDraftTarget(directory: string): Promise<DraftTargetMod
     norm: data('model.norm.weight'),
   }
   return { ...description, target }
-}
-
-function invalid(where: string, why: string, cause?: unknown): PlateauError {
-  return new PlateauError('DRAFT_INVALID', `${where} does not hold a feature-fed head: ${why}`, {
-    facts: { where },
-    cause,
-  })
 }

@@ -32,3 +32,4 @@ export {
   readDraftTarget,
   readFeatureHead,
 } from './feature-head-files.js'
+export { decodeCausalDraft, encodeCausalDraft, readCausalDraft } from './causal-draft-files.js'
