@@ -289,12 +289,31 @@ describe('drafts', () => {
     expect(await (await fetch(`${url}/metrics`)).text()).toContain('plateau_draft_version 2')
   })
 
+  it('versions of different kinds follow each other, also in mid-response, and change no token', async () => {
+    const { url, publish } = await start()
+    const live = (version: string) =>
+      until(async () => (await complete(url, { max_tokens: 1 })).plateau?.draft_version === version)
+    const long = { return_token_ids: true, max_tokens: 80 }
+    const plain = await complete(url, long)
+    for (const [version, causalDraftOf] of [undefined, V, undefined, V].entries()) {
+      const running = complete(url, long)
+      await publish(version + 1, causalDraftOf === undefined ? {} : { causalDraftOf })
+      await live(String(version + 1))
+      const after = await complete(url, long)
+      expect(after.plateau).toMatchObject({ draft_version: String(version + 1), token_ids: plain.plateau?.token_ids })
+      expect(after.plateau?.num_draft_tokens).toBeGreaterThan(0)
+      expect((await running).plateau?.token_ids).toEqual(plain.plateau?.token_ids)
+    }
+  })
+
   it.each<[string, Damage, string]>([
     ['announced but missing in the store', { missing: true }, 'CHECKPOINT_NOT_FOUND'],
     ['signed with a key that is not trusted', { foreignKey: true }, 'CHECKPOINT_KEY_UNKNOWN'],
     ['made for another target', { manifest: { targetFingerprint: 'x' } }, 'CHECKPOINT_TARGET_MISMATCH'],
     ['made for another tokenizer', { manifest: { tokenizerHash: 'x' } }, 'CHECKPOINT_TOKENIZER_MISMATCH'],
-    ['of a kind that is not known', { manifest: { kind: 'causal-lm' } }, 'DRAFT_KIND_UNKNOWN'],
+    ['of a kind that is not known', { manifest: { kind: 'n-gram' } }, 'DRAFT_KIND_UNKNOWN'],
+    ['of another kind than its manifest says', { manifest: { kind: 'causal-lm' } }, 'DRAFT_INVALID'],
+    ['for another vocabulary', { causalDraftOf: 100 }, 'DRAFT_INVALID'],
     ['whose weights are cut off', { files: cutOff }, 'MODEL_FILE_TRUNCATED'],
     ['without weights', { files: (files) => files.filter(({ path }) => path === 'config.json') }, 'DRAFT_INVALID'],
   ])('a version %s is refused and the live one stays', async (_, damage, code) => {

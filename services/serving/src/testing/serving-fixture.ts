@@ -1,4 +1,4 @@
-import { initialFeatureHead, type FeatureHead } from '@plateau/causal-lm'
+import { initialCausalDraft, initialFeatureHead, type CausalDraft, type FeatureHead } from '@plateau/causal-lm'
 import {
   generateSigningKey,
   readSigningKey,
@@ -11,7 +11,7 @@ import {
 import { mergeConfigs } from '@plateau/config'
 import { DraftCheckpoint, encodeHeaders, topics } from '@plateau/contracts'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
-import { readDraftTarget, encodeFeatureHead } from '@plateau/model-files'
+import { encodeCausalDraft, encodeFeatureHead, readDraftTarget } from '@plateau/model-files'
 import { commonConfig, startService, type StartedService } from '@plateau/service-kit'
 import { seededRandom } from '@plateau/speculation'
 import { silentLogger, type LogFields, type Logger } from '@plateau/telemetry'
@@ -30,7 +30,7 @@ export interface ServingFixture {
   readonly url: string
   readonly grpcAddress: string
   readonly service: StartedService
-  /** Writes a signed checkpoint of a head that has learned nothing, and announces it. */
+  /** Writes a signed checkpoint of a draft that has learned nothing, by default a feature-fed head, and announces it. */
   readonly publish: (version: number, damage?: Damage) => Promise<void>
   /** Values of a topic so far. */
   readonly records: <T>(topic: {
@@ -47,6 +47,8 @@ export interface Damage {
   readonly missing?: boolean
   readonly foreignKey?: boolean
   readonly files?: (files: readonly StoredFile[]) => StoredFile[]
+  /** A causal draft instead, for a target of so many tokens. */
+  readonly causalDraftOf?: number
 }
 
 /** The whole service in this process: real log, real store, real gRPC to a Markov target that claims to be the model. */
@@ -95,15 +97,10 @@ export async function startServingFixture(
     service,
     logs,
     publish: async (version, damage = {}) => {
-      const head = untrainedHead(version)
-      const about = { ...manifestOf(version), ...damage.manifest }
+      const { kind, files } = untrainedDraft(version, damage.causalDraftOf)
+      const about = { ...manifestOf(version, kind), ...damage.manifest }
       const signer = damage.foreignKey === true ? generateSigningKey() : key
-      const written = await writeCheckpoint(
-        store,
-        about,
-        damage.files?.(encodeFeatureHead(head)) ?? encodeFeatureHead(head),
-        signer,
-      )
+      const written = await writeCheckpoint(store, about, damage.files?.(files) ?? files, signer)
       if (damage.missing === true) await store.remove(about.lineage, version)
       const announced = DraftCheckpoint.encode({
         ...written,
@@ -145,18 +142,36 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
+function untrainedDraft(seed: number, causalDraftOf: number | undefined): { kind: string; files: StoredFile[] } {
+  return causalDraftOf === undefined
+    ? { kind: 'feature-fed-head', files: encodeFeatureHead(untrainedHead(seed)) }
+    : { kind: 'causal-lm', files: encodeCausalDraft(untrainedCausalDraft(seed, causalDraftOf)) }
+}
+
+/** It knows every other token. */
+function untrainedCausalDraft(seed: number, targetVocabSize: number): CausalDraft {
+  const draftVocabulary = Int32Array.from({ length: targetVocabSize / 2 }, (_, row) => 2 * row)
+  const sizes = { hiddenSize: 16, layers: 1, heads: 2, kvHeads: 1, headDim: 8, intermediateSize: 16 }
+  const config = {
+    targetVocabSize,
+    draftVocabulary,
+    model: { ...model.config, ...sizes, vocabSize: draftVocabulary.length + 1, eosTokenIds: [] },
+  }
+  return initialCausalDraft(config, seededRandom(seed))
+}
+
 function untrainedHead(seed: number): FeatureHead {
   const { hiddenSize, vocabSize, rmsNormEps } = model.config
   const config = { hiddenSize, vocabSize, rmsNormEps, bilinearFeatures: 0, layer: undefined }
   return initialFeatureHead(config, model.target, seededRandom(seed))
 }
 
-function manifestOf(version: number): Omit<CheckpointManifest, 'schema' | 'files'> {
+function manifestOf(version: number, kind: string): Omit<CheckpointManifest, 'schema' | 'files'> {
   return {
     lineage: 'default',
     version,
     parent: version - 1,
-    kind: 'feature-fed-head',
+    kind,
     targetFingerprint: model.fingerprint,
     tokenizerHash: model.tokenizerHash,
     trainedThrough: [],
