@@ -51,6 +51,15 @@ describe('the rows of a window', () => {
     expect([...rows.weights]).toEqual([2, 3])
   })
 
+  test('of a draft that reads tokens only have no states, whether the window has them or not', () => {
+    const { features, nextFeatures, ...tokens } = windowRows(window(), expected)
+    const tokensOnly = { ...expected, norm: undefined }
+    const none = { features: new Float32Array(0), nextFeatures: new Float32Array(0) }
+    const bare = window({ features: Buffer.alloc(0), featureSize: 0, leadFeature: Buffer.alloc(0) })
+    expect(windowRows(window(), tokensOnly)).toEqual({ ...tokens, ...none })
+    expect(windowRows(bare, tokensOnly)).toEqual({ ...tokens, ...none })
+  })
+
   test('of one position without a lead are none', () => {
     const short = {
       tokenIds: [3],

@@ -6,8 +6,11 @@ export interface WindowExpectations {
   readonly targetFingerprint: string
   readonly tokenizerHash: string
   readonly vocabSize: number
-  /** The target's final norm weight, [H]: a captured state divided by it has root mean square 1. */
-  readonly norm: Float32Array
+  /**
+   * The target's final norm weight, [H]: a captured state divided by it has root mean square 1. Undefined: the draft reads
+   * tokens only, and the states, whether there or not, are left out of the rows.
+   */
+  readonly norm: Float32Array | undefined
 }
 
 /** fp16 features of a small norm weight leave some slack around 1. */
@@ -24,30 +27,38 @@ export function windowRows(
   weights: readonly number[] = [],
 ): DraftRows {
   const { top } = checkedWindow(window, expected)
-  const hidden = expected.norm.length
   const n = window.tokenIds.length
-  const features = floats(window, 'features', window.features, n * hidden)
   const probs = probabilities(window, top)
-  const lead = window.hasLead ? floats(window, 'lead_feature', window.leadFeature, hidden) : undefined
-  checkFeatureScale(window, features, expected.norm)
-  if (lead !== undefined) checkFeatureScale(window, lead, expected.norm)
-
-  const from = lead === undefined ? 1 : 0 // the first predicted position
+  const from = window.hasLead ? 0 : 1 // the first predicted position
   const rows = Math.max(0, n - from)
-  const inputs = new Float32Array(rows * hidden)
-  if (lead !== undefined) inputs.set(lead)
-  inputs.set(features.subarray(0, (n - 1) * hidden), from === 0 ? hidden : 0)
-  const tokens = [...(lead === undefined ? [] : [window.leadTokenId]), ...window.tokenIds.slice(0, n - 1)]
+  const tokens = [...(window.hasLead ? [window.leadTokenId] : []), ...window.tokenIds.slice(0, n - 1)]
   return {
     length: rows,
     tokens: Int32Array.from(tokens.slice(0, rows)),
-    features: inputs,
-    nextFeatures: features.subarray(from * hidden),
+    ...stateRows(window, expected.norm, rows),
     listed: top.k,
     listedIds: Int32Array.from(top.ids.slice(from * top.k)),
     listedProbs: probs.subarray(from * top.k),
     weights: checkedWeights(window, weights, n).subarray(from),
   }
+}
+
+function stateRows(
+  window: TokenWindow,
+  norm: Float32Array | undefined,
+  rows: number,
+): Pick<DraftRows, 'features' | 'nextFeatures'> {
+  if (norm === undefined) return { features: new Float32Array(0), nextFeatures: new Float32Array(0) }
+  const hidden = norm.length
+  const n = window.tokenIds.length
+  const states = floats(window, 'features', window.features, n * hidden)
+  const lead = window.hasLead ? floats(window, 'lead_feature', window.leadFeature, hidden) : undefined
+  checkFeatureScale(window, states, norm)
+  if (lead !== undefined) checkFeatureScale(window, lead, norm)
+  const features = new Float32Array(rows * hidden)
+  if (lead !== undefined) features.set(lead)
+  features.set(states.subarray(0, (n - 1) * hidden), lead === undefined ? 0 : hidden)
+  return { features, nextFeatures: states.subarray(lead === undefined ? hidden : 0) }
 }
 
 function checkedWindow(window: TokenWindow, expected: WindowExpectations) {
@@ -73,11 +84,12 @@ function checkedWindow(window: TokenWindow, expected: WindowExpectations) {
   if (window.vocabSize !== expected.vocabSize) {
     throw invalid(window, 'vocab_size', `is ${window.vocabSize}, not ${expected.vocabSize}`)
   }
-  if (window.features.length === 0) {
+  const { norm } = expected
+  if (norm !== undefined && window.features.length === 0) {
     throw new PlateauError('WINDOW_WITHOUT_FEATURES', 'a window has no features: capture them to train this draft')
   }
-  if (window.featureSize !== expected.norm.length) {
-    throw invalid(window, 'feature_size', `is ${window.featureSize}, not ${expected.norm.length}`)
+  if (norm !== undefined && window.featureSize !== norm.length) {
+    throw invalid(window, 'feature_size', `is ${window.featureSize}, not ${norm.length}`)
   }
   if (top === undefined || top.positions !== n || top.k === 0) throw invalid(window, 'top', `does not list ${n} rows`)
   const badId = (id: number): boolean => !(id < expected.vocabSize)

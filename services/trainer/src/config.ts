@@ -41,6 +41,31 @@ export const trainerConfig = defineConfig(
       min: 2,
       help: 'Newest versions kept in the checkpoint store; the first one always stays.',
     }),
+    draft: choice({
+      env: 'PLATEAU_DRAFT',
+      of: ['feature-head', 'causal-lm'],
+      default: 'feature-head',
+      help: "feature-head: fed with the target's hidden states. causal-lm: a small model that reads tokens only.",
+    }),
+    draftVocabulary: integer({
+      env: 'PLATEAU_DRAFT_VOCABULARY',
+      default: 0,
+      help: "So many of the target's tokens, the most frequent ones of the live stream, are proposed from; 0 = all.",
+    }),
+    causalLmHiddenSize: integer({
+      env: 'PLATEAU_CAUSAL_LM_HIDDEN_SIZE',
+      default: 256,
+      min: 16,
+      max: 8192,
+      help: "Width of a new lineage's causal-lm draft; a multiple of 64 where it is larger.",
+    }),
+    causalLmLayers: integer({
+      env: 'PLATEAU_CAUSAL_LM_LAYERS',
+      default: 2,
+      min: 1,
+      max: 64,
+      help: "Layers of a new lineage's causal-lm draft.",
+    }),
     bilinearFeatures: integer({
       env: 'PLATEAU_BILINEAR_FEATURES',
       default: 512,
@@ -100,6 +125,12 @@ export const trainerConfig = defineConfig(
       default: 512,
       help: 'Newest training positions that versions are compared on before they are trained on.',
     }),
+    checkpointDtype: choice({
+      env: 'PLATEAU_CHECKPOINT_DTYPE',
+      of: ['F16', 'BF16', 'F32'],
+      default: 'F16',
+      help: 'How the weights of versions are stored; versions are compared as stored. Learning is in F32.',
+    }),
     snapshotMs: seconds({
       env: 'PLATEAU_SNAPSHOT_SECONDS',
       default: 5,
@@ -118,6 +149,10 @@ export const trainerConfig = defineConfig(
     refuse: [
       ({ gradients, gradientShare }) =>
         gradients && gradientShare === 0 ? 'PLATEAU_GRADIENT_SHARE is 0: set PLATEAU_GRADIENTS=off instead' : undefined,
+      ({ draft, gradients }) =>
+        draft === 'causal-lm' && !gradients
+          ? 'PLATEAU_DRAFT=causal-lm learns by gradients only: set PLATEAU_GRADIENTS=on'
+          : undefined,
     ],
   },
 )

@@ -1,8 +1,9 @@
+import { PlateauError } from '@plateau/contracts'
 import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
 import { pairedGain } from '@plateau/training'
 import type { Logger } from '@plateau/telemetry'
 import type { DraftLine, VersionFacts } from './draft-line.js'
-import type { Candidate, DraftKind, Learner } from './kinds/draft-kind.js'
+import { asPublished, type Candidate, type DraftKind, type Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 import { positionsOf } from './recent-windows.js'
 import { worksNow } from './retry-later.js'
@@ -13,7 +14,7 @@ export interface ContestOptions {
 
 export interface ContestParts<Model> {
   readonly line: DraftLine<Model>
-  readonly kind: Pick<DraftKind<Model>, 'costOf'>
+  readonly kind: DraftKind<Model>
   readonly learner: Pick<Learner<Model>, 'candidates' | 'judged' | 'score'>
   readonly metrics: TrainerMetrics
   readonly logger: Logger
@@ -50,20 +51,36 @@ export class Contest<Model> {
   /** True when a version was published. */
   async hold(
     windows: readonly DraftRows[],
+    calibration: readonly DraftRows[],
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {
     const { line, learner, metrics, clock } = this.#parts
-    const candidates = learner.candidates()
+    const candidates = await learner.candidates(calibration)
     metrics.heldOutPositions.set({}, positionsOf(windows))
     if (candidates.length === 0 || positionsOf(windows) < MIN_EVALUATION_POSITIONS) return false
     const live = await this.#contender({ name: INCUMBENT, model: line.incumbent }, windows)
     const contenders: Contender<Model>[] = []
-    for (const candidate of candidates) contenders.push(await this.#contender(candidate, windows))
+    for (const candidate of this.#published(candidates)) contenders.push(await this.#contender(candidate, windows))
+    if (contenders.length === 0) return false
     const best = contenders.reduce((first, next) => (next.worth > first.worth ? next : first))
     learner.judged(new Map(contenders.map(({ name, alpha }) => [name, alpha])))
     const isDue = clock() - line.publishedAtMs >= this.#options.minPublishMs
     return isDue && isBetter(best, live, windows) && (await this.#publish(best, live, training, traceparent))
+  }
+
+  /** As they would be read from the store: what rounding costs them is judged, too. */
+  #published(candidates: readonly Candidate<Model>[]): Candidate<Model>[] {
+    const { kind, logger } = this.#parts
+    return candidates.flatMap(({ name, model }) => {
+      try {
+        return [{ name, model: asPublished(kind, model) }]
+      } catch (error) {
+        if (!(error instanceof PlateauError)) throw error
+        logger.warn('draft cannot be stored', { draft: name, error })
+        return []
+      }
+    })
   }
 
   async #contender(candidate: Candidate<Model>, windows: readonly DraftRows[]): Promise<Contender<Model>> {

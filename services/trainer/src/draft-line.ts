@@ -16,7 +16,7 @@ import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/c
 import { readUpToNow, type EventLog, type Producer } from '@plateau/event-log'
 import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
-import type { DraftKind } from './kinds/draft-kind.js'
+import { asPublished, type DraftKind } from './kinds/draft-kind.js'
 
 export interface DraftLineOptions {
   readonly lineage: string
@@ -31,9 +31,8 @@ export interface DraftLineParts<Model> {
   readonly producer: Producer
   readonly store: CheckpointStore
   readonly key: SigningKey
+  /** The target. Its tokenizer is copied into every version. */
   readonly model: ModelDescription
-  /** The target's tokenizer.json, copied into every version. */
-  readonly tokenizer: Uint8Array
   readonly logger: Logger
   readonly clock: () => number
 }
@@ -89,7 +88,7 @@ export class DraftLine<Model> {
   static async open<Model>(options: DraftLineOptions, parts: DraftLineParts<Model>): Promise<DraftLine<Model>> {
     const newest = (await parts.store.versions(options.lineage)).at(-1)
     if (newest === undefined) {
-      const line = new DraftLine(options, parts, parts.kind.initial(), 0)
+      const line = new DraftLine(options, parts, asPublished(parts.kind, parts.kind.initial()), 0)
       await line.publish(line.#incumbent, {
         evaluation: { positions: 0, alpha: null, parentAlpha: null, greedyMatch: null },
         trainedThrough: [],
@@ -139,8 +138,8 @@ export class DraftLine<Model> {
 
   async #publish(draft: Model, facts: VersionFacts, traceparent: string | undefined): Promise<number> {
     const { lineage, codeVersion, keepVersions } = this.#options
-    const { kind, store, key, model, tokenizer, clock, logger } = this.#parts
-    const files = [...kind.encode(draft), { path: 'tokenizer.json', bytes: tokenizer }]
+    const { kind, store, key, model, clock, logger } = this.#parts
+    const files = [...kind.encode(draft), { path: 'tokenizer.json', bytes: model.tokenizerJson }]
     const manifestOf = (version: number): ManifestFacts => ({
       lineage,
       version,

@@ -1,11 +1,10 @@
 import { fileStore, readSigningKey, type CheckpointStore, type SigningKey } from '@plateau/checkpoints'
 import type { Values } from '@plateau/config'
 import type { EventLog, Lease, Producer } from '@plateau/event-log'
-import { readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import type { trainerConfig } from './config.js'
 import { DraftLine } from './draft-line.js'
-import { withDraftKind } from './kinds/draft-kinds.js'
+import { openDraftKind, type OpenedKind } from './kinds/draft-kinds.js'
 import type { TrainerMetrics } from './metrics.js'
 import { Trainer } from './trainer.js'
 import type { Term } from './writer-terms.js'
@@ -25,8 +24,7 @@ export interface TrainerSurroundings {
 /** What does not depend on being the writer: read once, so that a process that cannot train does not stand by. */
 export interface TrainerFiles {
   readonly key: SigningKey
-  readonly model: DraftTargetModel
-  readonly tokenizer: Uint8Array
+  readonly kind: OpenedKind
   readonly store: CheckpointStore
 }
 
@@ -34,8 +32,8 @@ const CODE_VERSION = '0.1.0'
 
 export async function readTrainerFiles(config: TrainerConfig): Promise<TrainerFiles> {
   const key = await readSigningKey(config.signingKeyFile)
-  const model = await readDraftTarget(config.model)
-  return { key, model, tokenizer: model.tokenizerJson, store: fileStore(config.checkpoints) }
+  const kind = await openDraftKind(config)
+  return { key, kind, store: fileStore(config.checkpoints) }
 }
 
 /** A trainer that continues the lineage as its writer. */
@@ -46,8 +44,8 @@ export function openTrainer(
   around: TrainerSurroundings,
 ): Promise<Term> {
   const { lineage, keepVersions } = config
-  return withDraftKind(config, files.model, async (kind) => {
-    const parts = { ...around, ...files, kind }
+  return files.kind.use(async (kind) => {
+    const parts = { ...around, ...files, kind, model: files.kind.model }
     const line = await DraftLine.open(
       { lineage, keepVersions, codeVersion: CODE_VERSION },
       { ...parts, producer: lease.producer },

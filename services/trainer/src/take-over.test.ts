@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
-import { openBench, records, Teacher, type Bench } from './testing.js'
+import { openBench, records, Teacher, type Bench, type BenchOptions } from './testing.js'
 import { lineageTopics, serveTerms } from './writer-terms.js'
 
 const teacher = new Teacher()
@@ -44,7 +44,7 @@ interface Life {
 }
 
 /** A trainer's process: it stands by, and writes when it may. */
-function begin(on: EventLog, sessionTimeoutMs = 60_000): Life {
+function begin(on: EventLog, sessionTimeoutMs = 60_000, draft: BenchOptions['draft'] = 'feature-head'): Life {
   const benches: Bench[] = []
   const leases: Lease[] = []
   const stop = new AbortController()
@@ -57,7 +57,7 @@ function begin(on: EventLog, sessionTimeoutMs = 60_000): Life {
       metrics: declareTrainerMetrics(new MetricRegistry()),
       open: async (lease) => {
         leases.push(lease)
-        const bench = await openBench(on, join(directory, 'store'), teacher.model, {}, { lease })
+        const bench = await openBench(on, join(directory, 'store'), teacher.model, { draft }, { lease })
         benches.push(bench)
         return bench.trainer
       },
@@ -107,26 +107,29 @@ async function announcedVersions(): Promise<number[]> {
 
 const states = (): Promise<string[]> => readdir(join(directory, 'store', 'default', 'state'))
 
-test('the one that stands by continues exactly where the other stopped', async () => {
-  const first = begin(log)
-  await send(0, 60)
-  await consumed()
-  const second = begin(openLog())
-  await send(60, 80)
-  await consumed()
-  expect(second.benches).toEqual([])
-  first.stop.abort()
-  await first.ended
-  await until(() => second.benches.length === 1)
-  await send(80, 120)
-  await consumed()
-  second.stop.abort()
-  await second.ended
-  expect(await windowsCounted(second.benches[0]!)).toBe(120)
-  const versions = await announcedVersions()
-  expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b))
-  expect(await states()).toEqual(['trainer.safetensors.e0000000002'])
-})
+test.each(['feature-head', 'causal-lm'] as const)(
+  'a %s that stands by continues exactly where the other stopped',
+  async (draft) => {
+    const first = begin(log, 60_000, draft)
+    await send(0, 60)
+    await consumed()
+    const second = begin(openLog(), 60_000, draft)
+    await send(60, 80)
+    await consumed()
+    expect(second.benches).toEqual([])
+    first.stop.abort()
+    await first.ended
+    await until(() => second.benches.length === 1)
+    await send(80, 120)
+    await consumed()
+    second.stop.abort()
+    await second.ended
+    expect(await windowsCounted(second.benches[0]!)).toBe(120)
+    const versions = await announcedVersions()
+    expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b))
+    expect(await states()).toEqual(['trainer.safetensors.e0000000002'])
+  },
+)
 
 /** A log whose heartbeats can be made to look as if their process stood still. */
 function stoppableLog() {

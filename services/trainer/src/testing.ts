@@ -1,6 +1,5 @@
 /** For tests: a small random teacher whose next hidden state depends on the token and the state, and its windows. */
 import { fileStore, generateSigningKey, type CheckpointStore } from '@plateau/checkpoints'
-import type { FeatureHead } from '@plateau/causal-lm'
 import {
   Arm,
   Decision,
@@ -20,8 +19,9 @@ import { DraftLine } from './draft-line.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 import type { DraftKind } from './kinds/draft-kind.js'
+import { causalLmKind } from './kinds/causal-lm/causal-lm-kind.js'
+import { type DraftKindOptions } from './kinds/draft-kinds.js'
 import { featureHeadKind } from './kinds/feature-head/feature-head-kind.js'
-import type { FeatureHeadLearnerOptions } from './kinds/feature-head/feature-head-learner.js'
 
 const H = 16
 const V = 48
@@ -179,9 +179,15 @@ export function records(teacher: Teacher, prefix: string, count: number): NewRec
 
 export const key = generateSigningKey()
 
-export type BenchOptions = TrainerOptions & FeatureHeadLearnerOptions
+export type BenchOptions = TrainerOptions & Omit<DraftKindOptions, 'model'>
 
 const defaults: BenchOptions = {
+  draft: 'feature-head',
+  checkpointDtype: 'F16',
+  bilinearFeatures: BILINEAR_FEATURES,
+  draftVocabulary: 0,
+  causalLmHiddenSize: 16,
+  causalLmLayers: 1,
   lineage: 'default',
   ridgeLambda: 3,
   halfLifePositions: 1e15,
@@ -199,14 +205,12 @@ const defaults: BenchOptions = {
   testFirstPositions: 0,
 }
 
-export function headKind(model: DraftTargetModel, options: BenchOptions = defaults): DraftKind<FeatureHead> {
-  return featureHeadKind({ ...options, bilinearFeatures: BILINEAR_FEATURES }, model)
-}
+export const headKind = (model: DraftTargetModel, options: BenchOptions = defaults) => featureHeadKind(options, model)
 
 export interface Bench {
   readonly store: CheckpointStore
-  readonly line: DraftLine<FeatureHead>
-  readonly trainer: Trainer<FeatureHead>
+  readonly line: DraftLine<unknown>
+  readonly trainer: Trainer<unknown>
   readonly producer: Producer
   readonly metrics: ReturnType<typeof declareTrainerMetrics>
 }
@@ -229,12 +233,17 @@ export async function openBench(
   const producer = wrapProducer(log.producer())
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const options = { ...defaults, ...changes }
-  const kind = headKind(model, options)
-  const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
-  const line = await DraftLine.open(
-    { lineage: 'default', keepVersions: 100, codeVersion: 'test' },
-    { ...around, producer: wrap.lease?.producer ?? producer, key, tokenizer: Buffer.from('{}') },
-  )
-  const trainer = await Trainer.open(options, { ...around, lease, line, metrics })
-  return { store, line, trainer, producer, metrics }
+  const open = async <Model>(kind: DraftKind<Model>) => {
+    const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
+    const line = await DraftLine.open(
+      { lineage: 'default', keepVersions: 100, codeVersion: 'test' },
+      { ...around, producer: wrap.lease?.producer ?? producer, key },
+    )
+    return { line, trainer: await Trainer.open(options, { ...around, lease, line, metrics }) }
+  }
+  const opened =
+    options.draft === 'causal-lm'
+      ? await open(causalLmKind(options, model))
+      : await open(featureHeadKind(options, model))
+  return { store, producer, metrics, ...opened }
 }

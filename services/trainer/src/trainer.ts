@@ -228,8 +228,10 @@ export class Trainer<Model> {
   /** What training has against what is live. */
   async #compete(): Promise<void> {
     const { offsets, policy, traceparent } = this.#intake
+    const nowMs = this.#parts.clock()
     const isPublished = await this.#contest.hold(
-      this.#heldBack.unseen(this.#parts.clock()),
+      this.#heldBack.unseen(nowMs),
+      this.#heldBack.calibration(nowMs),
       {
         trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
         trainedPositions: this.#trainedPositions,

@@ -23,6 +23,10 @@ export interface AcceptedRecord {
   readonly arm: 'selected' | 'control' | 'evaluation'
   readonly keep: boolean
   readonly purpose: Purpose
+  /** Whose request it was; empty for the default tenant. */
+  readonly tenant: string
+  /** The caller's label for the kind of traffic; may be empty. */
+  readonly domain: string
   readonly rows: DraftRows
   readonly capturedAtMs: number
   readonly policy: string
@@ -63,6 +67,8 @@ export function acceptRecord(record: LogRecord, expected: WindowExpectations): A
     arm: armName,
     keep: decision === Decision.DECISION_KEEP && armName !== 'evaluation',
     purpose: purposeOf(armName, window.sampleId),
+    tenant: window.tenant,
+    domain: window.domain,
     rows: windowRows(window, expected, weights),
     capturedAtMs: window.capturedAtMs,
     policy,

@@ -73,7 +73,7 @@ export interface Learner<Model> {
   restore(window: AcceptedRecord, place: ReplayedPlace): void
 
   refreshIsDue(): boolean
-  /** True when there is something new to compare. `calibration`: windows that nothing but single numbers are fitted on. */
+  /** True when there is something new to compare. `calibration`: windows that nothing but a single number is fitted on. */
   refresh(calibration: readonly DraftRows[]): Promise<boolean>
   /** Told when everything is done that a refresh sets off: the next one waits in proportion. */
   refreshed(tookMs: number): void
@@ -83,7 +83,7 @@ export interface Learner<Model> {
   step(): Promise<StepOutcome>
 
   /** What may become a version, plainest first; where two are worth the same, the first is taken. */
-  candidates(): readonly Candidate<Model>[]
+  candidates(calibration: readonly DraftRows[]): Promise<readonly Candidate<Model>[]>
   /** What the contest found for them, by name: one that has gone astray may begin again. */
   judged(alpha: ReadonlyMap<string, number>): void
   /** One entry per row, window after window. */
@@ -100,6 +100,14 @@ export interface StepOutcome {
   readonly isTaken: boolean
   /** The candidates have changed enough to be compared. */
   readonly isForContest: boolean
+}
+
+/** The model as it is read from the store: stored numbers are shorter. Throws DRAFT_INVALID when one is too large for that. */
+export function asPublished<Model>(
+  { encode, decode }: Pick<DraftKind<Model>, 'encode' | 'decode'>,
+  model: Model,
+): Model {
+  return decode(new Map(encode(model).map(({ path, bytes }) => [path, bytes])), 'a draft to be stored')
 }
 
 export function stateMismatch(lineage: string, facts: Readonly<Record<string, string | number>>): PlateauError {

@@ -127,7 +127,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     return this.#gradients.step()
   }
 
-  candidates(): Candidate<FeatureHead>[] {
+  async candidates(): Promise<Candidate<FeatureHead>[]> {
     const gradients = this.#gradients.candidate()
     return [
       { name: CLOSED_FORM, model: this.#solution },

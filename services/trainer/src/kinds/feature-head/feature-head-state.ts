@@ -1,6 +1,7 @@
 import { doubleTensor, floatTensor, toDoubles, toFloats, type Tensor } from '@plateau/model-files'
-import { decodeSums, encodeSums, type FeatureHeadTrainingState } from '@plateau/training'
+import { decodeSums, encodeSums } from '@plateau/training'
 import type { LearnerState } from '../draft-kind.js'
+import { optimizerState, optimizerTensors } from '../optimizer-tensors.js'
 import type { ClosedFormState } from './closed-form.js'
 import type { GradientState } from './gradient-stage.js'
 
@@ -17,11 +18,11 @@ export interface FeatureHeadState {
 
 type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'gradientPositions' | 'logitScale'> & {
   readonly sinceDecay: number
-  readonly steps: readonly (number | null)[]
+  /** Of the gradients. */
+  readonly steps: number
 }
 
 const PARTS = ['projection', 'rest'] as const
-const ARRAYS = ['parameters', 'firstMoments', 'secondMoments'] as const
 
 export function encodeFeatureHeadState({
   closedForm,
@@ -31,21 +32,13 @@ export function encodeFeatureHeadState({
   const sums = encodeSums(closedForm.sums)
   const tensors = new Map<string, Tensor>([['sums', doubleTensor([sums.length / 8], new Float64Array(sums.buffer))]])
   if (gradients !== undefined) {
-    tensors.set('projection', vector(gradients.projection))
-    for (const part of PARTS) {
-      for (const array of ARRAYS) {
-        for (const [name, data] of gradients.training[part][array])
-          tensors.set(`${part}/${array}/${name}`, vector(data))
-      }
-    }
+    const { training, projection } = gradients
+    tensors.set('projection', floatTensor([projection.length], projection))
+    for (const part of PARTS) for (const [name, one] of optimizerTensors(part, training[part])) tensors.set(name, one)
   }
-  const steps = PARTS.map((part) => gradients?.training[part].steps ?? null)
+  const steps = gradients?.training.projection.steps ?? 0
   const facts: Facts = { ...counts, sinceDecay: closedForm.sinceDecay, steps }
   return { facts, tensors }
-}
-
-function vector(data: Float32Array): Tensor {
-  return floatTensor([data.length], data)
 }
 
 /** Throws an Error of any kind when it is not what `encodeFeatureHeadState` gives. */
@@ -58,27 +51,10 @@ export function decodeFeatureHeadState({ facts, tensors }: LearnerState): Featur
     closedForm: { sums: decodeSums(new Uint8Array(sums.buffer, sums.byteOffset, sums.byteLength)), sinceDecay },
     gradients: projection && {
       projection: toFloats(projection).slice(),
-      training: trainingState(tensors, steps),
+      training: {
+        projection: optimizerState('projection', steps, tensors),
+        rest: optimizerState('rest', steps, tensors),
+      },
     },
   }
-}
-
-function trainingState(
-  tensors: ReadonlyMap<string, Tensor>,
-  steps: readonly (number | null)[],
-): FeatureHeadTrainingState {
-  const state = (part: string, index: number) => {
-    const valuesOf = (array: string): Map<string, Float32Array> => {
-      const prefix = `${part}/${array}/`
-      const named = [...tensors].filter(([name]) => name.startsWith(prefix))
-      return new Map(named.map(([name, tensor]) => [name.slice(prefix.length), toFloats(tensor)]))
-    }
-    return {
-      steps: steps[index] ?? 0,
-      parameters: valuesOf('parameters'),
-      firstMoments: valuesOf('firstMoments'),
-      secondMoments: valuesOf('secondMoments'),
-    }
-  }
-  return { projection: state('projection', 0), rest: state('rest', 1) }
 }

@@ -1,0 +1,66 @@
+import {
+  causalDraftKind as name,
+  initialCausalDraft,
+  type CausalDraft,
+  type CausalDraftConfig,
+} from '@plateau/causal-lm'
+import { decodeCausalDraft, encodeCausalDraft, type FloatDtype, type ModelDescription } from '@plateau/model-files'
+import { seededRandom } from '@plateau/speculation'
+import type { DraftKind } from '../draft-kind.js'
+import { CausalLmLearner, type CausalLmLearnerOptions } from './causal-lm-learner.js'
+
+export interface CausalLmKindOptions extends CausalLmLearnerOptions {
+  /** Of a new lineage's draft. */
+  readonly causalLmHiddenSize: number
+  readonly causalLmLayers: number
+  /** How many of the target's tokens it proposes from; 0 = all. */
+  readonly draftVocabulary: number
+  /** Of the weights of versions. */
+  readonly checkpointDtype: FloatDtype
+}
+
+/** Of an untrained first version. */
+const SEED = 1
+const MAX_POSITIONS = 2048
+
+/** A small Llama-style decoder that reads tokens only and is trained from windows by gradients alone. */
+export function causalLmKind(options: CausalLmKindOptions, target: ModelDescription): DraftKind<CausalDraft> {
+  const { fingerprint: targetFingerprint, tokenizerHash, config } = target
+  const { vocabSize } = config
+  return {
+    name,
+    expected: { targetFingerprint, tokenizerHash, vocabSize, norm: undefined },
+    initial: () => initialCausalDraft(draftConfig(options, target), seededRandom(SEED)),
+    encode: (draft) => encodeCausalDraft(draft, options.checkpointDtype),
+    decode: decodeCausalDraft,
+    costOf: () => 0,
+    open: (start) => CausalLmLearner.open({ ...options, vocabSize }, start),
+  }
+}
+
+/** Until the traffic is known the first tokens stand for the frequent ones: tokenizers learn those first. */
+function draftConfig(options: CausalLmKindOptions, { config: target }: ModelDescription): CausalDraftConfig {
+  const { causalLmHiddenSize: hiddenSize, causalLmLayers: layers, draftVocabulary: n } = options
+  const isReduced = n > 0 && n < target.vocabSize
+  const headDim = Math.min(64, hiddenSize)
+  const heads = Math.max(1, Math.floor(hiddenSize / headDim))
+  return {
+    targetVocabSize: target.vocabSize,
+    draftVocabulary: isReduced ? Int32Array.from({ length: n }, (_, id) => id) : undefined,
+    model: {
+      vocabSize: isReduced ? n + 1 : target.vocabSize,
+      hiddenSize,
+      layers,
+      heads,
+      kvHeads: heads,
+      headDim,
+      intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
+      rmsNormEps: 1e-5,
+      ropeTheta: 10_000,
+      maxPositions: MAX_POSITIONS,
+      tieEmbeddings: true,
+      bosTokenId: target.bosTokenId,
+      eosTokenIds: target.eosTokenIds,
+    },
+  }
+}

@@ -1,0 +1,143 @@
+import { withDraftVocabulary, withLogitScale, type CausalDraft } from '@plateau/causal-lm'
+import { CausalLmDraftScorer, summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
+import { fitLogitScale } from '@plateau/training'
+import { positionsOf } from '../../recent-windows.js'
+import type { AcceptedRecord } from '../../training-record.js'
+import {
+  stateInvalid,
+  stateMismatch,
+  type Candidate,
+  type LearnedPositions,
+  type Learner,
+  type LearnerStart,
+  type LearnerState,
+  type StepOutcome,
+} from '../draft-kind.js'
+import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsOptions } from '../gradient-turns.js'
+import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
+import type { ReplayedPlace } from '../replay.js'
+import { CAUSAL_LM_SHAPE, CausalLmStage, type CausalLmStageOptions } from './causal-lm-stage.js'
+import { decodeCausalLmState, encodeCausalLmState, type CausalLmState } from './causal-lm-state.js'
+
+export interface CausalLmLearnerOptions
+  extends CausalLmStageOptions, Pick<GradientTurnsOptions, 'gradientShare' | 'replayPositions'> {}
+
+/** Scores count this many of a position's listed tokens. */
+const SCORED_TOKENS = 64
+const MIN_CALIBRATION_POSITIONS = 64
+
+/** One stage: gradients on kept windows. A refresh gives the draft other tokens when the traffic uses others. */
+export class CausalLmLearner implements Learner<CausalDraft> {
+  readonly #stage: CausalLmStage
+  readonly #scorer: CausalLmDraftScorer
+  readonly #turns: GradientTurns
+  readonly #vocabulary: LiveVocabulary
+
+  private constructor(stage: CausalLmStage, scorer: CausalLmDraftScorer, turns: GradientTurns, live: LiveVocabulary) {
+    this.#stage = stage
+    this.#scorer = scorer
+    this.#turns = turns
+    this.#vocabulary = live
+  }
+
+  static async open(
+    options: CausalLmLearnerOptions & LiveVocabularyOptions,
+    start: LearnerStart<CausalDraft>,
+  ): Promise<CausalLmLearner> {
+    const saved = readState(start)
+    const ids = saved?.draftVocabulary
+    const draft = ids === undefined ? start.incumbent : withDraftVocabulary(start.incumbent, ids)
+    const { threads } = options
+    const scorer = await CausalLmDraftScorer.create(draft.config, { threads, listedTokens: SCORED_TOKENS })
+    const stage = await CausalLmStage.open(draft, options)
+    if (saved !== undefined) stage.load(saved.training)
+    const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.gradientPositions ?? 0)
+    return new CausalLmLearner(stage, scorer, turns, new LiveVocabulary(options, saved?.counts))
+  }
+
+  async admit(window: AcceptedRecord): Promise<void> {
+    this.#vocabulary.add(window)
+    if (window.keep) this.#turns.keep(window)
+  }
+
+  restore(window: AcceptedRecord, { uses }: ReplayedPlace): void {
+    this.#turns.keep(window, uses)
+  }
+
+  refreshIsDue(): boolean {
+    return this.#vocabulary.isDue
+  }
+
+  async refresh(): Promise<boolean> {
+    const { draft } = this.#stage
+    const ids = this.#vocabulary.choose(draft.config.draftVocabulary)
+    if (ids !== undefined) this.#stage.restart(withDraftVocabulary(draft, ids))
+    return false
+  }
+
+  refreshed(): void {}
+
+  get nextStepMs(): number {
+    return this.#turns.nextStepMs
+  }
+
+  step(): Promise<StepOutcome> {
+    return this.#turns.take(this.#stage)
+  }
+
+  async candidates(calibration: readonly DraftRows[]): Promise<Candidate<CausalDraft>[]> {
+    this.#turns.compared()
+    if (this.#stage.steps < STEPS_PER_EVALUATION) return []
+    return [{ name: 'gradients', model: await this.#calibrated(this.#stage.draft, calibration) }]
+  }
+
+  judged(): void {}
+
+  score(draft: CausalDraft, windows: readonly DraftRows[]): Promise<DraftScores> {
+    return this.#scorer.score(draft, windows)
+  }
+
+  get positions(): LearnedPositions {
+    return { closedForm: 0, gradients: this.#turns.freshPositions }
+  }
+
+  async state(): Promise<LearnerState> {
+    const encoded = encodeCausalLmState({
+      gradientPositions: this.#turns.freshPositions,
+      draftVocabulary: this.#stage.draft.config.draftVocabulary,
+      counts: this.#vocabulary.state,
+      training: this.#stage.state,
+    })
+    return { ...encoded, replay: this.#turns.places }
+  }
+
+  async release(): Promise<void> {
+    await this.#stage.release()
+    await this.#scorer.release()
+  }
+
+  /** With the logit scale at which it does best on `windows`; unchanged when they are too few. */
+  async #calibrated(draft: CausalDraft, windows: readonly DraftRows[]): Promise<CausalDraft> {
+    if (positionsOf(windows) < MIN_CALIBRATION_POSITIONS) return draft
+    const alphaAt = async (scale: number) => summarizeScores(await this.#scorer.score(draft, windows, scale)).alpha
+    return withLogitScale(draft, await fitLogitScale(alphaAt))
+  }
+}
+
+function readState({ lineage, incumbent, saved }: LearnerStart<CausalDraft>): CausalLmState | undefined {
+  if (saved === undefined) return undefined
+  const state = decoded(saved, `the state of lineage ${lineage}`)
+  for (const [name, { data }] of incumbent.parameters) {
+    const [found, expected] = [state.training.parameters.get(name)?.length ?? 0, data.length]
+    if (found !== expected) throw stateMismatch(lineage, { parameter: name, saved: found, expected })
+  }
+  return state
+}
+
+function decoded(saved: LearnerState, where: string): CausalLmState {
+  try {
+    return decodeCausalLmState(saved)
+  } catch (cause) {
+    throw stateInvalid(where, cause)
+  }
+}

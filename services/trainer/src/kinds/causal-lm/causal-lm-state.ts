@@ -1,0 +1,47 @@
+import type { OptimizerState } from '@plateau/training'
+import { integerTensor, toIntegers } from '@plateau/model-files'
+import type { LearnerState } from '../draft-kind.js'
+import type { LiveVocabularyState } from '../live-vocabulary.js'
+import { optimizerState, optimizerTensors } from '../optimizer-tensors.js'
+
+/** What the causal draft's learner puts into a snapshot. */
+export interface CausalLmState {
+  readonly gradientPositions: number
+  /** Of the draft that is trained: it may be newer than the last version's. Undefined: all tokens. */
+  readonly draftVocabulary: Int32Array | undefined
+  readonly counts: LiveVocabularyState
+  readonly training: OptimizerState
+}
+
+interface Facts {
+  readonly gradientPositions: number
+  readonly counts: LiveVocabularyState['facts']
+  readonly steps: number
+}
+
+const VOCABULARY = 'draft_vocabulary'
+const PART = 'draft'
+
+export function encodeCausalLmState({
+  gradientPositions,
+  draftVocabulary: ids,
+  counts,
+  training,
+}: CausalLmState): Pick<LearnerState, 'facts' | 'tensors'> {
+  const tensors = new Map([...counts.tensors, ...optimizerTensors(PART, training)])
+  if (ids !== undefined) tensors.set(VOCABULARY, integerTensor([ids.length], BigInt64Array.from(ids, BigInt)))
+  const facts: Facts = { gradientPositions, counts: counts.facts, steps: training.steps }
+  return { facts, tensors }
+}
+
+/** Throws an Error of any kind when it is not what `encodeCausalLmState` gives. */
+export function decodeCausalLmState({ facts, tensors }: LearnerState): CausalLmState {
+  const { gradientPositions, counts, steps } = facts as Facts
+  const ids = tensors.get(VOCABULARY)
+  return {
+    gradientPositions,
+    draftVocabulary: ids && Int32Array.from(toIntegers(ids), Number),
+    counts: { facts: counts, tensors },
+    training: optimizerState(PART, steps, tensors),
+  }
+}

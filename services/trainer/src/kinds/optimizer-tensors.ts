@@ -1,0 +1,25 @@
+import { floatTensor, toFloats, type Tensor } from '@plateau/model-files'
+import type { OptimizerState } from '@plateau/training'
+
+const ARRAYS = ['parameters', 'firstMoments', 'secondMoments'] as const
+
+/** An optimiser's arrays as tensors of a snapshot, each name behind `prefix`; the number of steps is kept elsewhere. */
+export function optimizerTensors(prefix: string, state: OptimizerState): (readonly [string, Tensor])[] {
+  return ARRAYS.flatMap((array) =>
+    [...state[array]].map(([name, data]) => [`${prefix}/${array}/${name}`, floatTensor([data.length], data)] as const),
+  )
+}
+
+export function optimizerState(prefix: string, steps: number, tensors: ReadonlyMap<string, Tensor>): OptimizerState {
+  const valuesOf = (array: string): Map<string, Float32Array> => {
+    const start = `${prefix}/${array}/`
+    const named = [...tensors].filter(([name]) => name.startsWith(start))
+    return new Map(named.map(([name, tensor]) => [name.slice(start.length), toFloats(tensor)]))
+  }
+  return {
+    steps,
+    parameters: valuesOf('parameters'),
+    firstMoments: valuesOf('firstMoments'),
+    secondMoments: valuesOf('secondMoments'),
+  }
+}
