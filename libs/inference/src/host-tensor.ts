@@ -1,6 +1,7 @@
 /** Arrays by element type, as they cross into and out of the engine. */
 interface ElementArrays {
   float32: Float32Array
+  float64: Float64Array
   int32: Int32Array
   int64: BigInt64Array
   uint8: Uint8Array
@@ -15,9 +16,14 @@ export type HostTensor = {
 }[ElementType]
 
 export type FloatTensor = Extract<HostTensor, { type: 'float32' }>
+export type DoubleTensor = Extract<HostTensor, { type: 'float64' }>
 
 export function float32(data: Float32Array, dims: readonly number[] = [data.length]): FloatTensor {
   return { type: 'float32', dims, data }
+}
+
+export function float64(data: Float64Array, dims: readonly number[] = [data.length]): DoubleTensor {
+  return { type: 'float64', dims, data }
 }
 
 export function int32(data: ArrayLike<number>, dims: readonly number[] = [data.length]): HostTensor {

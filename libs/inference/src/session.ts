@@ -144,7 +144,14 @@ function fromEngine(outputs: OrtSession.ReturnType, fetches: readonly string[]):
   return result
 }
 
-const elementTypes: ReadonlySet<string> = new Set<ElementType>(['float32', 'int32', 'int64', 'uint8', 'bool'])
+const elementTypes: ReadonlySet<string> = new Set<ElementType>([
+  'float32',
+  'float64',
+  'int32',
+  'int64',
+  'uint8',
+  'bool',
+])
 
 function describe(feeds: Feeds): string {
   return Object.entries(feeds)

@@ -1,4 +1,4 @@
-export { solveRidge } from './ridge-solve.js'
+export { ridgeDiagonal, solveRidge } from './ridge-solve.js'
 export {
   addProducts,
   addRows,

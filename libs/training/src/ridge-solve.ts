@@ -3,22 +3,27 @@ import type { RidgeSums } from './ridge-sums.js'
 /**
  * W = (gram + Lambda)^-1 moment, [D, O] row-major, by Cholesky factorisation in double precision. Lambda is lambda I, or
  * a diagonal with one number per input: how strongly each is held to zero.
- * D = 1024, O = 256 takes well under a second in plain JavaScript: four rows share each load of a fifth one.
+ * Four rows share each load of a fifth one, so D = 1024, O = 256 takes well under a second; libs/inference has the same on
+ * matrix products, for sizes beyond.
  *
  * Throws RangeError when the matrix is not positive definite (lambda too small for what was summed, or sums damaged by
  * subtracting what was never added).
  */
 export function solveRidge(sums: RidgeSums, lambda: number | Float64Array): Float64Array {
-  const diagonal = typeof lambda === 'number' ? new Float64Array(sums.inputs).fill(lambda) : lambda
-  if (diagonal.length !== sums.inputs)
-    throw new RangeError(`lambda has ${diagonal.length} numbers for ${sums.inputs} inputs`)
-  const bad = diagonal.find((value) => !(value >= 0) || value === Infinity)
-  if (bad !== undefined) throw new RangeError(`lambda must be a finite number >= 0, got ${bad}`)
-  const factor = choleskyFactor(sums, diagonal)
+  const factor = choleskyFactor(sums, ridgeDiagonal(sums, lambda))
   const w = sums.moment.slice()
   forwardSubstitute(factor, w, sums.inputs, sums.outputs)
   backSubstitute(factor, w, sums.inputs, sums.outputs)
   return w
+}
+
+/** Lambda's diagonal. Throws RangeError for numbers that are negative, not finite or not one per input. */
+export function ridgeDiagonal({ inputs }: RidgeSums, lambda: number | Float64Array): Float64Array {
+  const diagonal = typeof lambda === 'number' ? new Float64Array(inputs).fill(lambda) : lambda
+  if (diagonal.length !== inputs) throw new RangeError(`lambda has ${diagonal.length} numbers for ${inputs} inputs`)
+  const bad = diagonal.find((value) => !(value >= 0) || value === Infinity)
+  if (bad !== undefined) throw new RangeError(`lambda must be a finite number >= 0, got ${bad}`)
+  return diagonal
 }
 
 /** L with L L' = gram + Lambda, [D, D] row-major lower triangle. */
