@@ -1,0 +1,43 @@
+export interface Benchmark {
+  readonly summary: string
+  help(): Promise<string>
+  run(args: readonly string[]): Promise<object>
+}
+
+const noOptions = (name: string, options: string) => async (): Promise<string> =>
+  `npm run bench -- ${name} ${options}\n`
+
+/** Loaded when they are asked for: some need what others do not. */
+export const benchmarks: Readonly<Record<string, Benchmark>> = {
+  loop: {
+    summary: 'acceptance over time as in the demo, and what capture costs the target (captureRatio)',
+    help: noOptions('loop', "[the demo's options: npm run demo -- --help]"),
+    run: async (args) => (await import('./loop.js')).benchLoop(args),
+  },
+  train: {
+    summary: 'training step time against the engine’s own MatMul (ofMatMulCeiling) or PyTorch (overPyTorch)',
+    help: async () => (await import('./train.js')).trainHelp,
+    run: async (args) => (await import('./train.js')).benchTrain(args),
+  },
+  score: {
+    summary: 'windows and tokens a second through the scorer, from log to log (tokensPerSecond, overTarget)',
+    help: noOptions('score', '[--windows N] [--model DIR] [--target-rate TOKENS_PER_SECOND]'),
+    run: async (args) => (await import('./score.js')).benchScore(args),
+  },
+  'event-log': {
+    summary:
+      'Kafka adapter over bare kafkajs and Kafka’s own tools (overBareKafkajs); window to scored record and live draft',
+    help: noOptions('event-log', '[--records N] [--rounds N] [--seconds N]'),
+    run: async (args) => (await import('./event-log.js')).benchEventLog(args),
+  },
+  speculate: {
+    summary: 'plain against speculative decoding with the draft that the loop reaches (speedup)',
+    help: noOptions('speculate', '[--model DIR] [--train-seconds N] [--prompts N] [--threads N]'),
+    run: async (args) => (await import('./speculate.js')).benchSpeculate(args),
+  },
+}
+
+export function overview(): string {
+  const list = Object.entries(benchmarks).map(([key, { summary }]) => `  ${key.padEnd(10)} ${summary}`)
+  return `npm run bench -- NAME [--help], where NAME is one of\n${list.join('\n')}\n`
+}
