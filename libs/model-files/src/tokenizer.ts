@@ -36,7 +36,7 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
 }
 
 function createTokenizer(file: JsonObject, config: JsonObject, path: string): Tokenizer {
-  const tokenizer = new HuggingFaceTokenizer(file, config)
+  const tokenizer = new HuggingFaceTokenizer(withUnicodeDigits(file), config)
   const tokens = tokenBytes(decodingRules(file, path), path)
   const decode = (ids: Iterable<number>): string => {
     const decoder = new IncrementalDecoder(tokens)
@@ -51,6 +51,19 @@ function createTokenizer(file: JsonObject, config: JsonObject, path: string): To
     vocabSize: tokens.bytes.length,
     eosTokenIds: eosTokenIds(config, (token) => tokenizer.token_to_id(token)),
   }
+}
+
+/** The library cuts at ASCII digits only, where the reference implementation cuts at every kind of number. */
+function withUnicodeDigits(file: JsonObject): JsonObject {
+  return { ...file, pre_tokenizer: splitDigits(file['pre_tokenizer']) }
+}
+
+function splitDigits(step: unknown): unknown {
+  if (!isJsonObject(step)) return step
+  if (Array.isArray(step['pretokenizers'])) return { ...step, pretokenizers: step['pretokenizers'].map(splitDigits) }
+  if (step['type'] !== 'Digits') return step
+  const pattern = { Regex: step['individual_digits'] === true ? String.raw`\p{N}` : String.raw`\p{N}+` }
+  return { type: 'Split', pattern, behavior: 'Isolated', invert: false }
 }
 
 function decodingRules(file: JsonObject, path: string): DecodingRules {

@@ -24,7 +24,7 @@ const isolated = (pattern: string): readonly JsonObject[] => [
 ]
 
 const gpt2: ByteLevelRules = { split: [], bytesSplit: true, ignoreMerges: false, addBos: false }
-const smollm: ByteLevelRules = { ...gpt2, split: [{ type: 'Digits', individual_digits: true }] }
+const smollm: ByteLevelRules = { ...gpt2, split: isolated(String.raw`\p{N}`) }
 const llama3: ByteLevelRules = {
   split: isolated(wordsWithDigits(String.raw`\p{N}{1,3}`)),
   bytesSplit: false,
