@@ -9,6 +9,7 @@
  * Scoring: out what scoreOutputs says, of the target's listed tokens.
  */
 import { klLoss, Tape, totalVariationLoss, type Tensor } from '@plateau/tensor-graph'
+import { bilinearPairs } from './bilinear-pairs.js'
 import type { CausalLmConfig } from './config.js'
 import { featureHeadShapes, type FeatureHeadConfig, type FeatureHeadLayer } from './feature-head.js'
 import { draftVocabSize } from './feature-head-vocabulary.js'
@@ -77,7 +78,7 @@ function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {
   return { tape, parameters, logits, targetIds, rows }
 }
 
-/** [e, n(f), (Ra e) * (Rb n(f))], [N, 2H + m]. Nothing in it is trained, so no gradient is recorded. */
+/** [e, n(f), products of both], [N, 2H + m]. Nothing in it is trained, so no gradient is recorded. */
 export function pairRows(
   tape: Tape,
   config: FeatureHeadConfig,
@@ -89,6 +90,10 @@ export function pairRows(
   const one = raw.constant(new Float32Array(config.hiddenSize).fill(1), [config.hiddenSize])
   const f = raw.rmsNorm(feature, one, config.rmsNormEps).y
   if (config.bilinearFeatures === 0) return raw.concat([e, f], 1)
+  const pairs = bilinearPairs(config)
+  if (pairs !== undefined) {
+    return raw.concat([e, f, raw.mul(raw.pickColumns(e, pairs.token), raw.pickColumns(f, pairs.feature))], 1)
+  }
   const a = raw.gemm(e, required(parameters, 'bilinear.token.weight'), { transB: true })
   const b = raw.gemm(f, required(parameters, 'bilinear.feature.weight'), { transB: true })
   return raw.concat([e, f, raw.mul(a, b)], 1)

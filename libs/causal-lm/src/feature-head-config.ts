@@ -13,6 +13,7 @@ export function featureHeadConfigJson(config: FeatureHeadConfig): Record<string,
     vocab_size: config.vocabSize,
     ...(config.draftVocabSize === undefined ? {} : { draft_vocab_size: config.draftVocabSize }),
     bilinear_features: config.bilinearFeatures,
+    ...(config.bilinearSeed === undefined ? {} : { bilinear_seed: config.bilinearSeed }),
     rms_norm_eps: config.rmsNormEps,
     num_hidden_layers: layer === undefined ? 0 : 1,
     ...(layer === undefined
@@ -47,6 +48,7 @@ export function parseFeatureHeadConfig(json: unknown): FeatureHeadConfig {
     vocabSize: count('vocab_size', 2),
     ...(fields['draft_vocab_size'] === undefined ? {} : { draftVocabSize: count('draft_vocab_size') }),
     bilinearFeatures: count('bilinear_features', 0),
+    ...(fields['bilinear_seed'] === undefined ? {} : { bilinearSeed: number('bilinear_seed', Number.isSafeInteger) }),
     rmsNormEps: number('rms_norm_eps', (value) => value > 0 && value < 1),
     layer:
       layers === 0

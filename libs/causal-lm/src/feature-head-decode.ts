@@ -10,6 +10,7 @@
  * Logits are scaled: softmax of them is q.
  */
 import { GraphBuilder } from '@plateau/tensor-graph'
+import { bilinearPairs } from './bilinear-pairs.js'
 import {
   featureHeadParameter,
   type FeatureHead,
@@ -17,10 +18,15 @@ import {
   type FeatureHeadTarget,
 } from './feature-head.js'
 import { draftOutputHead, draftVocabSize } from './feature-head-vocabulary.js'
+import { multiplyBy } from './matrix-ops.js'
+import type { PreparedMatrix } from './prepared-weights.js'
+import { quantizeTo8Bits } from './quantize-blocks.js'
 
 export interface DecodeGraphOptions {
   /** k. */
   readonly listedTokens: number
+  /** int8: matrices in 8-bit blocks, a quarter of the bytes to read at every step. Default f32. */
+  readonly weightFormat?: 'f32' | 'int8'
 }
 
 export function buildFeatureHeadDecodeGraph(
@@ -33,7 +39,7 @@ export function buildFeatureHeadDecodeGraph(
   const k = Math.min(options.listedTokens, v)
   const graph = new GraphBuilder()
   const rows = layer === undefined ? 1 : 'S'
-  const step = new DecodeOps(graph, head)
+  const step = new DecodeOps(graph, head, options.weightFormat ?? 'f32')
 
   const token = graph.input('token', 'f32', [rows, h])
   const feature = graph.input('feature', 'f32', [rows, h])
@@ -41,12 +47,9 @@ export function buildFeatureHeadDecodeGraph(
   if (layer !== undefined) state = step.decoderLayer(state, layer)
   const last = layer === undefined ? state : graph.op('Gather', [state, graph.ints(-1)], { attributes: { axis: 0 } })
   const hidden = step.norm(last, featureHeadParameter(head, 'norm.weight'))
-  // The scale goes into the head's matrix: one multiplication less.
-  const scale = featureHeadParameter(head, 'logit_scale')[0]!
-  const logits = graph.op('MatMul', [
-    hidden,
-    graph.constant(transposed(draftOutputHead(head, target), v, h, scale), [h, v]),
-  ])
+  // The scale goes into the matrix: one multiplication less.
+  const outputHead = draftOutputHead(head, target).map((value) => value * featureHeadParameter(head, 'logit_scale')[0]!)
+  const logits = step.times(hidden, outputHead, h)
   const [topLogits = '', topIds = ''] = graph.ops('TopK', [logits, graph.ints(k)], 2, { attributes: { axis: -1 } })
   const logSumExp = graph.op('ReduceLogSumExp', [logits, graph.ints(1)], { attributes: { keepdims: 1 } })
 
@@ -68,22 +71,32 @@ function targetIds(graph: GraphBuilder, { vocabulary }: FeatureHead, rows: strin
 class DecodeOps {
   readonly #graph: GraphBuilder
   readonly #head: FeatureHead
+  readonly #format: 'f32' | 'int8'
+  readonly #multiply: (x: string, matrix: PreparedMatrix) => string
 
-  constructor(graph: GraphBuilder, head: FeatureHead) {
+  constructor(graph: GraphBuilder, head: FeatureHead, format: 'f32' | 'int8') {
     this.#graph = graph
     this.#head = head
+    this.#format = format
+    this.#multiply = multiplyBy(graph)
   }
 
-  /** [e, f, (Ra e) * (Rb f)] from e [S, H] and the raw feature [S, H]. */
+  /** [e, f, products of both] from e [S, H] and the raw feature [S, H]. */
   pairRow(e: string, feature: string): string {
     const { hiddenSize: h, bilinearFeatures: m } = this.#head.config
     const f = this.norm(feature, new Float32Array(h).fill(1))
     const parts = [e, f]
     if (m > 0) {
-      const a = this.linear(e, 'bilinear.token.weight')
-      parts.push(this.#graph.op('Mul', [a, this.linear(f, 'bilinear.feature.weight')]))
+      const pairs = bilinearPairs(this.#head.config)
+      const a = pairs ? this.#columns(e, pairs.token) : this.linear(e, 'bilinear.token.weight')
+      const b = pairs ? this.#columns(f, pairs.feature) : this.linear(f, 'bilinear.feature.weight')
+      parts.push(this.#graph.op('Mul', [a, b]))
     }
     return this.#graph.op('Concat', parts, { attributes: { axis: 1 } })
+  }
+
+  #columns(x: string, ids: Int32Array): string {
+    return this.#graph.op('Gather', [x, this.#graph.constant(ids, [ids.length])], { attributes: { axis: 1 } })
   }
 
   decoderLayer(x: string, layer: FeatureHeadLayer): string {
@@ -132,10 +145,15 @@ class DecodeOps {
 
   /** x w' for a parameter stored [out, in], x [S, in]. */
   linear(x: string, name: string): string {
-    const found = this.#head.parameters.get(name)
-    const [out = 0, width = 0] = found?.shape ?? []
-    const weight = transposed(featureHeadParameter(this.#head, name), out, width, 1)
-    return this.#graph.op('MatMul', [x, this.#graph.constant(weight, [width, out])])
+    const columns = this.#head.parameters.get(name)?.shape[1] ?? 0
+    return this.times(x, featureHeadParameter(this.#head, name), columns)
+  }
+
+  /** x w' for w [rows, columns]. */
+  times(x: string, w: Float32Array, columns: number): string {
+    if (this.#format === 'int8') return this.#multiply(x, quantizeTo8Bits(w, columns))
+    const values = transposed(w, w.length / columns, columns)
+    return this.#graph.op('MatMul', [x, this.#graph.constant(values, [columns, w.length / columns])])
   }
 
   norm(x: string, weight: Float32Array): string {
@@ -154,11 +172,11 @@ class DecodeOps {
   }
 }
 
-/** scale * w', from w [rows, columns] to [columns, rows]. */
-function transposed(w: Float32Array, rows: number, columns: number, scale: number): Float32Array {
+/** w', from w [rows, columns] to [columns, rows]. */
+function transposed(w: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(w.length)
   for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = scale * w[r * columns + c]!
+    for (let c = 0; c < columns; c++) out[c * rows + r] = w[r * columns + c]!
   }
   return out
 }

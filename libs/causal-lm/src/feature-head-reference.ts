@@ -1,4 +1,5 @@
 /** The feature-fed head in plain TypeScript and double precision: slow, short, and what the graphs are tested against. */
+import { bilinearPairs } from './bilinear-pairs.js'
 import { featureHeadInputs, featureHeadParameter, type FeatureHead, type FeatureHeadTarget } from './feature-head.js'
 
 export interface FeatureHeadOutput {
@@ -35,7 +36,7 @@ export function referenceFeatureHead(
   })
 }
 
-/** x = [e, f, (Ra e) * (Rb f)] of one pair, [2H + m]. */
+/** x = [e, f, products of both] of one pair, [2H + m]. */
 export function featureHeadRow(
   head: FeatureHead,
   target: Pick<FeatureHeadTarget, 'embeddings'>,
@@ -49,7 +50,13 @@ export function featureHeadRow(
   const row = new Float64Array(featureHeadInputs(config))
   row.set(e)
   row.set(f, h)
-  if (config.bilinearFeatures > 0) {
+  const pairs = bilinearPairs(config)
+  if (pairs !== undefined) {
+    row.set(
+      Float64Array.from(pairs.token, (i, k) => e[i]! * f[pairs.feature[k]!]!),
+      2 * h,
+    )
+  } else if (config.bilinearFeatures > 0) {
     const a = matvec(featureHeadParameter(head, 'bilinear.token.weight'), e)
     const b = matvec(featureHeadParameter(head, 'bilinear.feature.weight'), f)
     row.set(

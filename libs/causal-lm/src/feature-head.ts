@@ -3,7 +3,7 @@
  * and the hidden state it was drawn from, and reads that state with the target's own output head.
  *
  *     n(x) = x / rms(x)      e = n(E[token])      f = n(feature)
- *     x    = [e, f, (Ra e) * (Rb f)]                             [2H + m]   fixed random bilinear features, m may be 0
+ *     x    = [e, f, products of e and f]                         [2H + m]   fixed random bilinear features, m may be 0
  *     y    = layer(fc x)                                          one decoder layer over the last positions, or none
  *     h    = n(y) * norm                                          [H]       the predicted hidden state
  *     q    = softmax(scale * head h)                              [V], or the rows of a draft vocabulary only
@@ -24,6 +24,11 @@ export interface FeatureHeadConfig {
   readonly draftVocabSize?: number
   /** m; 0 = linear in the pair. */
   readonly bilinearFeatures: number
+  /**
+   * Set: feature k is e[i] f[j] with (i, j) drawn from this seed (`bilinearPairs`), which costs next to nothing and need
+   * not be stored. Not set: (Ra e) * (Rb f) with two random matrices among the parameters.
+   */
+  readonly bilinearSeed?: number
   readonly rmsNormEps: number
   /** Undefined: no decoder layer. */
   readonly layer: FeatureHeadLayer | undefined
@@ -62,9 +67,9 @@ export function featureHeadInputs(config: FeatureHeadConfig): number {
 
 /** Names and shapes of every parameter, in a fixed order. `bilinear.*` are fixed at birth and never trained. */
 export function featureHeadShapes(config: FeatureHeadConfig): Map<string, readonly number[]> {
-  const { hiddenSize: h, bilinearFeatures: m, layer } = config
+  const { hiddenSize: h, bilinearFeatures: m, bilinearSeed, layer } = config
   const shapes = new Map<string, readonly number[]>([['fc.weight', [h, featureHeadInputs(config)]]])
-  if (m > 0) {
+  if (m > 0 && bilinearSeed === undefined) {
     shapes.set('bilinear.token.weight', [m, h])
     shapes.set('bilinear.feature.weight', [m, h])
   }

@@ -47,6 +47,7 @@ export {
 } from './causal-draft.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
+export { bilinearPairs, type BilinearPairs } from './bilinear-pairs.js'
 export { featureHeadConfigJson, featureHeadKind, parseFeatureHeadConfig } from './feature-head-config.js'
 export { draftOutputHead, draftRowsOfTokens, draftVocabSize, withVocabulary } from './feature-head-vocabulary.js'
 export { featureHeadRow, referenceFeatureHead, type FeatureHeadOutput } from './feature-head-reference.js'

@@ -25,6 +25,8 @@ export interface FeatureHeadDraftOptions {
   readonly maxProposal?: number
   /** Of how many most probable tokens q consists. Default 64. */
   readonly listedTokens?: number
+  /** How the matrices are multiplied. Default int8. */
+  readonly weightFormat?: 'f32' | 'int8'
   /** Default 1: a step is so short that waking a second thread costs more than it brings. */
   readonly threads?: number
 }
@@ -60,7 +62,10 @@ export class FeatureHeadDraft implements Draft {
     options: FeatureHeadDraftOptions,
   ): Promise<FeatureHeadDraft> {
     checkFeatureHead(head)
-    const graph = buildFeatureHeadDecodeGraph(head, target, { listedTokens: options.listedTokens ?? 64 })
+    const graph = buildFeatureHeadDecodeGraph(head, target, {
+      listedTokens: options.listedTokens ?? 64,
+      weightFormat: options.weightFormat ?? 'int8',
+    })
     const session = await loadSession(graph, { threads: options.threads ?? 1, name: `draft ${options.version}` })
     return new FeatureHeadDraft(session, head, target, options)
   }
@@ -184,27 +189,29 @@ async function predict(session: InferenceSession, feeds: Record<string, HostTens
   return { prediction, outputs }
 }
 
-/** Without a layer only the newest pair matters. */
+/** Without a layer only the newest pair matters. The arrays that are fed are the same ones at every step. */
 class MemorylessStep implements Step {
   readonly contextPositions = 1
   readonly #session: InferenceSession
   readonly #target: DraftTarget
+  readonly #feeds: { readonly token: FloatTensor; readonly feature: FloatTensor }
 
   constructor(session: InferenceSession, target: DraftTarget) {
+    const h = target.norm.length
+    const row = (): FloatTensor => float32(new Float32Array(h), [1, h])
     this.#session = session
     this.#target = target
+    this.#feeds = { token: row(), feature: row() }
   }
 
   confirm({ tokens, features }: Pairs): Promise<Prediction> {
-    return this.guess(tokens.at(-1)!, features.slice(-this.#target.norm.length))
+    return this.guess(tokens.at(-1)!, features.subarray(features.length - this.#target.norm.length))
   }
 
   async guess(token: number, hidden: Float32Array): Promise<Prediction> {
-    const h = this.#target.norm.length
-    // A view: the engine reads the row of the table in place.
-    const row = this.#target.normalizedEmbeddings.subarray(token * h, (token + 1) * h)
-    const feeds = { token: float32(row, [1, h]), feature: float32(hidden, [1, h]) }
-    return (await predict(this.#session, feeds)).prediction
+    embedRows(this.#target, [token], this.#feeds.token.data, 0)
+    this.#feeds.feature.data.set(hidden)
+    return (await predict(this.#session, this.#feeds)).prediction
   }
 }
 

@@ -65,8 +65,11 @@ const layeredHead = ((): FeatureHead => {
 })()
 /** Two of three tokens can be proposed. */
 const someTokens = Int32Array.from({ length: V }, (_, id) => id).filter((id) => id % 3 !== 1)
+/** Products of coordinates in place of products of projections. */
+const pairHead = initialFeatureHead({ ...config, bilinearSeed: 7 }, bareTarget, random)
 const heads = [
   ['without a layer', plainHead],
+  ['of coordinate products', pairHead],
   ['with a layer', layeredHead],
   ['with a vocabulary of its own', withVocabulary(plainHead, someTokens)],
   ['with a layer and a vocabulary of its own', withVocabulary(layeredHead, someTokens)],
@@ -81,7 +84,7 @@ afterEach(async () => {
 })
 
 async function load(head: FeatureHead, listedTokens = draftVocabSize(head.config)): Promise<FeatureHeadDraft> {
-  const draft = await FeatureHeadDraft.load(head, target, { version: 'test', listedTokens })
+  const draft = await FeatureHeadDraft.load(head, target, { version: 'test', listedTokens, weightFormat: 'f32' })
   cleanups.push(() => draft.release())
   return draft
 }
@@ -218,6 +221,24 @@ describe.each(heads)('a feature-fed draft %s', (_, head) => {
   })
 })
 
+test.each([
+  ['without a layer', plainHead],
+  ['with a layer and a vocabulary', withVocabulary(layeredHead, someTokens)],
+])('in 8-bit weights a head %s drafts from nearly the same q', async (_, head) => {
+  const rows = someRows(4, 6)
+  const start = { tokens: Array.from(rows.tokens), features: rows.features }
+  const options = { version: 'test', listedTokens: draftVocabSize(head.config) }
+  const draft = await FeatureHeadDraft.load(head, target, options)
+  cleanups.push(() => draft.release())
+  const proposals = [draft, await load(head)].map((each) => each.open(start).propose(3, natural, seededRandom(4)))
+  const [small, exact] = await Promise.all(proposals)
+  expect(small!.tokens).toEqual(exact!.tokens)
+  for (const [i, q] of small!.q.entries()) {
+    const difference = dense(q).map((p, id) => Math.abs(p - dense(exact!.q[i]!)[id]!))
+    expect(difference.reduce((a, b) => a + b) / 2).toBeLessThan(0.03)
+  }
+})
+
 test('a layer that adds nothing is the head without it', async () => {
   const rows = someRows(6, 9)
   const start = { tokens: Array.from(rows.tokens), features: rows.features }
@@ -305,15 +326,18 @@ test('versions stand beside each other, and one can be released while the other 
   await expect(old.open(start).propose(1, greedy, random)).rejects.toMatchObject({ code: 'SESSION_RELEASED' })
 })
 
-test('products of batches equal rows added one by one', async () => {
-  const accumulator = await RidgeAccumulator.create(plainHead, target, 1)
+test.each([
+  ['projections', plainHead],
+  ['coordinates', pairHead],
+])('products of batches equal rows added one by one, with bilinear features of %s', async (_, head) => {
+  const accumulator = await RidgeAccumulator.create(head, target, 1)
   cleanups.push(() => accumulator.release())
   const inputs = 2 * H + config.bilinearFeatures
   const fast = emptySums(inputs, H)
   const slow = emptySums(inputs, H)
   for (const rows of [someRows(300, 1), someRows(450, 2), someRows(1, 3)]) {
     await accumulator.add(fast, rows)
-    const x = Array.from(rows.tokens, (token, i) => featureHeadRow(plainHead, target, token, rowsOf(rows.features)[i]!))
+    const x = Array.from(rows.tokens, (token, i) => featureHeadRow(head, target, token, rowsOf(rows.features)[i]!))
     const y = rows.nextFeatures.map((value, i) => value / target.norm[i % H]!)
     addRows(slow, Float32Array.from(x.flatMap((row) => [...row])), y, rows.weights)
   }

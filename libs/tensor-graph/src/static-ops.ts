@@ -184,6 +184,12 @@ export class StaticOps {
     return this.node('ScatterElements', [this.zeros(shape), expanded, values], shape, attributes)
   }
 
+  /** result[n, j] = a[n, ids[j]], for ids known now. */
+  pickColumns(a: Tensor, ids: Int32Array): Tensor {
+    const constant: Tensor = { name: this.graph.constant(ids, [ids.length]), shape: [ids.length], type: 'i32' }
+    return this.node('Gather', [a, constant], [size(a, 0), ids.length], { axis: 1 })
+  }
+
   /** result[n, j] = a[n, ids[n, j]]. */
   gatherColumns(a: Tensor, ids: Tensor): Tensor {
     return this.node('GatherElements', [a, ids], ids.shape, { axis: 1 })
