@@ -1,19 +1,13 @@
 import { expect, test } from 'vitest'
 import { HeldBack } from './held-back.js'
-import { Teacher, trainingRecord } from './testing.js'
-import { acceptRecord, expectationsOf, type AcceptedRecord } from './training-record.js'
+import { acceptedWindow, Teacher } from './testing.js'
+import type { AcceptedRecord } from './training-record.js'
 
 const POSITIONS = 24
 const options = { evaluationPositions: 1000, evaluationMaxAgeMs: 1e15, testFirstPositions: 3 * POSITIONS }
 
 const teacher = new Teacher()
-const expected = expectationsOf(teacher.model)
-
-function window(offset: number): AcceptedRecord {
-  const { key, value, headers } = trainingRecord(teacher.window(`s${offset}`, POSITIONS))
-  const record = { topic: 't', partition: 0, offset, timestampMs: 0, key, value, headers }
-  return acceptRecord(record, expected)
-}
+const window = (offset: number): AcceptedRecord => acceptedWindow(teacher, offset)
 
 const windows = Array.from({ length: 8 }, (_, offset) => window(offset))
 const offsetsOf = (admitted: readonly AcceptedRecord[]): number[] => admitted.map(({ place }) => place.offset)

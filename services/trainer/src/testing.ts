@@ -18,6 +18,7 @@ import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { DraftLine } from './draft-line.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
+import { acceptRecord, expectationsOf, type AcceptedRecord } from './training-record.js'
 import type { DraftKind } from './kinds/draft-kind.js'
 import { causalLmKind } from './kinds/causal-lm/causal-lm-kind.js'
 import { type DraftKindOptions } from './kinds/draft-kinds.js'
@@ -177,11 +178,17 @@ export function records(teacher: Teacher, prefix: string, count: number): NewRec
   )
 }
 
+/** A window as the intake hands it on; its place is `offset` in partition 0. */
+export function acceptedWindow(teacher: Teacher, offset: number, options: RecordOptions = {}): AcceptedRecord {
+  const record = trainingRecord(teacher.window(`s${offset}`), options)
+  return acceptRecord({ topic: 't', partition: 0, offset, timestampMs: 0, ...record }, expectationsOf(teacher.model))
+}
+
 export const key = generateSigningKey()
 
 export type BenchOptions = TrainerOptions & Omit<DraftKindOptions, 'model'>
 
-const defaults: BenchOptions = {
+export const defaults: BenchOptions = {
   draft: 'feature-head',
   checkpointDtype: 'F16',
   bilinearFeatures: BILINEAR_FEATURES,
@@ -206,6 +213,15 @@ const defaults: BenchOptions = {
 }
 
 export const headKind = (model: DraftTargetModel, options: BenchOptions = defaults) => featureHeadKind(options, model)
+
+/** Hands the kind that the options name to `use`. */
+export function useKind<T>(
+  model: DraftTargetModel,
+  options: BenchOptions,
+  use: <Model>(kind: DraftKind<Model>) => Promise<T>,
+): Promise<T> {
+  return options.draft === 'causal-lm' ? use(causalLmKind(options, model)) : use(featureHeadKind(options, model))
+}
 
 export interface Bench {
   readonly store: CheckpointStore
@@ -233,17 +249,13 @@ export async function openBench(
   const producer = wrapProducer(log.producer())
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const options = { ...defaults, ...changes }
-  const open = async <Model>(kind: DraftKind<Model>) => {
+  const opened = await useKind(model, options, async (kind) => {
     const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
     const line = await DraftLine.open(
       { lineage: 'default', keepVersions: 100, codeVersion: 'test' },
       { ...around, producer: wrap.lease?.producer ?? producer, key },
     )
     return { line, trainer: await Trainer.open(options, { ...around, lease, line, metrics }) }
-  }
-  const opened =
-    options.draft === 'causal-lm'
-      ? await open(causalLmKind(options, model))
-      : await open(featureHeadKind(options, model))
+  })
   return { store, producer, metrics, ...opened }
 }

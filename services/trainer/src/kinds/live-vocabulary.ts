@@ -66,7 +66,8 @@ export class LiveVocabulary {
     this.#sinceLook = 0
     const counts = this.#total()
     const best = mostFrequentTokens(counts, this.#options.draftVocabulary)
-    const isWorth = present === undefined || coverage(counts, best) - coverage(counts, present) >= LEAST_GAIN
+    const isOtherSize = present?.length !== best.length
+    const isWorth = isOtherSize || coverage(counts, best) - coverage(counts, present) >= LEAST_GAIN
     return isWorth ? best : undefined
   }
 

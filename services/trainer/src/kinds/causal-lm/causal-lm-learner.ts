@@ -1,8 +1,7 @@
 import { withDraftVocabulary, withLogitScale, type CausalDraft } from '@plateau/causal-lm'
-import { CausalLmDraftScorer, summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
-import { fitLogitScale } from '@plateau/training'
-import { positionsOf } from '../../recent-windows.js'
+import { CausalLmDraftScorer, type DraftRows, type DraftScores } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
+import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
 import {
   stateInvalid,
   stateMismatch,
@@ -21,10 +20,6 @@ import { decodeCausalLmState, encodeCausalLmState, type CausalLmState } from './
 
 export interface CausalLmLearnerOptions
   extends CausalLmStageOptions, Pick<GradientTurnsOptions, 'gradientShare' | 'replayPositions'> {}
-
-/** Scores count this many of a position's listed tokens. */
-const SCORED_TOKENS = 64
-const MIN_CALIBRATION_POSITIONS = 64
 
 /** One stage: gradients on kept windows. A refresh gives the draft other tokens when the traffic uses others. */
 export class CausalLmLearner implements Learner<CausalDraft> {
@@ -118,9 +113,8 @@ export class CausalLmLearner implements Learner<CausalDraft> {
 
   /** With the logit scale at which it does best on `windows`; unchanged when they are too few. */
   async #calibrated(draft: CausalDraft, windows: readonly DraftRows[]): Promise<CausalDraft> {
-    if (positionsOf(windows) < MIN_CALIBRATION_POSITIONS) return draft
-    const alphaAt = async (scale: number) => summarizeScores(await this.#scorer.score(draft, windows, scale)).alpha
-    return withLogitScale(draft, await fitLogitScale(alphaAt))
+    const scale = await calibratedScale(windows, (c) => this.#scorer.score(draft, windows, c))
+    return scale === undefined ? draft : withLogitScale(draft, scale)
   }
 }
 

@@ -1,8 +1,7 @@
 import type { OptimizerState } from '@plateau/training'
-import { integerTensor, toIntegers } from '@plateau/model-files'
 import type { LearnerState } from '../draft-kind.js'
 import type { LiveVocabularyState } from '../live-vocabulary.js'
-import { optimizerState, optimizerTensors } from '../optimizer-tensors.js'
+import { idsOf, idsTensor, optimizerState, optimizerTensors } from '../state-tensors.js'
 
 /** What the causal draft's learner puts into a snapshot. */
 export interface CausalLmState {
@@ -29,7 +28,7 @@ export function encodeCausalLmState({
   training,
 }: CausalLmState): Pick<LearnerState, 'facts' | 'tensors'> {
   const tensors = new Map([...counts.tensors, ...optimizerTensors(PART, training)])
-  if (ids !== undefined) tensors.set(VOCABULARY, integerTensor([ids.length], BigInt64Array.from(ids, BigInt)))
+  if (ids !== undefined) tensors.set(VOCABULARY, idsTensor(ids))
   const facts: Facts = { gradientPositions, counts: counts.facts, steps: training.steps }
   return { facts, tensors }
 }
@@ -37,10 +36,9 @@ export function encodeCausalLmState({
 /** Throws an Error of any kind when it is not what `encodeCausalLmState` gives. */
 export function decodeCausalLmState({ facts, tensors }: LearnerState): CausalLmState {
   const { gradientPositions, counts, steps } = facts as Facts
-  const ids = tensors.get(VOCABULARY)
   return {
     gradientPositions,
-    draftVocabulary: ids && Int32Array.from(toIntegers(ids), Number),
+    draftVocabulary: idsOf(tensors.get(VOCABULARY)),
     counts: { facts: counts, tensors },
     training: optimizerState(PART, steps, tensors),
   }

@@ -3,10 +3,12 @@ import {
   featureHeadInputs,
   withoutLayer,
   withParameters,
+  withVocabulary,
   type FeatureHead,
 } from '@plateau/causal-lm'
-import type { DraftRows, DraftScores, DraftTarget } from '@plateau/inference'
+import { FeatureHeadScorer, type DraftRows, type DraftScores, type DraftTarget } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
+import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
 import {
   stateInvalid,
   stateMismatch,
@@ -17,14 +19,15 @@ import {
   type LearnerState,
   type StepOutcome,
 } from '../draft-kind.js'
+import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
 import type { ReplayedPlace } from '../replay.js'
 import { ClosedForm } from './closed-form.js'
 import { decodeFeatureHeadState, encodeFeatureHeadState, type FeatureHeadState } from './feature-head-state.js'
 import { Gradients, type GradientsOptions } from './gradients.js'
-import { HeadScorers } from './head-scorers.js'
 import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
 
-export interface FeatureHeadLearnerOptions extends SolveOptions, GradientsOptions {
+export interface FeatureHeadLearnerOptions
+  extends SolveOptions, GradientsOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {
   readonly ridgeLambda: number
   readonly halfLifePositions: number
 }
@@ -37,8 +40,9 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   readonly #start: LearnerStart<FeatureHead>
   readonly #closedForm: ClosedForm
   readonly #schedule: SolveSchedule
-  readonly #scorers: HeadScorers
+  readonly #scorer: FeatureHeadScorer
   readonly #gradients: Gradients
+  readonly #vocabulary: LiveVocabulary
   /** The fixed random features, and the newest solution once there is one. */
   #solution: FeatureHead
   /** In the sums, over the lineage's life. */
@@ -49,12 +53,15 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     target: DraftTarget,
     start: LearnerStart<FeatureHead>,
     closedForm: ClosedForm,
+    scorer: FeatureHeadScorer,
     saved: FeatureHeadState | undefined,
   ) {
     this.#start = start
     this.#closedForm = closedForm
-    this.#solution = withoutLayer(start.incumbent)
-    this.#scorers = new HeadScorers(target, options.threads)
+    const base = withoutLayer(start.incumbent)
+    this.#solution = saved === undefined ? base : withVocabulary(base, saved.vocabulary)
+    this.#vocabulary = new LiveVocabulary({ ...options, vocabSize: base.config.vocabSize }, saved?.counts)
+    this.#scorer = scorer
     this.#closedFormPositions = saved?.closedFormPositions ?? 0
     this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
     this.#gradients = new Gradients(options, { ...start, target }, saved?.gradientPositions ?? 0)
@@ -70,7 +77,9 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { ridgeLambda: lambda, halfLifePositions, threads } = options
     const ridge = { lambda, halfLifePositions, threads }
     const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
-    const learner = new FeatureHeadLearner(options, target, start, closedForm, saved)
+    const scoring = { threads, listedTokens: SCORED_TOKENS }
+    const scorer = await FeatureHeadScorer.create(withoutLayer(incumbent).config, target, scoring)
+    const learner = new FeatureHeadLearner(options, target, start, closedForm, scorer, saved)
     try {
       if (saved !== undefined && saved.closedFormPositions > 0) await learner.#resume(saved)
       return learner
@@ -85,6 +94,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     await this.#closedForm.add(rows)
     this.#schedule.add(rows.length)
     this.#closedFormPositions += rows.length
+    this.#vocabulary.add(window)
     if (keep) this.#gradients.keep(window)
   }
 
@@ -101,7 +111,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#schedule.begin()
     try {
       const solved = withParameters(this.#solution, { 'fc.weight': await this.#closedForm.solve() })
-      this.#solution = await this.#scorers.calibrated(solved, calibration)
+      this.#solution = await this.#calibrated(this.#withLiveVocabulary(solved), calibration)
     } catch (error) {
       // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
       if (!(error instanceof RangeError)) throw error
@@ -109,7 +119,10 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
       this.#schedule.failed(clock())
       return false
     }
-    await this.#gradients.rebase(this.#solution)
+    // They begin on the vocabulary that they will stay with.
+    if (!this.#vocabulary.isReduced || this.#solution.vocabulary !== undefined) {
+      await this.#gradients.rebase(this.#solution)
+    }
     metrics.solves.add({})
     return true
   }
@@ -142,7 +155,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   }
 
   score(head: FeatureHead, windows: readonly DraftRows[]): Promise<DraftScores> {
-    return this.#scorers.score(head, windows)
+    return this.#scorer.score(head, windows)
   }
 
   get positions(): LearnedPositions {
@@ -154,6 +167,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
       closedFormPositions: this.#closedFormPositions,
       gradientPositions: this.#gradients.freshPositions,
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
+      vocabulary: this.#solution.vocabulary,
+      counts: this.#vocabulary.state,
       closedForm: await this.#closedForm.state(),
       gradients: this.#gradients.state,
     })
@@ -163,7 +178,18 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   async release(): Promise<void> {
     await this.#closedForm.release()
     await this.#gradients.release()
-    await this.#scorers.release()
+    await this.#scorer.release()
+  }
+
+  /** With the logit scale at which it does best on `windows`. */
+  async #calibrated(head: FeatureHead, windows: readonly DraftRows[]): Promise<FeatureHead> {
+    const scale = await calibratedScale(windows, (c) => this.#scorer.score(head, windows, c))
+    return scale === undefined ? head : withParameters(head, { logit_scale: Float32Array.of(scale) })
+  }
+
+  #withLiveVocabulary(head: FeatureHead): FeatureHead {
+    const ids = this.#vocabulary.isDue ? this.#vocabulary.choose(head.vocabulary) : undefined
+    return ids === undefined ? head : withVocabulary(head, ids)
   }
 
   /** The solution is had by solving again. */

@@ -1,7 +1,9 @@
 import {
   buildFeatureHeadTrainGraph,
+  draftVocabSize,
   featureHeadParameter,
   withLayer,
+  withVocabulary,
   type FeatureHead,
   type FeatureHeadLayer,
 } from '@plateau/causal-lm'
@@ -41,7 +43,10 @@ export class GradientStage {
   /** `start`: a solution of the closed form. */
   static async open(start: FeatureHead, target: DraftTarget, options: GradientOptions): Promise<GradientStage> {
     const head = begin(start)
-    const shape = { ...GRADIENT_SHAPE, listedTokens: Math.min(GRADIENT_SHAPE.listedTokens, head.config.vocabSize - 1) }
+    const shape = {
+      ...GRADIENT_SHAPE,
+      listedTokens: Math.min(GRADIENT_SHAPE.listedTokens, draftVocabSize(head.config) - 1),
+    }
     const graph = buildFeatureHeadTrainGraph(head.config, shape, options.loss)
     const session = await loadSession(graph, { threads: options.threads, name: 'draft training step' })
     const training = new FeatureHeadTraining(head, target, session, shape, { learningRate: options.learningRate })
@@ -60,11 +65,18 @@ export class GradientStage {
     return this.#training.step(pieces)
   }
 
-  /** The closed form has a new solution. */
+  /** The closed form has a new solution of the same configuration. With another vocabulary the optimisers start anew. */
   rebase(solution: FeatureHead): void {
     const projection = featureHeadParameter(solution, 'fc.weight')
     this.#training.shiftProjection(projection.map((value, i) => value - this.#projection[i]!))
     this.#projection = projection
+    const { head } = this.#training
+    if (head.vocabulary !== solution.vocabulary) this.#training.restart(withVocabulary(head, solution.vocabulary))
+  }
+
+  /** Whether `rebase` can take the solution: the step's graph is made for so many tokens. */
+  fits({ config }: FeatureHead): boolean {
+    return this.#training.head.config.draftVocabSize === config.draftVocabSize
   }
 
   /** Begins again from the closed form. */

@@ -51,8 +51,13 @@ export class Gradients {
 
   /** The closed form has a new solution. */
   async rebase(solution: FeatureHead): Promise<void> {
-    if (this.#stage !== undefined) return this.#stage.rebase(solution)
+    if (this.#stage?.fits(solution)) return this.#stage.rebase(solution)
     const { gradients, replayPositions } = this.#options
+    if (this.#stage !== undefined) {
+      await this.#stage.release()
+      this.#stage = await this.#open(solution)
+      return
+    }
     const isEnough = this.#turns.keptPositions >= Math.min(MIN_REPLAY_POSITIONS, replayPositions / 2)
     if (gradients && isEnough) this.#stage = await this.#open(solution)
   }
