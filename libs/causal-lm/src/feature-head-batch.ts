@@ -118,36 +118,6 @@ function layerConfig(config: FeatureHeadConfig, layer: FeatureHeadLayer): Causal
   }
 }
 
-/**
- * Products for the closed form over n rows: inputs `token` [n, H], `feature` [n, H], `next_feature` [n, H], `weights`
- * [n, 1]; out `gram` [D, D] = X' diag(w) X and `moment` [D, H] = X' diag(w) Y with Y = next_feature / norm.
- */
-export function buildRidgeProductsGraph(
-  config: FeatureHeadConfig,
-  rows: number,
-  fixed: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
-  norm: Float32Array,
-): Uint8Array {
-  const h = config.hiddenSize
-  const tape = new Tape()
-  const { raw } = tape
-  const token = raw.input('token', [rows, h])
-  const feature = raw.input('feature', [rows, h])
-  const next = raw.input('next_feature', [rows, h])
-  const weights = raw.input('weights', [rows, 1])
-  const parameters = new Map(
-    [...fixed]
-      .filter(([name]) => name.startsWith('bilinear.'))
-      .map(([name, { data, shape }]) => [name, raw.constant(data, shape)]),
-  )
-  const x = pairRows(tape, config, token, feature, parameters)
-  const weighted = raw.mul(x, weights)
-  const y = raw.div(next, raw.constant(norm, [h]))
-  raw.output('gram', raw.gemm(weighted, x, { transA: true }))
-  raw.output('moment', raw.gemm(weighted, y, { transA: true }))
-  return raw.graph.encode()
-}
-
 function required(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor {
   const found = parameters.get(name)
   if (found === undefined) throw new RangeError(`the feature head has no parameter ${name}`)

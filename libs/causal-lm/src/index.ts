@@ -28,7 +28,6 @@ export { buildHeadGraph, headGraph, headLayerName, headWeightName } from './head
 export {
   buildFeatureHeadScoreGraph,
   buildFeatureHeadTrainGraph,
-  buildRidgeProductsGraph,
   trainableFeatureHeadParameters,
   type FeatureHeadBatchShape,
 } from './feature-head-batch.js'
@@ -47,6 +46,7 @@ export {
 } from './causal-draft.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
+export { buildRidgeProductsGraph, gramBlocks, type GramBlock } from './ridge-products.js'
 export { bilinearPairs, type BilinearPairs } from './bilinear-pairs.js'
 export { featureHeadConfigJson, featureHeadKind, parseFeatureHeadConfig } from './feature-head-config.js'
 export { draftOutputHead, draftRowsOfTokens, draftVocabSize, withVocabulary } from './feature-head-vocabulary.js'

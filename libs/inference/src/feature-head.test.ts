@@ -230,13 +230,11 @@ test.each([
   const options = { version: 'test', listedTokens: draftVocabSize(head.config) }
   const draft = await FeatureHeadDraft.load(head, target, options)
   cleanups.push(() => draft.release())
-  const proposals = [draft, await load(head)].map((each) => each.open(start).propose(3, natural, seededRandom(4)))
-  const [small, exact] = await Promise.all(proposals)
-  expect(small!.tokens).toEqual(exact!.tokens)
-  for (const [i, q] of small!.q.entries()) {
-    const difference = dense(q).map((p, id) => Math.abs(p - dense(exact!.q[i]!)[id]!))
-    expect(difference.reduce((a, b) => a + b) / 2).toBeLessThan(0.03)
-  }
+  const proposals = [draft, await load(head)].map((each) => each.open(start).propose(1, natural, seededRandom(4)))
+  const [small, exact] = (await Promise.all(proposals)).map(({ q }) => dense(q[0]!))
+  const distance = small!.reduce((sum, p, id) => sum + Math.abs(p - exact![id]!) / 2, 0)
+  expect(distance).toBeGreaterThan(0)
+  expect(distance).toBeLessThan(0.03)
 })
 
 test('a layer that adds nothing is the head without it', async () => {
@@ -335,14 +333,21 @@ test.each([
   const inputs = 2 * H + config.bilinearFeatures
   const fast = emptySums(inputs, H)
   const slow = emptySums(inputs, H)
-  for (const rows of [someRows(300, 1), someRows(450, 2), someRows(1, 3)]) {
+  const others = emptySums(inputs, H)
+  for (const rows of [someRows(700, 1), someRows(450, 2), someRows(1, 3)]) {
+    await accumulator.add(others, someRows(200, 4))
     await accumulator.add(fast, rows)
     const x = Array.from(rows.tokens, (token, i) => featureHeadRow(head, target, token, rowsOf(rows.features)[i]!))
     const y = rows.nextFeatures.map((value, i) => value / target.norm[i % H]!)
     addRows(slow, Float32Array.from(x.flatMap((row) => [...row])), y, rows.weights)
   }
-  expect(accumulator.waiting).toBe(751 - 512)
+  expect(accumulator.waiting).toBe(1151 - 1024 + 600)
   await accumulator.flush(fast)
+  expect(accumulator.waiting).toBe(600)
+  expect(others.weight).toBe(0)
+  await accumulator.flush()
+  expect(accumulator.waiting).toBe(0)
+  expect(others.weight).toBeGreaterThan(300)
   expect(fast.weight).toBeCloseTo(slow.weight, 2)
   const lower = (gram: Float64Array) => gram.filter((_, at) => at % inputs <= Math.floor(at / inputs))
   expect(worst(lower(fast.gram), lower(slow.gram))).toBeLessThan(2e-3)

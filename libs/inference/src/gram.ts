@@ -1,30 +1,43 @@
-import { buildRidgeProductsGraph, type FeatureHead } from '@plateau/causal-lm'
+import {
+  buildRidgeProductsGraph,
+  featureHeadInputs,
+  gramBlocks,
+  type FeatureHead,
+  type GramBlock,
+} from '@plateau/causal-lm'
 import { addProducts, embedRows, type DraftRows, type DraftTarget, type RidgeSums } from '@plateau/training'
 import { float32, type FloatTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 
-const BATCH_ROWS = 512
+const BATCH_ROWS = 1024
+
+interface Waiting {
+  readonly pieces: { readonly rows: DraftRows; readonly from: number; readonly to: number }[]
+  count: number
+}
 
 /**
  * Adds rows to the closed form's sums by matrix products: X' diag(w) X of a batch in single precision, accumulated into
  * the sums in double. A thousand times the rate of adding rows one by one; a test compares the two.
  *
- * Rows wait until a batch is full: call `flush` before the sums are used or saved.
+ * Rows wait until a batch of their sums is full: call `flush` before sums are used, saved or decayed.
  */
 export class RidgeAccumulator {
   readonly #session: InferenceSession
   readonly #target: DraftTarget
+  readonly #blocks: readonly GramBlock[]
   readonly #token: FloatTensor
   readonly #feature: FloatTensor
   readonly #next: FloatTensor
   readonly #weights: FloatTensor
-  #rows = 0
+  readonly #waiting = new Map<RidgeSums, Waiting>()
 
-  private constructor(session: InferenceSession, target: DraftTarget) {
+  private constructor(session: InferenceSession, target: DraftTarget, inputs: number) {
     const hidden = target.norm.length
     const matrix = (): FloatTensor => float32(new Float32Array(BATCH_ROWS * hidden), [BATCH_ROWS, hidden])
     this.#session = session
     this.#target = target
+    this.#blocks = gramBlocks(inputs)
     this.#token = matrix()
     this.#feature = matrix()
     this.#next = matrix()
@@ -33,45 +46,71 @@ export class RidgeAccumulator {
 
   /** Of the head only the fixed random features matter. */
   static async create(head: FeatureHead, target: DraftTarget, threads: number): Promise<RidgeAccumulator> {
-    const graph = buildRidgeProductsGraph(head.config, BATCH_ROWS, head.parameters, target.norm)
-    return new RidgeAccumulator(await loadSession(graph, { threads, name: 'ridge products' }), target)
+    const graph = buildRidgeProductsGraph(head, BATCH_ROWS, target.norm)
+    const session = await loadSession(graph, { threads, name: 'ridge products' })
+    return new RidgeAccumulator(session, target, featureHeadInputs(head.config))
   }
 
-  /** Rows added and not yet in the sums. */
+  /** Rows added and not yet in their sums. */
   get waiting(): number {
-    return this.#rows
+    let rows = 0
+    for (const { count } of this.#waiting.values()) rows += count
+    return rows
   }
 
   async add(sums: RidgeSums, rows: DraftRows): Promise<void> {
-    const hidden = this.#target.norm.length
+    const waiting = this.#waiting.get(sums) ?? { pieces: [], count: 0 }
+    this.#waiting.set(sums, waiting)
     for (let from = 0; from < rows.length;) {
-      const to = Math.min(rows.length, from + BATCH_ROWS - this.#rows)
-      embedRows(this.#target, rows.tokens.subarray(from, to), this.#token.data, this.#rows)
-      this.#feature.data.set(rows.features.subarray(from * hidden, to * hidden), this.#rows * hidden)
-      this.#next.data.set(rows.nextFeatures.subarray(from * hidden, to * hidden), this.#rows * hidden)
-      this.#weights.data.set(rows.weights.subarray(from, to), this.#rows)
-      this.#rows += to - from
+      const to = Math.min(rows.length, from + BATCH_ROWS - waiting.count)
+      waiting.pieces.push({ rows, from, to })
+      waiting.count += to - from
       from = to
-      if (this.#rows === BATCH_ROWS) await this.flush(sums)
+      if (waiting.count === BATCH_ROWS) await this.#addBatch(sums, waiting)
     }
   }
 
-  async flush(sums: RidgeSums): Promise<void> {
-    if (this.#rows === 0) return
-    // What a shorter batch leaves in the buffers counts nothing.
-    this.#weights.data.fill(0, this.#rows)
-    const weight = this.#weights.data.reduce((sum, w) => sum + w, 0)
-    const { gram, moment } = await this.#session.run({
+  /** What waits for these sums, or for any. */
+  async flush(sums?: RidgeSums): Promise<void> {
+    for (const [into, waiting] of this.#waiting) {
+      if (sums !== undefined && into !== sums) continue
+      if (waiting.count > 0) await this.#addBatch(into, waiting)
+      this.#waiting.delete(into)
+    }
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+
+  async #addBatch(sums: RidgeSums, waiting: Waiting): Promise<void> {
+    const weight = this.#fill(waiting)
+    waiting.pieces.length = 0
+    waiting.count = 0
+    const outputs = await this.#session.run({
       token: this.#token,
       feature: this.#feature,
       next_feature: this.#next,
       weights: this.#weights,
     })
-    this.#rows = 0
-    addProducts(sums, (gram as FloatTensor).data, (moment as FloatTensor).data, weight)
+    const floats = (name: string): Float32Array => (outputs[name] as FloatTensor).data
+    const parts = this.#blocks.map((block) => ({ ...block, data: floats(block.name) }))
+    addProducts(sums, parts, floats('moment'), weight)
   }
 
-  release(): Promise<void> {
-    return this.#session.release()
+  /** The sum of the weights. */
+  #fill({ pieces, count }: Waiting): number {
+    const hidden = this.#target.norm.length
+    let row = 0
+    for (const { rows, from, to } of pieces) {
+      embedRows(this.#target, rows.tokens.subarray(from, to), this.#token.data, row)
+      this.#feature.data.set(rows.features.subarray(from * hidden, to * hidden), row * hidden)
+      this.#next.data.set(rows.nextFeatures.subarray(from * hidden, to * hidden), row * hidden)
+      this.#weights.data.set(rows.weights.subarray(from, to), row)
+      row += to - from
+    }
+    // What a fuller batch left in the buffers counts nothing.
+    this.#weights.data.fill(0, count)
+    return this.#weights.data.reduce((sum, w) => sum + w, 0)
   }
 }

@@ -57,16 +57,30 @@ export function addRows(sums: RidgeSums, x: Float32Array, y: Float32Array, weigh
   }
 }
 
-/** Adds products computed elsewhere: gram [D, D] = X' diag(w) X, moment [D, O] = X' diag(w) Y, weight = sum of w. */
-export function addProducts(sums: RidgeSums, gram: Float32Array, moment: Float32Array, weight: number): void {
-  if (gram.length !== sums.gram.length || moment.length !== sums.moment.length) {
-    throw new RangeError(
-      `products have ${gram.length} and ${moment.length} numbers, not ${sums.gram.length} and ${sums.moment.length}`,
-    )
+/** Part of X' diag(w) X computed elsewhere: [rows, columns], beginning at (row, column), no part of it above the diagonal. */
+export interface GramPart {
+  readonly row: number
+  readonly column: number
+  readonly rows: number
+  readonly columns: number
+  readonly data: Float32Array
+}
+
+/** Adds products computed elsewhere: gram in parts, moment [D, O] = X' diag(w) Y, weight = sum of w. */
+export function addProducts(sums: RidgeSums, gram: Iterable<GramPart>, moment: Float32Array, weight: number): void {
+  const { inputs } = sums
+  if (moment.length !== sums.moment.length) {
+    throw new RangeError(`the products' moment has ${moment.length} numbers, not ${sums.moment.length}`)
   }
-  for (let i = 0; i < sums.inputs; i++) {
-    const start = i * sums.inputs
-    for (let at = start; at <= start + i; at++) sums.gram[at]! += gram[at]!
+  for (const { row, column, rows, columns, data } of gram) {
+    if (data.length !== rows * columns || row + rows > inputs || column + columns > inputs) {
+      throw new RangeError(`a part of ${data.length} numbers is not ${rows} x ${columns} of ${inputs} x ${inputs}`)
+    }
+    for (let i = 0; i < rows; i++) {
+      const to = (row + i) * inputs + column
+      const end = Math.min(columns, row + i + 1 - column)
+      for (let j = 0; j < end; j++) sums.gram[to + j]! += data[i * columns + j]!
+    }
   }
   for (let at = 0; at < moment.length; at++) sums.moment[at]! += moment[at]!
   sums.weight += weight

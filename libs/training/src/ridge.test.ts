@@ -159,9 +159,21 @@ describe('the closed form', () => {
   test('products computed elsewhere add like rows', () => {
     const data = rows(25, 2)
     const reference = sumsOf(data)
+    const part = (row: number, column: number, height: number, width: number) => ({
+      row,
+      column,
+      rows: height,
+      columns: width,
+      data: Float32Array.from({ length: height * width }, (_, at) => {
+        const [i, j] = [row + Math.floor(at / width), column + (at % width)]
+        return reference.gram[Math.max(i, j) * D + Math.min(i, j)]!
+      }),
+    })
     const sums = emptySums(D, O)
-    addProducts(sums, Float32Array.from(reference.gram), Float32Array.from(reference.moment), reference.weight)
+    const parts = [part(0, 0, 6, 6), part(6, 0, D - 6, 6), part(6, 6, D - 6, D - 6)]
+    addProducts(sums, parts, Float32Array.from(reference.moment), reference.weight)
     expect(worstDifference(solveRidge(sums, 3), solveRidge(reference, 3))).toBeLessThan(1e-5)
+    expect(() => addProducts(sums, [part(6, 6, 8, 7)], new Float32Array(D * O), 1)).toThrow(/8 x 7 of 13 x 13/)
   })
 
   test('survives encoding bit by bit', () => {
