@@ -20,8 +20,10 @@ import {
 import { PlateauError } from '@plateau/contracts'
 import type { GraphBuilder, TensorData } from '@plateau/tensor-graph'
 import { createHash } from 'node:crypto'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSynced } from './model-cache.js'
+import { appendPackedWeights, withPackedWeights } from './packed-weights.js'
 import { TensorFileWriter } from './tensor-file-writer.js'
 
 export interface DecoderPlan {
@@ -71,20 +73,22 @@ export async function buildInMemory(plan: DecoderPlan, source: WeightSource): Pr
 /** Names of the files that buildInto writes. */
 export const decoderFiles = { step: 'step.onnx', head: 'head.onnx', weights: 'weights.bin' } as const
 
-/** Holds one matrix in memory at a time. */
+/** Holds one matrix in memory at a time; then the engine holds all of them once, for the layout that later loads map. */
 export async function buildInto(directory: string, plan: DecoderPlan, source: WeightSource) {
   const weights = await TensorFileWriter.create(join(directory, decoderFiles.weights))
-  let prepared: PreparedWeights
   try {
-    prepared = await prepare(plan, source, (pieces) => weights.append(pieces))
+    const prepared = await prepare(plan, source, (pieces) => weights.append(pieces))
+    const encoded = (build: DecoderPlan['step']) => build((graph) => preparedWeights(graph, prepared)).encode()
+    const step = encoded(plan.step)
+    await writeFile(join(directory, decoderFiles.step), step)
+    const packed = await appendPackedWeights(directory, decoderFiles.step, weights)
+    await rm(join(directory, decoderFiles.step))
+    await writeSynced(join(directory, decoderFiles.step), withPackedWeights(step, packed))
+    await writeSynced(join(directory, decoderFiles.head), withPackedWeights(encoded(plan.head), packed))
+    return { weightBytes: weightBytesOf(plan, prepared) }
   } finally {
     await weights.close()
   }
-  const write = (name: string, build: (weightsOf: WeightsOf) => GraphBuilder) =>
-    writeSynced(join(directory, name), build((graph) => preparedWeights(graph, prepared)).encode())
-  await write(decoderFiles.step, plan.step)
-  await write(decoderFiles.head, plan.head)
-  return { weightBytes: weightBytesOf(plan, prepared) }
 }
 
 async function prepare(plan: DecoderPlan, source: WeightSource, keep: KeepTensor): Promise<PreparedWeights> {

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { buildInMemory, buildInto, decoderFiles, planDecoder, type DecoderPlan } from './compiled-decoder.js'
 import { cachedModel, forgetModel, type ModelCache } from './model-cache.js'
-import { loadSession, type InferenceSession, type SessionOptions } from './session.js'
+import { engineSignature, loadSession, type InferenceSession, type SessionOptions } from './session.js'
 
 export interface DecoderSessionOptions extends SessionOptions {
   /** How many of the largest logits come out per row; at most vocabSize. */
@@ -28,11 +28,13 @@ export interface DecoderCache extends ModelCache {
 
 export interface DecoderSession {
   readonly session: InferenceSession
-  /** Whole rows of logits, from the same weights: see headGraph. Loaded by the first call. */
-  head(): Promise<InferenceSession>
+  /** Whole rows of logits, from the same weights: see buildHeadGraph. Loaded by the first call. */
+  readonly head: () => Promise<InferenceSession>
   /** What one step reads of the weights: every matrix once, and not the embedding table unless it is the head. */
   readonly weightBytes: number
   readonly fromCache: boolean
+  /** Frees both sessions, once their runs are done. Safe to call twice. */
+  readonly release: () => Promise<void>
 }
 
 export async function loadDecoderSession(
@@ -43,12 +45,9 @@ export async function loadDecoderSession(
   const plan = planDecoder(config, options.weightFormat, options)
   if (options.cache !== undefined) return loadThroughCache(plan, source, options, options.cache)
   const built = await buildInMemory(plan, source)
-  return {
-    session: await loadSession(built.step, options),
-    head: once(() => loadSession(built.head(), headOptions(options))),
-    weightBytes: built.weightBytes,
-    fromCache: false,
-  }
+  const session = await loadSession(built.step, options)
+  const loadHead = () => loadSession(built.head(), headOptions(options))
+  return { ...withHead(session, loadHead), weightBytes: built.weightBytes, fromCache: false }
 }
 
 async function loadThroughCache(
@@ -57,7 +56,8 @@ async function loadThroughCache(
   options: DecoderSessionOptions,
   cache: DecoderCache,
 ): Promise<DecoderSession> {
-  const hash = createHash('sha256').update(`${cache.fingerprint} ${plan.structureHash}`).digest('hex')
+  const madeOf = [cache.fingerprint, plan.structureHash, await engineSignature()]
+  const hash = createHash('sha256').update(madeOf.join('\n')).digest('hex')
   const key = `${plan.format}-${hash.slice(0, 40)}`
   const find = () => cachedModel(cache, key, (directory) => buildInto(directory, plan, source))
   /** Sizes may be right and content wrong, or another process has made room since: then it is built anew, once. */
@@ -73,26 +73,27 @@ async function loadThroughCache(
     }
   }
   const { found, session } = await load(decoderFiles.step, options)
-  return {
-    session,
-    head: once(async () => (await load(decoderFiles.head, headOptions(options))).session),
-    weightBytes: Number(found.facts['weightBytes']),
-    fromCache: found.fromCache,
-  }
+  const loadHead = async () => (await load(decoderFiles.head, headOptions(options))).session
+  const { facts, fromCache } = found
+  return { ...withHead(session, loadHead), weightBytes: Number(facts['weightBytes']), fromCache }
 }
 
 function headOptions(options: DecoderSessionOptions): SessionOptions {
   return { ...options, name: `${options.name} head` }
 }
 
-/** The first call loads; what failed is tried again by the next. */
-function once<T>(load: () => Promise<T>): () => Promise<T> {
-  let loading: Promise<T> | undefined
-  return () => {
+function withHead(session: InferenceSession, load: () => Promise<InferenceSession>) {
+  let loading: Promise<InferenceSession> | undefined
+  const head = () => {
     loading ??= load().catch((error: unknown) => {
+      // Tried again by the next call.
       loading = undefined
       throw error
     })
     return loading
   }
+  const release = async () => {
+    await Promise.all([session.release(), loading?.then((loaded) => loaded.release())])
+  }
+  return { session, head, release }
 }

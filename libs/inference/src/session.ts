@@ -9,6 +9,8 @@
  * - Ending the process, or a worker, while another thread is inside a run aborts the process: await `release()` first.
  */
 import { messageOf, PlateauError } from '@plateau/contracts'
+import { cpus } from 'node:os'
+import { basename } from 'node:path'
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import type { ElementType, HostTensor } from './host-tensor.js'
 
@@ -38,24 +40,63 @@ export async function loadSession(model: Uint8Array | string, options: SessionOp
   const engine = await loadEngine()
   try {
     const session = await engine.InferenceSession.create(model as Uint8Array, {
-      executionProviders: ['cpu'],
+      ...common,
       intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      // Its errors arrive as exceptions; on stderr they would be said twice.
-      logSeverityLevel: 4,
       extra: {
         session: { force_spinning_stop: '1', intra_op: { allow_spinning: options.wait === 'sleep' ? '0' : '1' } },
       },
     })
     return new InferenceSession(engine, session, name)
   } catch (cause) {
-    throw new PlateauError('MODEL_NOT_LOADABLE', `The engine refused the model "${name}": ${messageOf(cause)}`, {
-      facts: { model: name, ...(typeof model === 'string' ? { path: model } : { bytes: model.byteLength }) },
-      cause,
-    })
+    throw notLoadable(model, name, cause)
   }
+}
+
+/**
+ * Writes a model, given as the path of its file, as the engine holds it once it is loaded, with the layouts that its
+ * kernels multiply by. All tensors lie in `dataFile`, beside the model.
+ */
+export async function exportPackedModel(model: string, to: string, dataFile: string): Promise<void> {
+  const engine = await loadEngine()
+  try {
+    const session = await engine.InferenceSession.create(model, {
+      ...common,
+      optimizedModelFilePath: to,
+      extra: {
+        session: {
+          optimized_model_external_initializers_file_name: dataFile,
+          optimized_model_external_initializers_min_size_in_bytes: '0',
+          save_external_prepacked_constant_initializers: '1',
+        },
+      },
+    })
+    await session.release()
+  } catch (cause) {
+    throw notLoadable(model, basename(model), cause)
+  }
+}
+
+/** What a saved layout depends on: it is no use to another version, and seldom to another processor. */
+export async function engineSignature(): Promise<string> {
+  const { env } = await loadEngine()
+  return `onnxruntime ${env.versions.node ?? env.versions.common}, ${process.arch}, ${cpus()[0]?.model ?? 'unknown'}`
+}
+
+const common = {
+  executionProviders: ['cpu'],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+  // Its errors arrive as exceptions; on stderr they would be said twice.
+  logSeverityLevel: 4,
+} as const
+
+function notLoadable(model: Uint8Array | string, name: string, cause: unknown): PlateauError {
+  return new PlateauError('MODEL_NOT_LOADABLE', `The engine refused the model "${name}": ${messageOf(cause)}`, {
+    facts: { model: name, ...(typeof model === 'string' ? { path: model } : { bytes: model.byteLength }) },
+    cause,
+  })
 }
 
 /** One loaded model. Runs of one session happen one after the other, in the order they were asked for. */

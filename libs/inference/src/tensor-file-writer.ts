@@ -2,8 +2,8 @@ import type { TensorData } from '@plateau/tensor-graph'
 import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 
-/** Mapped memory begins at a page; on some systems a page has 64 KiB, but the engine rounds down by itself. */
-const alignment = 4096
+/** Memory is mapped by pages. Where they are larger than this, the engine rounds down by itself. */
+const pageBytes = 4096
 
 /** Appends tensors to a file from which a model's external data is mapped. */
 export class TensorFileWriter {
@@ -23,12 +23,17 @@ export class TensorFileWriter {
   /** One tensor, given as consecutive pieces. What is smaller than a page is better kept in the model itself. */
   async append(pieces: readonly ArrayBufferView[]): Promise<TensorData> {
     const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
-    if (length < alignment && pieces.length === 1) return pieces[0]!
-    const offset = Math.ceil(this.#length / alignment) * alignment
+    if (length < pageBytes && pieces.length === 1) return pieces[0]!
+    return { location: this.#location, offset: await this.appendPages(...pieces), length }
+  }
+
+  /** Beginning at a page of its own: the result is where. */
+  async appendPages(...pieces: readonly ArrayBufferView[]): Promise<number> {
+    const offset = Math.ceil(this.#length / pageBytes) * pageBytes
     let at = offset
     for (const piece of pieces) at += await this.#write(piece, at)
     this.#length = at
-    return { location: this.#location, offset, length }
+    return offset
   }
 
   async #write(piece: ArrayBufferView, position: number): Promise<number> {

@@ -10,6 +10,7 @@ export type {
   TensorDef,
   ValueInfo,
 } from './onnx.js'
+export { addExternalEntries, readExternalData, type ExternalEntries } from './external-data.js'
 export { GraphBuilder, type OpOptions } from './graph-builder.js'
 export { Tape, type Backward, type RotaryTable } from './autodiff.js'
 export { klLoss, totalVariationLoss, type SparseTargets } from './losses.js'
