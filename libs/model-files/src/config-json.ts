@@ -1,36 +1,49 @@
-import type { CausalLmConfig } from '@plateau/causal-lm'
+import type { CausalLmConfig, ModelFamily } from '@plateau/causal-lm'
 import { PlateauError } from '@plateau/contracts'
-import { isJsonObject, type JsonObject, parseJsonObject } from './json-object.js'
+import { ConfigFields, show } from './config-fields.js'
+import { isJsonObject, parseJsonObject } from './json-object.js'
+import { readRope, ropeScalingJson } from './rope-json.js'
 import type { FloatDtype } from './tensor.js'
 
 /**
- * A Hugging Face config.json of the Llama family, with LlamaConfig's defaults for what it leaves out. Everything that
- * would change the arithmetic and that we do not build is refused: a model that loads must be the model.
+ * A Hugging Face config.json of the Llama family and its relatives, with transformers' defaults for what it leaves out.
+ * Everything that would change the arithmetic and that we do not build is refused: a model that loads must be the model.
  */
 export function parseConfig(json: string, file: string): CausalLmConfig {
   const fields = new ConfigFields(parseJsonObject(json, file, 'MODEL_CONFIG_INVALID'))
+  const family = familyOf(fields)
+  const defaults = familyDefaults[family]
   const hiddenSize = fields.size('hidden_size')
   const heads = fields.size('num_attention_heads')
+  const layers = fields.size('num_hidden_layers')
+  const slidingWindow = readSlidingWindow(fields, family, layers)
   const config: CausalLmConfig = {
+    ...(family === 'llama' ? {} : { family }),
     vocabSize: fields.size('vocab_size'),
     hiddenSize,
-    layers: fields.size('num_hidden_layers'),
+    layers,
     heads,
-    kvHeads: fields.size('num_key_value_heads', heads),
-    headDim: fields.size('head_dim', Math.floor(hiddenSize / heads)),
+    kvHeads: fields.size('num_key_value_heads', defaults.kvHeads ?? heads),
+    headDim: fields.size('head_dim', defaults.headDim ?? Math.max(1, Math.floor(hiddenSize / heads))),
     intermediateSize: fields.size('intermediate_size'),
     rmsNormEps: fields.positive('rms_norm_eps', 1e-6),
-    ropeTheta: fields.ropeTheta(),
-    maxPositions: fields.size('max_position_embeddings', 2048),
+    ...readRope(fields),
+    ...(family === 'qwen2' ? { attentionBias: true } : {}),
+    ...(family === 'qwen3' ? { qkNorm: true } : {}),
+    ...(slidingWindow === undefined ? {} : { slidingWindow }),
+    maxPositions: fields.size('max_position_embeddings', defaults.maxPositions),
     tieEmbeddings: fields.flag('tie_word_embeddings', false),
     bosTokenId: fields.tokenIds('bos_token_id')[0],
     eosTokenIds: fields.tokenIds('eos_token_id'),
   }
-  fields.refuseUnsupported()
+  refuseUnsupported(fields)
   if (heads % config.kvHeads !== 0) {
     fields.problem(`num_attention_heads ${heads} is not a multiple of num_key_value_heads ${config.kvHeads}`)
   }
   if (config.headDim % 2 !== 0) fields.problem(`head_dim ${config.headDim} is odd`)
+  if (config.ropeScaling?.kind === 'factors' && config.ropeScaling.factors.length !== config.headDim / 2) {
+    fields.problem(`short_factor has ${config.ropeScaling.factors.length} factors for head_dim ${config.headDim}`)
+  }
   fields.throwProblems(file)
   return config
 }
@@ -43,11 +56,13 @@ export function parseGenerationEosTokenIds(json: string, file: string): readonly
   return ids
 }
 
-/** config.json as transformers, vLLM and SGLang read it. */
+/** config.json as transformers, vLLM and SGLang read it. Throws MODEL_UNSUPPORTED for what no family there has. */
 export function configJson(config: CausalLmConfig, dtype: FloatDtype): string {
+  const family = config.family ?? 'llama'
+  requireExpressible(config, family)
   const fields = {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
+    architectures: [architectures[family]],
+    model_type: family,
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
@@ -58,10 +73,11 @@ export function configJson(config: CausalLmConfig, dtype: FloatDtype): string {
     hidden_act: 'silu',
     rms_norm_eps: config.rmsNormEps,
     rope_theta: config.ropeTheta,
+    ...(config.ropeScaling && { rope_scaling: ropeScalingJson(config.ropeScaling, config.maxPositions) }),
     max_position_embeddings: config.maxPositions,
     tie_word_embeddings: config.tieEmbeddings,
-    attention_bias: false,
-    mlp_bias: false,
+    ...(family === 'qwen2' ? {} : { attention_bias: false }),
+    ...(family === 'llama' ? { mlp_bias: false } : slidingWindowJson(config, family)),
     bos_token_id: config.bosTokenId ?? null,
     eos_token_id: config.eosTokenIds.length > 1 ? config.eosTokenIds : (config.eosTokenIds[0] ?? null),
     torch_dtype: { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[dtype],
@@ -69,92 +85,80 @@ export function configJson(config: CausalLmConfig, dtype: FloatDtype): string {
   return `${JSON.stringify(fields, null, 2)}\n`
 }
 
-/** Reads fields one by one and keeps every problem, so that all of them can be told at once. */
-class ConfigFields {
-  private readonly problems: { readonly text: string; readonly unsupported: boolean }[] = []
+const architectures: Readonly<Record<ModelFamily, string>> = {
+  llama: 'LlamaForCausalLM',
+  mistral: 'MistralForCausalLM',
+  qwen2: 'Qwen2ForCausalLM',
+  qwen3: 'Qwen3ForCausalLM',
+}
 
-  constructor(private readonly fields: JsonObject) {}
+/** What transformers takes where a file says nothing. */
+const familyDefaults: Readonly<Record<ModelFamily, { kvHeads?: number; headDim?: number; maxPositions: number }>> = {
+  llama: { maxPositions: 2048 },
+  mistral: { kvHeads: 8, maxPositions: 131_072 },
+  qwen2: { kvHeads: 32, maxPositions: 32_768 },
+  qwen3: { kvHeads: 32, headDim: 128, maxPositions: 32_768 },
+}
+const defaultWindow = 4096
 
-  problem(text: string, unsupported = false): void {
-    this.problems.push({ text, unsupported })
+function familyOf(fields: ConfigFields): ModelFamily {
+  const [listed, modelType] = [fields.get('architectures'), fields.get('model_type')]
+  const isNamed = Array.isArray(listed) && listed.length > 0
+  for (const [family, architecture] of Object.entries(architectures) as [ModelFamily, string][]) {
+    if (isNamed ? listed.includes(architecture) : modelType === family) return family
   }
+  const found = show(isNamed ? listed[0] : modelType)
+  fields.unsupported(
+    `architecture ${found} is not supported, only ${Object.values(architectures).map(show).join(', ')}`,
+  )
+  return 'llama'
+}
 
-  size(name: string, otherwise?: number): number {
-    const value = this.fields[name] ?? otherwise
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value
-    this.problem(value === undefined ? `${name} is missing` : `${name} must be a positive integer, not ${show(value)}`)
-    return 1
+/** Mistral has a window unless it says null; Qwen has one where it is switched on, from layer max_window_layers on. */
+function readSlidingWindow(fields: ConfigFields, family: ModelFamily, layers: number): number | undefined {
+  if (family === 'llama') return undefined
+  if (family === 'mistral') {
+    return fields.get('sliding_window') === null ? undefined : fields.size('sliding_window', defaultWindow)
   }
-
-  positive(name: string, otherwise: number): number {
-    const value = this.fields[name] ?? otherwise
-    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value
-    this.problem(`${name} must be a positive number, not ${show(value)}`)
-    return otherwise
+  if (!fields.flag('use_sliding_window', false)) return undefined
+  const withWindow = windowedLayers(fields, layers)
+  if (withWindow > 0 && withWindow < layers) {
+    fields.unsupported(`a sliding window in ${withWindow} of ${layers} layers is not supported, only in all or none`)
   }
+  return withWindow === 0 ? undefined : fields.size('sliding_window', defaultWindow)
+}
 
-  flag(name: string, otherwise: boolean): boolean {
-    const value = this.fields[name] ?? otherwise
-    if (typeof value === 'boolean') return value
-    this.problem(`${name} must be true or false, not ${show(value)}`)
-    return otherwise
-  }
+function windowedLayers(fields: ConfigFields, layers: number): number {
+  const types = fields.get('layer_types')
+  if (Array.isArray(types)) return types.filter((type) => type === 'sliding_attention').length
+  const without = fields.get('max_window_layers') ?? 28
+  return typeof without === 'number' ? Math.max(0, layers - without) : layers
+}
 
-  tokenIds(name: string): readonly number[] {
-    const value = this.fields[name] ?? []
-    const ids: unknown[] = Array.isArray(value) ? value : [value]
-    if (ids.every((id): id is number => typeof id === 'number' && Number.isSafeInteger(id) && id >= 0)) return ids
-    this.problem(`${name} must be a token id or a list of them, not ${show(value)}`)
-    return []
-  }
+function slidingWindowJson({ slidingWindow, layers }: CausalLmConfig, family: ModelFamily): object {
+  if (family === 'mistral') return { sliding_window: slidingWindow ?? null }
+  const isOn = slidingWindow !== undefined
+  return { use_sliding_window: isOn, sliding_window: slidingWindow ?? null, max_window_layers: isOn ? 0 : layers }
+}
 
-  /** transformers 5 moved rope_theta and rope_scaling into rope_parameters. */
-  ropeTheta(): number {
-    const nested = this.fields['rope_parameters']
-    if (!isJsonObject(nested)) return this.positive('rope_theta', 10_000)
-    const theta = nested['rope_theta'] ?? this.fields['rope_theta'] ?? 10_000
-    if (typeof theta === 'number' && theta > 0) return theta
-    this.problem(`rope_parameters.rope_theta must be a positive number, not ${show(theta)}`)
-    return 10_000
-  }
-
-  refuseUnsupported(): void {
-    const { architectures, model_type: modelType } = this.fields
-    const named = Array.isArray(architectures) && architectures.length > 0
-    const isLlama = named ? architectures.includes('LlamaForCausalLM') : modelType === 'llama'
-    if (!isLlama) {
-      const found = named ? show(architectures[0]) : show(modelType)
-      this.problem(`architecture ${found} is not supported, only "LlamaForCausalLM"`, true)
-    }
-    this.refuseUnless('hidden_act', this.fields['hidden_act'] ?? 'silu', 'silu')
-    for (const name of ['attention_bias', 'mlp_bias']) this.refuseUnless(name, this.fields[name] ?? false, false)
-    for (const name of ['rope_scaling', 'rope_parameters']) {
-      const rope = this.fields[name] ?? {}
-      const kind = isJsonObject(rope) ? (rope['rope_type'] ?? rope['type'] ?? 'default') : rope
-      this.refuseUnless(`${name}.rope_type`, kind, 'default')
-    }
-    this.refuseUnless('partial_rotary_factor', this.fields['partial_rotary_factor'] ?? 1, 1)
-    if (isJsonObject(this.fields['quantization_config'])) {
-      this.problem(`quantization_config is not supported; use the 16- or 32-bit weights`, true)
-    }
-  }
-
-  throwProblems(file: string): void {
-    if (this.problems.length === 0) return
-    const [first, ...more] = this.problems.map(({ text }) => text)
-    const malformed = this.problems.some(({ unsupported }) => !unsupported)
-    throw new PlateauError(
-      malformed ? 'MODEL_CONFIG_INVALID' : 'MODEL_UNSUPPORTED',
-      `cannot use ${file}: ${[first, ...more].join('; ')}`,
-      { facts: { file, problems: this.problems.length } },
-    )
-  }
-
-  private refuseUnless(name: string, found: unknown, supported: unknown): void {
-    if (found !== supported) this.problem(`${name} ${show(found)} is not supported, only ${show(supported)}`, true)
+function refuseUnsupported(fields: ConfigFields): void {
+  fields.requireDefault('hidden_act', 'silu')
+  // Of queries, keys, values and output; Qwen2 has some without saying so.
+  fields.requireDefault('attention_bias', false)
+  fields.requireDefault('mlp_bias', false)
+  fields.requireDefault('partial_rotary_factor', 1)
+  if (isJsonObject(fields.get('quantization_config'))) {
+    fields.unsupported('quantization_config is not supported; use the 16- or 32-bit weights, or a GGUF file')
   }
 }
 
-function show(value: unknown): string {
-  return JSON.stringify(value) ?? 'nothing'
+function requireExpressible(config: CausalLmConfig, family: ModelFamily): void {
+  const contradictions = [
+    (config.attentionBias ?? false) !== (family === 'qwen2') && 'attention biases',
+    (config.qkNorm ?? false) !== (family === 'qwen3') && 'norms of queries and keys',
+    config.slidingWindow !== undefined && family === 'llama' && 'a sliding window',
+  ].filter((contradiction) => contradiction !== false)
+  if (contradictions.length === 0) return
+  const problem = `a config.json of family "${family}" has no choice about ${contradictions.join(' and ')}`
+  throw new PlateauError('MODEL_UNSUPPORTED', problem, { facts: { family } })
 }
