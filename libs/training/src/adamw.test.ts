@@ -67,6 +67,16 @@ describe('AdamW in WebAssembly', () => {
     expect(copyOf(continued.state.parameters)).toEqual(copyOf(whole.state.parameters))
   })
 
+  it('moves nothing when it receives gradients, and says their norm', () => {
+    const optimizer = new AdamW(shapes)
+    optimizer.loadParameters(arrays(1, 1))
+    const gradients = arrays(2, 1)
+    const squares = [...gradients.values()].flatMap((values) => [...values]).reduce((sum, g) => sum + g * g, 0)
+    expect(optimizer.receive(gradients)).toBeCloseTo(Math.sqrt(squares), 4)
+    expect(copyOf(optimizer.state.parameters)).toEqual(copyOf(arrays(1, 1)))
+    expect(optimizer.state.steps).toBe(0)
+  })
+
   it('shrinks matrices without a gradient, but not vectors', () => {
     const optimizer = new AdamW(shapes, { weightDecay: 0.5 })
     optimizer.loadParameters(new Map([...arrays(1, 1)].map(([name, data]) => [name, data.fill(2)])))

@@ -70,6 +70,8 @@ export class AdamW {
   readonly #kernel: Kernel
   readonly #slots: readonly Slot[]
   #steps = 0
+  /** Of the gradients received last. */
+  #gradientNorm = 0
 
   /** Parameters and moments start at zero: `load` a state, or fill `state.parameters`. */
   constructor(shapes: ReadonlyMap<string, readonly number[]>, options: Partial<AdamWOptions> = {}) {
@@ -114,18 +116,30 @@ export class AdamW {
     this.#steps = 0
   }
 
+  /** `receive`, then `apply` unless the gradient is not finite. */
   step(gradients: ReadonlyMap<string, Float32Array>, learningRate: number): OptimizerStep {
+    const gradientNorm = this.receive(gradients)
+    const applied = Number.isFinite(gradientNorm)
+    if (applied) this.apply(learningRate)
+    return { gradientNorm, applied }
+  }
+
+  /** Copies gradients in and returns their norm. Nothing moves: who has several optimisers judges all norms first. */
+  receive(gradients: ReadonlyMap<string, Float32Array>): number {
     let sum = 0
     for (const slot of this.#slots) {
       this.#copyIn(slot, slot.g, gradients)
       sum += this.#kernel.sumOfSquares(slot.g, slot.count)
     }
-    const gradientNorm = Math.sqrt(sum)
-    if (!Number.isFinite(gradientNorm)) return { gradientNorm, applied: false }
+    this.#gradientNorm = Math.sqrt(sum)
+    return this.#gradientNorm
+  }
 
+  /** One step along the gradients received last. */
+  apply(learningRate: number): void {
     this.#steps++
     const { beta1, beta2, epsilon, weightDecay, maxGradientNorm } = this.#options
-    const clip = Math.min(1, maxGradientNorm / gradientNorm)
+    const clip = Math.min(1, maxGradientNorm / this.#gradientNorm)
     // m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon), with both corrections moved into rate and epsilon.
     const rootCorrection = Math.sqrt(1 - beta2 ** this.#steps)
     const rate = (learningRate * rootCorrection) / (1 - beta1 ** this.#steps)
@@ -135,7 +149,6 @@ export class AdamW {
       const decay = decays ? 1 - learningRate * weightDecay : 1
       this.#kernel.adamw(w, m, v, g, count, beta1, gain1, beta2, gain2, rate, epsilon * rootCorrection, decay)
     }
-    return { gradientNorm, applied: true }
   }
 
   #view(address: number, count: number): Float32Array<ArrayBuffer> {

@@ -71,14 +71,14 @@ export class GuardedOptimizer {
   }
 
   step(loss: number, gradients: ReadonlyMap<string, Float32Array>): GuardedStep {
-    const gradientNorm = normOf(gradients.values())
+    const gradientNorm = Math.hypot(...this.#groups.map(({ adam }) => adam.receive(gradients)))
     // Judged before any group moves: all step, or none.
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       return { gradientNorm, applied: false, restored: this.#skip() }
     }
     const { learningRate, warmUpSteps, stepsPerGoodCopy } = this.#options
     const warm = learningRate * linearWarmUp(this.steps, warmUpSteps)
-    for (const { adam, rate } of this.#groups) adam.step(gradients, warm * rate)
+    for (const { adam, rate } of this.#groups) adam.apply(warm * rate)
     this.#skippedInARow = 0
     if (++this.#sinceGood >= stepsPerGoodCopy) this.keep()
     return { gradientNorm, applied: true, restored: false }
@@ -111,10 +111,4 @@ function copyState(state: OptimizerState): OptimizerState {
     firstMoments: copy(state.firstMoments),
     secondMoments: copy(state.secondMoments),
   }
-}
-
-function normOf(gradients: Iterable<Float32Array>): number {
-  let squares = 0
-  for (const gradient of gradients) for (let i = 0; i < gradient.length; i++) squares += gradient[i]! ** 2
-  return Math.sqrt(squares)
 }
