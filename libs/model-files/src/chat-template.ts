@@ -1,3 +1,5 @@
+import { Template } from '@huggingface/jinja'
+import { messageOf, PlateauError } from '@plateau/contracts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseJsonObject } from './json-object.js'
@@ -7,12 +9,50 @@ export interface ChatMessage {
   readonly content: string
 }
 
+/** Texts of a model's first and last token, for templates that write them out. */
+export interface SpecialTokens {
+  readonly bosToken?: string | undefined
+  readonly eosToken?: string | undefined
+}
+
 /**
- * A conversation as one prompt, for models without a chat template: "role: content" lines and an open "assistant:".
- * Models' own Jinja templates are not rendered.
+ * A conversation as one prompt that the assistant is to continue: by the model's own Jinja template, or without one as
+ * "role: content" lines and an open "assistant:". A template writes the first token itself where the model wants one:
+ * encode its result without adding another. Throws CHAT_TEMPLATE_INVALID for a template that cannot be parsed,
+ * CHAT_TEMPLATE_REFUSED when it does not take these messages (roles that must alternate, say).
  */
-export function renderChat(messages: readonly ChatMessage[]): string {
-  return [...messages.map(({ role, content }) => `${role}: ${content}\n`), 'assistant:'].join('')
+export function renderChat(
+  messages: readonly ChatMessage[],
+  template?: string,
+  { bosToken = '', eosToken = '' }: SpecialTokens = {},
+): string {
+  if (template === undefined)
+    return [...messages.map(({ role, content }) => `${role}: ${content}\n`), 'assistant:'].join('')
+  const compiled = parse(template)
+  try {
+    return compiled.render({ messages, bos_token: bosToken, eos_token: eosToken, add_generation_prompt: true })
+  } catch (cause) {
+    const problem = `the model's chat template does not take these messages: ${short(messageOf(cause))}`
+    throw new PlateauError('CHAT_TEMPLATE_REFUSED', problem, { cause })
+  }
+}
+
+/** A service has one model, so one template, for all its requests. */
+let parsed: { readonly template: string; readonly compiled: Template } | undefined
+
+function parse(template: string): Template {
+  try {
+    if (parsed?.template !== template) parsed = { template, compiled: new Template(template) }
+    return parsed.compiled
+  } catch (cause) {
+    const problem = `the model's chat template is not one that can be rendered: ${short(messageOf(cause))}`
+    throw new PlateauError('CHAT_TEMPLATE_INVALID', problem, { cause })
+  }
+}
+
+function short(message: string): string {
+  const line = message.replaceAll(/\s+/g, ' ').trim()
+  return line.length > 200 ? `${line.slice(0, 200)}...` : line
 }
 
 /** The text of the directory's template: chat_template.jinja, or chat_template in tokenizer_config.json. */

@@ -1,4 +1,4 @@
-export { type ChatMessage, renderChat } from './chat-template.js'
+export { type ChatMessage, renderChat, type SpecialTokens } from './chat-template.js'
 export { type IncrementalDecoder } from './incremental-decoder.js'
 export {
   describeModelDirectory,

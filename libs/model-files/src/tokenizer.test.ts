@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { renderChat } from './chat-template.js'
 import { loadTokenizer } from './tokenizer.js'
 
 const demo = await loadTokenizer(fileURLToPath(new URL('../../../models/demo-target', import.meta.url)))
@@ -138,6 +137,7 @@ describe('other tokenizers', () => {
     expect(tokenizer.eosTokenIds).toEqual([2])
     const ids = tokenizer.encode('ab 日 a')
     expect(ids[0]).toBe(1)
+    expect(tokenizer.encode('ab 日 a', { addSpecialTokens: false })).toEqual(ids.slice(1))
     expect(tokenizer.decode(ids)).toBe('ab 日 a')
     const decoder = tokenizer.decoder()
     expect(ids.map((id) => decoder.push(id)).join('') + decoder.flush()).toBe('ab 日 a')
@@ -158,15 +158,5 @@ describe('other tokenizers', () => {
 
   it('that are not there are named', async () => {
     await expect(loadTokenizer(directory)).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' })
-  })
-})
-
-describe('renderChat', () => {
-  it('writes one line for each message and leaves the answer open', () => {
-    const messages = [
-      { role: 'system', content: 'Be brief.' },
-      { role: 'user', content: 'Hello' },
-    ]
-    expect(renderChat(messages)).toBe('system: Be brief.\nuser: Hello\nassistant:')
   })
 })

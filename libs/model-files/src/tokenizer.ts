@@ -1,5 +1,6 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { messageOf, PlateauError } from '@plateau/contracts'
+import type { SpecialTokens } from './chat-template.js'
 import { readGgufTokenizer } from './gguf/open-gguf.js'
 import { readTokenizerFiles } from './hugging-face.js'
 import { IncrementalDecoder } from './incremental-decoder.js'
@@ -9,8 +10,11 @@ import { type DecodingRules, tokenBytes } from './token-bytes.js'
 
 /** A model's tokenizer. Immutable; safe to share between requests. */
 export interface Tokenizer {
-  /** Special tokens written out in the text are taken as such. Adds a first token where the model's own does. */
-  encode(text: string): number[]
+  /**
+   * Special tokens written out in the text are taken as such. Adds a first token where the model's own does, unless
+   * `addSpecialTokens` is false: a rendered chat has it already.
+   */
+  encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[]
   /** Leaves special tokens out. Throws RangeError for an id outside the vocabulary. */
   decode(ids: Iterable<number>): string
   /** One for each stream of tokens. */
@@ -19,6 +23,8 @@ export interface Tokenizer {
   readonly vocabSize: number
   /** From tokenizer_config.json's eos_token. The model's config.json may name more. */
   readonly eosTokenIds: readonly number[]
+  /** For renderChat. */
+  readonly specialTokens: SpecialTokens
 }
 
 /** The tokenizer of a Hugging Face directory, a GGUF file, or a directory with exactly one. */
@@ -44,13 +50,22 @@ function createTokenizer(file: JsonObject, config: JsonObject, path: string): To
     for (const id of ids) text += decoder.push(id)
     return text + decoder.flush()
   }
+  const eosToken = tokenText(config['eos_token'])
   return {
-    encode: (text) => tokenizer.encode(text).ids,
+    encode: (text, { addSpecialTokens = true } = {}) =>
+      tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids,
     decode,
     decoder: () => new IncrementalDecoder(tokens),
     vocabSize: tokens.bytes.length,
-    eosTokenIds: eosTokenIds(config, (token) => tokenizer.token_to_id(token)),
+    eosTokenIds: eosToken === undefined ? [] : [tokenizer.token_to_id(eosToken)].filter((id) => id !== undefined),
+    specialTokens: { bosToken: tokenText(config['bos_token']), eosToken },
   }
+}
+
+/** A token in tokenizer_config.json is text, or an object that holds it as content. */
+function tokenText(token: unknown): string | undefined {
+  const content = isJsonObject(token) ? token['content'] : token
+  return typeof content === 'string' ? content : undefined
 }
 
 /** The library cuts at ASCII digits only, where the reference implementation cuts at every kind of number. */
@@ -75,14 +90,6 @@ function decodingRules(file: JsonObject, path: string): DecodingRules {
     added: (added ?? []) as DecodingRules['added'],
     decoder,
   }
-}
-
-/** eos_token is text, or an object that holds it as content. */
-function eosTokenIds(config: JsonObject, idOf: (token: string) => number | undefined): readonly number[] {
-  const eos = config['eos_token']
-  const content = isJsonObject(eos) ? eos['content'] : eos
-  const id = typeof content === 'string' ? idOf(content) : undefined
-  return id === undefined ? [] : [id]
 }
 
 function invalid(file: string, problem: string, cause?: unknown): PlateauError {

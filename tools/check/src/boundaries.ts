@@ -30,7 +30,7 @@ const doors: readonly { readonly match: RegExp; readonly only: readonly string[]
   { match: /^onnxruntime-node$/, only: ['@plateau/inference'] },
   { match: /^kafkajs$/, only: ['@plateau/event-log-kafka'] },
   { match: /^@grpc\/grpc-js$/, only: ['@plateau/rpc', '@plateau/contracts'] },
-  { match: /^@huggingface\/tokenizers$/, only: ['@plateau/model-files'] },
+  { match: /^@huggingface\/(jinja|tokenizers)$/, only: ['@plateau/model-files'] },
   { match: /^hyparquet(-writer)?$/, only: ['@plateau/cli'] },
   { match: /^zod$/, only: ['@plateau/config'] },
   { match: /^(pino|@opentelemetry\/)/, only: ['@plateau/telemetry'] },
