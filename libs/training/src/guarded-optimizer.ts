@@ -14,6 +14,8 @@ export interface GuardedOptions {
   readonly stepsPerGoodCopy: number
   /** Steps skipped in a row after which the last good state comes back. */
   readonly skipsBeforeRestore: number
+  /** Share of the learning rate after so many steps, for training that has an end; default always 1. */
+  readonly decay?: (steps: number) => number
 }
 
 export interface ParameterGroup {
@@ -76,9 +78,9 @@ export class GuardedOptimizer {
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       return { gradientNorm, applied: false, restored: this.#skip() }
     }
-    const { learningRate, warmUpSteps, stepsPerGoodCopy } = this.#options
-    const warm = learningRate * linearWarmUp(this.steps, warmUpSteps)
-    for (const { adam, rate } of this.#groups) adam.apply(warm * rate)
+    const { learningRate, warmUpSteps, stepsPerGoodCopy, decay = () => 1 } = this.#options
+    const now = learningRate * linearWarmUp(this.steps, warmUpSteps) * decay(this.steps)
+    for (const { adam, rate } of this.#groups) adam.apply(now * rate)
     this.#skippedInARow = 0
     if (++this.#sinceGood >= stepsPerGoodCopy) this.keep()
     return { gradientNorm, applied: true, restored: false }
