@@ -21,6 +21,13 @@ export interface ContestParts<Model> {
   readonly clock: () => number
 }
 
+export interface ContestWindows {
+  /** What versions are compared on. */
+  readonly unseen: readonly DraftRows[]
+  /** What single numbers of a candidate are fitted on. */
+  readonly calibration: readonly DraftRows[]
+}
+
 /** What a version says about the training behind it. */
 export type TrainingFacts = Omit<VersionFacts, 'evaluation'>
 
@@ -50,8 +57,7 @@ export class Contest<Model> {
 
   /** True when a version was published. */
   async hold(
-    windows: readonly DraftRows[],
-    calibration: readonly DraftRows[],
+    { unseen: windows, calibration }: ContestWindows,
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {

@@ -12,10 +12,16 @@ export interface HeldBackOptions {
 
 /** One scalar is fitted on them, several times per solution: few do. */
 const CALIBRATION_POSITIONS = 384
+const TEST_FIRST = 512
 /** At the start fewer wait: at most this share of the positions so far. */
 const TEST_FIRST_SHARE = 0.25
 /** When nothing newer comes, windows wait this long. */
 const TEST_FIRST_MS = 10_000
+
+/** Positions, of all three sorts. */
+export function mostHeldBack({ evaluationPositions, testFirstPositions = TEST_FIRST }: HeldBackOptions): number {
+  return evaluationPositions + CALIBRATION_POSITIONS + testFirstPositions
+}
 
 /** A window that versions are still compared on. */
 interface WaitingWindow extends AcceptedRecord {
@@ -35,7 +41,7 @@ export class HeldBack {
   readonly #calibration: RecentWindows
   #waiting: WaitingWindow[] = []
 
-  constructor({ evaluationPositions, evaluationMaxAgeMs, testFirstPositions = 512 }: HeldBackOptions) {
+  constructor({ evaluationPositions, evaluationMaxAgeMs, testFirstPositions = TEST_FIRST }: HeldBackOptions) {
     this.#testFirstPositions = testFirstPositions
     this.#heldOut = new RecentWindows(evaluationPositions, evaluationMaxAgeMs)
     this.#calibration = new RecentWindows(CALIBRATION_POSITIONS, Infinity)

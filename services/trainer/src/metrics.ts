@@ -37,6 +37,10 @@ export function declareTrainerMetrics(metrics: Metrics) {
       name: 'plateau_trainer_gradient_fresh_positions',
       help: 'Positions of the lineage that gradients have used at least once, each counted once.',
     }),
+    stepPositions: metrics.counter({
+      name: 'plateau_trainer_step_positions_total',
+      help: 'Positions that gradient steps of this process used, fresh and replayed; its rate is their tokens per second.',
+    }),
     replayedPositions: metrics.counter({
       name: 'plateau_trainer_replayed_positions_total',
       help: 'Positions that gradient steps of this process used again.',
@@ -63,6 +67,20 @@ export function declareTrainerMetrics(metrics: Metrics) {
       name: 'plateau_trainer_steps_total',
       help: 'Gradient steps, by result (applied; skipped: loss or gradient not finite; restored: back to the last good state).',
       labels: ['result'],
+    }),
+    busySeconds: metrics.counter<'work'>({
+      name: 'plateau_trainer_busy_seconds_total',
+      help: 'Time that this process worked, by work (admit, refresh, step, contest, save); its rate is the utilisation.',
+      labels: ['work'],
+    }),
+    utilisation: metrics.gauge({
+      name: 'plateau_trainer_utilisation',
+      help: 'Share of the last full minute that this process worked.',
+    }),
+    memoryBytes: metrics.gauge<'part'>({
+      name: 'plateau_trainer_memory_bound_bytes',
+      help: 'The most memory that its larger parts take, by part (sums, replay, optimizer, target, held_back).',
+      labels: ['part'],
     }),
     loss: metrics.gauge({
       name: 'plateau_trainer_loss',

@@ -53,6 +53,8 @@ describe('the configuration', () => {
   test.each([
     [{ PLATEAU_LOSS: 'mse' }, /PLATEAU_LOSS/],
     [{ PLATEAU_GRADIENT_SHARE: '0' }, /PLATEAU_GRADIENTS=off/],
+    [{ PLATEAU_DRAFT: 'trigrams' }, /PLATEAU_DRAFT.*feature-head, causal-lm/],
+    [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_GRADIENTS: 'off' }, /PLATEAU_GRADIENTS=on/],
     [{ PLATEAU_RIDGE_LAMBDA: '0' }, /PLATEAU_RIDGE_LAMBDA/],
     [{ PLATEAU_MODEL: '/nowhere' }, /PLATEAU_MODEL/],
     [{ PLATEAU_HALFLIFE: '1000' }, /PLATEAU_HALFLIFE/],
@@ -71,6 +73,7 @@ describe('the service', () => {
     await expect.poll(() => metricsOf(service), WAIT).toMatch(/plateau_trainer_version 1/)
     const metrics = await metricsOf(service)
     expect(metrics).toMatch(/plateau_trainer_snapshot_age_seconds/)
+    expect(metrics).toMatch(/plateau_trainer_memory_bound_bytes\{part="sums"\} \d+/)
     expect(metrics).toMatch(/plateau_trainer_role\{role="writer"\} 1/)
     expect(metrics).toMatch(/plateau_trainer_role\{role="standby"\} 0/)
     expect(metrics).toMatch(/plateau_consumer_lag_records\{[^}]*group="trainer.train.v1"/)
@@ -78,6 +81,18 @@ describe('the service', () => {
     const reader = eventLog.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
     for await (const { records } of reader) {
       expect(DraftCheckpoint.decode(records[0]!.value!).version).toBe(1)
+      break
+    }
+    expect(await service.stop()).toBe(0)
+  })
+
+  test('trains the kind of draft that it is told to', async () => {
+    const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+    await eventLog.ensureTopics(Object.values(topics))
+    const causal = { PLATEAU_DRAFT: 'causal-lm', PLATEAU_DRAFT_VOCABULARY: '16', PLATEAU_CAUSAL_LM_HIDDEN_SIZE: '16' }
+    const service = await startService(trainer, schema.parse(environment(causal)), { logger: silentLogger, eventLog })
+    for await (const { records } of eventLog.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })) {
+      expect(DraftCheckpoint.decode(records[0]!.value!)).toMatchObject({ version: 1, kind: 'causal-lm' })
       break
     }
     expect(await service.stop()).toBe(0)

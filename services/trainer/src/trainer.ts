@@ -8,7 +8,8 @@ import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { Contest, type ContestOptions } from './contest.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
-import { HeldBack, type HeldBackOptions } from './held-back.js'
+import { Effort } from './effort.js'
+import { HeldBack, mostHeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
@@ -43,6 +44,8 @@ export interface TrainerParts<Model> {
 
 const IDLE_WAIT_MS = 100
 const LAG_REPORT_MS = 2000
+/** A large state is saved less often: at most this share of the time goes into it. */
+const MOST_SAVE_SHARE = 0.05
 
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
@@ -63,11 +66,13 @@ export class Trainer<Model> {
   readonly #contest: Contest<Model>
   readonly #intake: Intake
   readonly #heldBack: HeldBack
+  readonly #effort: Effort
   readonly #stopping = new AbortController()
   /** Told to stop, or no longer the writer. */
   readonly #ending: AbortSignal
   #savedAtMs: number
   #triedToSaveMs = Number.NEGATIVE_INFINITY
+  #saveTookMs = 0
   #nextAnnounceMs = 0
   #changed = false
   #running: Promise<void> | undefined
@@ -94,6 +99,7 @@ export class Trainer<Model> {
       },
       saved,
     )
+    this.#effort = new Effort(parts, learner.positions)
     this.#savedAtMs = clock()
     metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
   }
@@ -111,6 +117,7 @@ export class Trainer<Model> {
         await trainer.#save()
       }
       trainer.#showCounts()
+      trainer.#showMemory()
       return trainer
     } catch (error) {
       // Fenced before it began, for example: the process stands by again, and may do so often.
@@ -155,6 +162,7 @@ export class Trainer<Model> {
         if (this.#learner.refreshIsDue()) await this.#refresh()
         else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
         if (this.#saveIsDue()) await this.#save()
+        this.#effort.report(this.#learner.positions)
         if (clock() >= this.#nextAnnounceMs) {
           await line.announce()
           this.#nextAnnounceMs = clock() + RETRY_MS
@@ -183,7 +191,7 @@ export class Trainer<Model> {
 
   #saveIsDue(): boolean {
     const waitedMs = this.#parts.clock() - Math.max(this.#savedAtMs, this.#triedToSaveMs)
-    return this.#changed && waitedMs >= this.#options.snapshotMs
+    return this.#changed && waitedMs >= Math.max(this.#options.snapshotMs, this.#saveTookMs / MOST_SAVE_SHARE)
   }
 
   async #ingest(batch: Batch): Promise<void> {
@@ -203,7 +211,9 @@ export class Trainer<Model> {
   async #admit(): Promise<void> {
     const admitted = this.#heldBack.admit(this.#trainedPositions, this.#parts.clock())
     if (admitted.length === 0) return
-    for (const window of admitted) await this.#learner.admit(window)
+    await this.#effort.spend('admit', async () => {
+      for (const window of admitted) await this.#learner.admit(window)
+    })
     this.#changed = true
     this.#showCounts()
   }
@@ -211,14 +221,15 @@ export class Trainer<Model> {
   async #refresh(): Promise<void> {
     const { clock } = this.#parts
     const startedMs = clock()
-    if (!(await this.#learner.refresh(this.#heldBack.calibration(startedMs)))) return
+    const calibration = this.#heldBack.calibration(startedMs)
+    if (!(await this.#effort.spend('refresh', () => this.#learner.refresh(calibration)))) return
     this.#changed = true
     await this.#compete()
     this.#learner.refreshed(clock() - startedMs)
   }
 
   async #step(): Promise<void> {
-    const { isTaken, isForContest } = await this.#learner.step()
+    const { isTaken, isForContest } = await this.#effort.spend('step', () => this.#learner.step())
     if (!isTaken) return
     this.#changed = true
     this.#showCounts()
@@ -229,16 +240,14 @@ export class Trainer<Model> {
   async #compete(): Promise<void> {
     const { offsets, policy, traceparent } = this.#intake
     const nowMs = this.#parts.clock()
-    const isPublished = await this.#contest.hold(
-      this.#heldBack.unseen(nowMs),
-      this.#heldBack.calibration(nowMs),
-      {
-        trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
-        trainedPositions: this.#trainedPositions,
-        policy,
-      },
-      traceparent,
-    )
+    const training = {
+      trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
+      trainedPositions: this.#trainedPositions,
+      policy,
+    }
+    const windows = { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) }
+    const hold = () => this.#contest.hold(windows, training, traceparent)
+    const isPublished = await this.#effort.spend('contest', hold)
     if (isPublished) await this.#save()
   }
 
@@ -247,8 +256,13 @@ export class Trainer<Model> {
     return Math.max(closedForm, gradients)
   }
 
-  async #save(): Promise<void> {
+  #save(): Promise<void> {
+    return this.#effort.spend('save', () => this.#saveNow())
+  }
+
+  async #saveNow(): Promise<void> {
     const { kind, store, log, lease, model, clock } = this.#parts
+    const startedMs = clock()
     const snapshot: Snapshot = {
       kind: kind.name,
       targetFingerprint: model.fingerprint,
@@ -264,6 +278,7 @@ export class Trainer<Model> {
     if (!isSaved) return
     this.#changed = false
     this.#savedAtMs = clock()
+    this.#saveTookMs = this.#savedAtMs - startedMs
     // Only to be seen from outside: we never start from these, and do not wait long for them.
     await worksNow(this.#parts.logger, 'lag not reported', () =>
       within(LAG_REPORT_MS, log.commit(TRAINER_GROUP, source, snapshot.offsets)),
@@ -298,6 +313,14 @@ export class Trainer<Model> {
     metrics.closedFormPositions.set({}, closedForm)
     metrics.gradientPositions.set({}, gradients)
     metrics.version.set({}, line.version)
+  }
+
+  #showMemory(): void {
+    const { metrics, logger, kind } = this.#parts
+    const parts = { ...this.#learner.memory, held_back: mostHeldBack(this.#options) * kind.positionBytes }
+    for (const [part, bytes] of Object.entries(parts)) metrics.memoryBytes.set({ part }, bytes)
+    const inMiB = Object.entries(parts).map(([part, bytes]) => [`${part}MiB`, Math.ceil(bytes / 2 ** 20)])
+    logger.info('memory at most', Object.fromEntries(inMiB))
   }
 
   async #release(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Tensor } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import type { TrainerMetrics } from '../metrics.js'
 import type { AcceptedRecord } from '../training-record.js'
+import type { MemoryBounds } from './memory.js'
 import type { ReplayedPlace } from './replay.js'
 
 /** `Model`: one draft in memory. It is never changed: learning makes new ones. */
@@ -24,6 +25,8 @@ export interface DraftKind<Model> {
   encode(model: Model): readonly StoredFile[]
   /** The reverse, from files whose digests were checked. `where` names them in errors. Throws DRAFT_INVALID. */
   decode(files: ReadonlyMap<string, Uint8Array>, where: string): Model
+  /** Of a position in a window that is held in memory. */
+  readonly positionBytes: number
   /** Alpha that the model must earn more than the plainest of its kind, because it takes longer to draft with. */
   costOf(model: Model): number
   /** Begins to learn. `saved`: as a learner of this kind said it. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
@@ -90,6 +93,7 @@ export interface Learner<Model> {
   score(model: Model, windows: readonly DraftRows[]): Promise<DraftScores>
 
   readonly positions: LearnedPositions
+  readonly memory: MemoryBounds
   /** Live memory: encode it before anything else is asked of the learner. */
   state(): Promise<LearnerState>
   release(): Promise<void>

@@ -58,6 +58,11 @@ export class GradientTurns {
     return this.#replay.positions
   }
 
+  /** The replay holds no more. */
+  get mostPositions(): number {
+    return this.#options.replayPositions
+  }
+
   /** Infinite when there is nothing to do. */
   get nextStepMs(): number {
     return this.#isExhausted ? Infinity : this.#nextStepMs
@@ -93,10 +98,11 @@ export class GradientTurns {
     return this.#replay.places
   }
 
-  #show({ applied, restored, loss, gradientNorm }: DraftStepReport, tookMs: number, replayed: number): void {
+  #show({ applied, restored, loss, gradientNorm, positions }: DraftStepReport, tookMs: number, replayed: number): void {
     const { metrics, logger } = this.#parts
     metrics.stepSeconds.record({}, tookMs / 1000)
     metrics.steps.add({ result: restored ? 'restored' : applied ? 'applied' : 'skipped' })
+    metrics.stepPositions.add({}, positions)
     metrics.replayedPositions.add({}, replayed)
     metrics.loss.set({}, loss)
     metrics.gradientNorm.set({}, gradientNorm)

@@ -7,6 +7,7 @@ import {
 import { decodeCausalDraft, encodeCausalDraft, type FloatDtype, type ModelDescription } from '@plateau/model-files'
 import { seededRandom } from '@plateau/speculation'
 import type { DraftKind } from '../draft-kind.js'
+import { positionBytes } from '../memory.js'
 import { CausalLmLearner, type CausalLmLearnerOptions } from './causal-lm-learner.js'
 
 export interface CausalLmKindOptions extends CausalLmLearnerOptions {
@@ -33,6 +34,7 @@ export function causalLmKind(options: CausalLmKindOptions, target: ModelDescript
     initial: () => initialCausalDraft(draftConfig(options, target), seededRandom(SEED)),
     encode: (draft) => encodeCausalDraft(draft, options.checkpointDtype),
     decode: decodeCausalDraft,
+    positionBytes: positionBytes(0),
     costOf: () => 0,
     open: (start) => CausalLmLearner.open({ ...options, vocabSize }, start),
   }

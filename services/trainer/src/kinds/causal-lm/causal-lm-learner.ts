@@ -1,4 +1,4 @@
-import { withDraftVocabulary, withLogitScale, type CausalDraft } from '@plateau/causal-lm'
+import { parameterShapes, withDraftVocabulary, withLogitScale, type CausalDraft } from '@plateau/causal-lm'
 import { CausalLmDraftScorer, type DraftRows, type DraftScores } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
@@ -14,6 +14,7 @@ import {
 } from '../draft-kind.js'
 import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsOptions } from '../gradient-turns.js'
 import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
+import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
 import { CAUSAL_LM_SHAPE, CausalLmStage, type CausalLmStageOptions } from './causal-lm-stage.js'
 import { decodeCausalLmState, encodeCausalLmState, type CausalLmState } from './causal-lm-state.js'
@@ -94,6 +95,16 @@ export class CausalLmLearner implements Learner<CausalDraft> {
 
   get positions(): LearnedPositions {
     return { closedForm: 0, gradients: this.#turns.freshPositions }
+  }
+
+  get memory(): MemoryBounds {
+    const { model } = this.#stage.draft.config
+    return {
+      sums: 0,
+      replay: this.#turns.mostPositions * positionBytes(0),
+      optimizer: optimizerBytes(parameterShapes(model).values()),
+      target: 0,
+    }
   }
 
   async state(): Promise<LearnerState> {

@@ -1,6 +1,6 @@
 import { featureHeadInputs, type FeatureHead, type FeatureHeadConfig } from '@plateau/causal-lm'
-import { RidgeAccumulator, type DraftRows, type DraftTarget } from '@plateau/inference'
-import { decaySums, emptySums, solveRidge, type RidgeSums } from '@plateau/training'
+import { RidgeAccumulator, RidgeSolver, type DraftRows, type DraftTarget } from '@plateau/inference'
+import { decaySums, emptySums, type RidgeSums } from '@plateau/training'
 
 export interface ClosedFormOptions {
   readonly lambda: number
@@ -25,6 +25,7 @@ export interface ClosedFormState {
 /** The sums of the ridge regression, kept up to date with the stream and weighed down with age. */
 export class ClosedForm {
   readonly #accumulator: RidgeAccumulator
+  readonly #solver: RidgeSolver
   readonly #options: ClosedFormOptions
   readonly #lambda: Float64Array
   readonly #sums: RidgeSums
@@ -32,11 +33,13 @@ export class ClosedForm {
 
   private constructor(
     accumulator: RidgeAccumulator,
+    solver: RidgeSolver,
     config: FeatureHeadConfig,
     options: ClosedFormOptions,
     state: ClosedFormState,
   ) {
     this.#accumulator = accumulator
+    this.#solver = solver
     this.#lambda = new Float64Array(featureHeadInputs(config)).fill(options.lambda)
     this.#lambda.fill(BILINEAR_LAMBDA * options.lambda, 2 * config.hiddenSize)
     this.#options = options
@@ -54,7 +57,8 @@ export class ClosedForm {
     const accumulator = await RidgeAccumulator.create(base, target, options.threads)
     const { config } = base
     const start = state ?? { sums: emptySums(featureHeadInputs(config), config.hiddenSize), sinceDecay: 0 }
-    return new ClosedForm(accumulator, config, options, start)
+    const solver = await RidgeSolver.create({ threads: options.threads })
+    return new ClosedForm(accumulator, solver, config, options, start)
   }
 
   async add(rows: DraftRows): Promise<void> {
@@ -70,7 +74,7 @@ export class ClosedForm {
   async solve(): Promise<Float32Array> {
     await this.#accumulator.flush(this.#sums)
     const { inputs, outputs } = this.#sums
-    const w = solveRidge(this.#sums, this.#lambda)
+    const w = await this.#solver.solve(this.#sums, this.#lambda)
     const projection = new Float32Array(w.length)
     for (let i = 0; i < inputs; i++) for (let o = 0; o < outputs; o++) projection[o * inputs + i] = w[i * outputs + o]!
     return projection
@@ -82,7 +86,8 @@ export class ClosedForm {
     return { sums: this.#sums, sinceDecay: this.#sinceDecay }
   }
 
-  release(): Promise<void> {
-    return this.#accumulator.release()
+  async release(): Promise<void> {
+    await this.#accumulator.release()
+    await this.#solver.release()
   }
 }

@@ -9,6 +9,7 @@ import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel, type Float
 import { seededRandom } from '@plateau/speculation'
 import { expectationsOf } from '../../training-record.js'
 import type { DraftKind } from '../draft-kind.js'
+import { positionBytes } from '../memory.js'
 import { FeatureHeadLearner, type FeatureHeadLearnerOptions } from './feature-head-learner.js'
 
 /** Of a lineage's random features and its untrained first version. */
@@ -27,13 +28,21 @@ export interface FeatureHeadKindOptions extends FeatureHeadLearnerOptions {
 export function featureHeadKind(options: FeatureHeadKindOptions, model: DraftTargetModel): DraftKind<FeatureHead> {
   const { hiddenSize, vocabSize, rmsNormEps } = model.config
   const { bilinearFeatures } = options
-  const config: FeatureHeadConfig = { hiddenSize, vocabSize, bilinearFeatures, rmsNormEps, layer: undefined }
+  const config: FeatureHeadConfig = {
+    hiddenSize,
+    vocabSize,
+    bilinearFeatures,
+    ...(bilinearFeatures > 0 && { bilinearSeed: SEED }),
+    rmsNormEps,
+    layer: undefined,
+  }
   return {
     name,
     expected: expectationsOf(model),
     initial: () => initialFeatureHead(config, model.target, seededRandom(SEED)),
     encode: (head) => encodeFeatureHead(head, options.checkpointDtype),
     decode: decodeFeatureHead,
+    positionBytes: positionBytes(hiddenSize),
     costOf: (head) => (head.config.layer === undefined ? 0 : LAYER_COST),
     open: (start) => FeatureHeadLearner.open(options, prepareDraftTarget(model.target, start.incumbent.config), start),
   }

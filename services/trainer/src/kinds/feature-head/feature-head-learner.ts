@@ -20,6 +20,7 @@ import {
   type StepOutcome,
 } from '../draft-kind.js'
 import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
+import { sumsBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
 import { ClosedForm } from './closed-form.js'
 import { decodeFeatureHeadState, encodeFeatureHeadState, type FeatureHeadState } from './feature-head-state.js'
@@ -38,6 +39,7 @@ const GRADIENTS = 'gradients'
 /** Two stages: the closed form, solved again whenever enough is new, and gradients on top of its newest solution. */
 export class FeatureHeadLearner implements Learner<FeatureHead> {
   readonly #start: LearnerStart<FeatureHead>
+  readonly #target: DraftTarget
   readonly #closedForm: ClosedForm
   readonly #schedule: SolveSchedule
   readonly #scorer: FeatureHeadScorer
@@ -57,6 +59,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     saved: FeatureHeadState | undefined,
   ) {
     this.#start = start
+    this.#target = target
     this.#closedForm = closedForm
     const base = withoutLayer(start.incumbent)
     this.#solution = saved === undefined ? base : withVocabulary(base, saved.vocabulary)
@@ -160,6 +163,17 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   get positions(): LearnedPositions {
     return { closedForm: this.#closedFormPositions, gradients: this.#gradients.freshPositions }
+  }
+
+  get memory(): MemoryBounds {
+    const { config } = this.#solution
+    const { embeddings, normalizedEmbeddings, head } = this.#target
+    const tensors = new Set([embeddings, normalizedEmbeddings, head])
+    return {
+      sums: sumsBytes(featureHeadInputs(config), config.hiddenSize, 1),
+      ...this.#gradients.memoryOn(config),
+      target: [...tensors].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    }
   }
 
   async state(): Promise<LearnerState> {

@@ -5,6 +5,7 @@ import {
   withLayer,
   withVocabulary,
   type FeatureHead,
+  type FeatureHeadConfig,
   type FeatureHeadLayer,
 } from '@plateau/causal-lm'
 import { loadSession, type DraftTarget, type InferenceSession } from '@plateau/inference'
@@ -42,7 +43,7 @@ export class GradientStage {
 
   /** `start`: a solution of the closed form. */
   static async open(start: FeatureHead, target: DraftTarget, options: GradientOptions): Promise<GradientStage> {
-    const head = begin(start)
+    const head = layered(start)
     const shape = {
       ...GRADIENT_SHAPE,
       listedTokens: Math.min(GRADIENT_SHAPE.listedTokens, draftVocabSize(head.config) - 1),
@@ -82,7 +83,7 @@ export class GradientStage {
   /** Begins again from the closed form. */
   restart(solution: FeatureHead): void {
     this.#projection = featureHeadParameter(solution, 'fc.weight')
-    this.#training.restart(begin(solution))
+    this.#training.restart(layered(solution))
   }
 
   get state(): GradientState {
@@ -99,7 +100,12 @@ export class GradientStage {
   }
 }
 
-function begin(solution: FeatureHead): FeatureHead {
+/** Of the head that gradients train on top of a solution. */
+export function layeredConfig(solution: FeatureHeadConfig): FeatureHeadConfig {
+  return { ...solution, layer: layerFor(solution.hiddenSize) }
+}
+
+function layered(solution: FeatureHead): FeatureHead {
   return withLayer(solution, layerFor(solution.config.hiddenSize), seededRandom(SEED))
 }
 

@@ -1,10 +1,22 @@
-import type { FeatureHead } from '@plateau/causal-lm'
+import {
+  featureHeadShapes,
+  trainableFeatureHeadParameters,
+  type FeatureHead,
+  type FeatureHeadConfig,
+} from '@plateau/causal-lm'
 import type { DraftTarget } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
 import type { StepOutcome } from '../draft-kind.js'
 import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsParts } from '../gradient-turns.js'
+import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
-import { GRADIENT_SHAPE, GradientStage, type GradientOptions, type GradientState } from './gradient-stage.js'
+import {
+  GRADIENT_SHAPE,
+  GradientStage,
+  layeredConfig,
+  type GradientOptions,
+  type GradientState,
+} from './gradient-stage.js'
 
 export interface GradientsOptions extends GradientOptions {
   readonly gradients: boolean
@@ -92,6 +104,17 @@ export class Gradients {
 
   get places(): ReplayedPlace[] {
     return this.#turns.places
+  }
+
+  /** Of a stage on this solution, whether it has begun or not. */
+  memoryOn(solution: FeatureHeadConfig): Pick<MemoryBounds, 'replay' | 'optimizer'> {
+    if (!this.#options.gradients) return { replay: 0, optimizer: 0 }
+    const config = layeredConfig(solution)
+    const shapes = featureHeadShapes(config)
+    return {
+      replay: this.#turns.mostPositions * positionBytes(config.hiddenSize),
+      optimizer: optimizerBytes(trainableFeatureHeadParameters(config).map((name) => shapes.get(name)!)),
+    }
   }
 
   get state(): GradientState | undefined {
