@@ -10,6 +10,17 @@ export {
   subtractSums,
   type RidgeSums,
 } from './ridge-sums.js'
+export {
+  OTHER_DOMAIN,
+  SumBank,
+  SumBankFullError,
+  sumsBytes,
+  type SumBankOptions,
+  type SumKey,
+  type SumShare,
+} from './sum-bank.js'
+export { decodeSumBank, encodeSumBank } from './sum-bank-files.js'
+export { decodeRidgePrior, encodeRidgePrior, priorSums, ridgePrior, type RidgePrior } from './ridge-prior.js'
 export { AdamW, type OptimizerState, type OptimizerStep } from './adamw.js'
 export { defaultAdamWOptions, type AdamWOptions } from './adamw-reference.js'
 export { nextTokenBatch, shuffledRuns, type LanguageModelBatch } from './language-model-batch.js'
