@@ -16,6 +16,7 @@ export {
   SumBankFullError,
   sumsBytes,
   type SumBankOptions,
+  type SumBankState,
   type SumKey,
   type SumShare,
 } from './sum-bank.js'

@@ -84,6 +84,13 @@ export const trainerConfig = defineConfig(
       min: 1000,
       help: 'Positions after which the closed form counts a position half: shorter follows a shift faster.',
     }),
+    sumCells: integer({
+      env: 'PLATEAU_SUM_CELLS',
+      default: 8,
+      min: 2,
+      max: 1024,
+      help: 'Domains and tenants whose sums the closed form keeps apart; memory grows with it.',
+    }),
     gradients: flag({ env: 'PLATEAU_GRADIENTS', default: 'on', help: 'off: only the closed form learns.' }),
     gradientShare: share({
       env: 'PLATEAU_GRADIENT_SHARE',

@@ -21,7 +21,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     unusable: metrics.counter<'reason'>({
       name: 'plateau_trainer_unusable_windows_total',
-      help: 'Well-formed windows that this draft cannot learn from, by reason.',
+      help: 'Well-formed windows that the closed form or any stage could not learn from, by reason (SUMS_FULL: too many tenants).',
       labels: ['reason'],
     }),
     lineageWindows: metrics.gauge<'arm' | 'decision'>({

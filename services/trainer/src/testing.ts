@@ -198,6 +198,7 @@ export const defaults: BenchOptions = {
   lineage: 'default',
   ridgeLambda: 3,
   halfLifePositions: 1e15,
+  sumCells: 8,
   gradients: false,
   gradientShare: 1,
   loss: 'tv',

@@ -12,16 +12,10 @@ export interface MemoryBounds {
 /** What target-model lists of a position at most. */
 const LISTED_TOKENS = 128
 const FLOAT = 4
-const DOUBLE = 8
 
 /** Of a position in a window: the states before and at it [H] each, listed ids and probabilities, token and weight. */
 export function positionBytes(hiddenSize: number): number {
   return FLOAT * (2 * hiddenSize + 2 * LISTED_TOKENS + 2)
-}
-
-/** `sets` of sums from D inputs to O outputs, and as much again while one is solved. */
-export function sumsBytes(inputs: number, outputs: number, sets: number): number {
-  return DOUBLE * inputs * (inputs + outputs) * (sets + 2)
 }
 
 /** Seven numbers a parameter: it, its gradient and both moments; and three of these as they were known to be good. */

@@ -1,50 +1,50 @@
-import { featureHeadInputs, type FeatureHead, type FeatureHeadConfig } from '@plateau/causal-lm'
-import { RidgeAccumulator, RidgeSolver, type DraftRows, type DraftTarget } from '@plateau/inference'
-import { decaySums, emptySums, type RidgeSums } from '@plateau/training'
+import { featureHeadInputs, type FeatureHead } from '@plateau/causal-lm'
+import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
+import { SumBank, SumBankFullError, type RidgeSums, type SumBankState, type SumKey } from '@plateau/training'
+import type { AcceptedRecord } from '../../training-record.js'
 
 export interface ClosedFormOptions {
-  readonly lambda: number
+  readonly ridgeLambda: number
   readonly halfLifePositions: number
+  /** Domains and tenants whose sums are kept apart. */
+  readonly sumCells: number
   readonly threads: number
 }
 
-/** Positions between two decays: the past is weighed down in small steps, not at every window. */
-const DECAY_EVERY = 512
+/** Positions between two looks at the clock: rows are added in batches, and the past is weighed down in small steps. */
+const ADVANCE_EVERY = 1024
 /**
  * Random products are held to zero more strongly than the pair itself: with few positions they would fit noise. Measured
  * on the demo target, 512 products: alpha after 1,000 positions .36 to .42, after 30,000 no difference.
  */
 const BILINEAR_LAMBDA = 10
 
-/** What has to be saved: the sums and how far the next decay is. */
+/** What has to be saved: the sums and the positions that they do not know of yet. */
 export interface ClosedFormState {
-  readonly sums: RidgeSums
-  readonly sinceDecay: number
+  readonly bank: SumBankState
+  readonly sinceAdvance: number
 }
 
-/** The sums of the ridge regression, kept up to date with the stream and weighed down with age. */
+/** The sums of the ridge regression, by domain and tenant, kept up to date with the stream and weighed down with age. */
 export class ClosedForm {
   readonly #accumulator: RidgeAccumulator
   readonly #solver: RidgeSolver
-  readonly #options: ClosedFormOptions
   readonly #lambda: Float64Array
-  readonly #sums: RidgeSums
-  #sinceDecay: number
+  readonly #bank: SumBank
+  #sinceAdvance: number
 
   private constructor(
     accumulator: RidgeAccumulator,
     solver: RidgeSolver,
-    config: FeatureHeadConfig,
-    options: ClosedFormOptions,
-    state: ClosedFormState,
+    lambda: Float64Array,
+    bank: SumBank,
+    sinceAdvance: number,
   ) {
     this.#accumulator = accumulator
     this.#solver = solver
-    this.#lambda = new Float64Array(featureHeadInputs(config)).fill(options.lambda)
-    this.#lambda.fill(BILINEAR_LAMBDA * options.lambda, 2 * config.hiddenSize)
-    this.#options = options
-    this.#sums = state.sums
-    this.#sinceDecay = state.sinceDecay
+    this.#lambda = lambda
+    this.#bank = bank
+    this.#sinceAdvance = sinceAdvance
   }
 
   /** `base` brings the fixed random features. Without a state the sums are empty. */
@@ -54,40 +54,75 @@ export class ClosedForm {
     options: ClosedFormOptions,
     state: ClosedFormState | undefined,
   ): Promise<ClosedForm> {
-    const accumulator = await RidgeAccumulator.create(base, target, options.threads)
-    const { config } = base
-    const start = state ?? { sums: emptySums(featureHeadInputs(config), config.hiddenSize), sinceDecay: 0 }
-    const solver = await RidgeSolver.create({ threads: options.threads })
-    return new ClosedForm(accumulator, solver, config, options, start)
+    const { ridgeLambda, halfLifePositions, sumCells: maxCells, threads } = options
+    const [inputs, outputs] = [featureHeadInputs(base.config), base.config.hiddenSize]
+    const lambda = new Float64Array(inputs).fill(ridgeLambda)
+    lambda.fill(BILINEAR_LAMBDA * ridgeLambda, 2 * outputs)
+    const bankOptions = { inputs, outputs, halfLifePositions, maxCells }
+    const bank = state === undefined ? new SumBank(bankOptions) : SumBank.of({ ...state.bank, options: bankOptions })
+    const accumulator = await RidgeAccumulator.create(base, target, threads)
+    const solver = await RidgeSolver.create({ threads })
+    return new ClosedForm(accumulator, solver, lambda, bank, state?.sinceAdvance ?? 0)
   }
 
-  async add(rows: DraftRows): Promise<void> {
-    await this.#accumulator.add(this.#sums, rows)
-    this.#sinceDecay += rows.length
-    if (this.#sinceDecay < DECAY_EVERY) return
-    await this.#accumulator.flush(this.#sums)
-    decaySums(this.#sums, 0.5 ** (this.#sinceDecay / this.#options.halfLifePositions))
-    this.#sinceDecay = 0
+  /** False: it is not in the sums, because each cell there is belongs to another tenant. */
+  async add(window: Pick<AcceptedRecord, 'rows' | 'domain' | 'tenant'>): Promise<boolean> {
+    const sums = await this.#sumsOf(keyOf(window))
+    if (sums !== undefined) await this.#accumulator.add(sums, window.rows)
+    this.#sinceAdvance += window.rows.length
+    if (this.#sinceAdvance >= ADVANCE_EVERY) {
+      await this.#accumulator.flush()
+      this.#bank.advance(this.#sinceAdvance)
+      this.#sinceAdvance = 0
+    }
+    return sums !== undefined
   }
 
   /** The input projection [H, 2H + m], as the head stores it. Throws RangeError when the sums cannot be solved. */
   async solve(): Promise<Float32Array> {
-    await this.#accumulator.flush(this.#sums)
-    const { inputs, outputs } = this.#sums
-    const w = await this.#solver.solve(this.#sums, this.#lambda)
+    await this.#accumulator.flush()
+    const total = this.#bank.total()
+    const { inputs, outputs } = total
+    const w = await this.#solver.solve(total, this.#lambda)
     const projection = new Float32Array(w.length)
     for (let i = 0; i < inputs; i++) for (let o = 0; o < outputs; o++) projection[o * inputs + i] = w[i * outputs + o]!
     return projection
   }
 
+  /** As if the tenant's rows had never been added. */
+  async forget(tenant: string): Promise<void> {
+    await this.#accumulator.flush()
+    this.#bank.forget(tenant)
+  }
+
+  /** Nothing to solve. */
+  get isEmpty(): boolean {
+    return this.#accumulator.waiting === 0 && this.#bank.shares.every(({ weight }) => weight === 0)
+  }
+
   /** The live sums with nothing waiting: use them before the next `add`. */
   async state(): Promise<ClosedFormState> {
-    await this.#accumulator.flush(this.#sums)
-    return { sums: this.#sums, sinceDecay: this.#sinceDecay }
+    await this.#accumulator.flush()
+    return { bank: this.#bank.state, sinceAdvance: this.#sinceAdvance }
   }
 
   async release(): Promise<void> {
     await this.#accumulator.release()
     await this.#solver.release()
   }
+
+  async #sumsOf(key: SumKey): Promise<RidgeSums | undefined> {
+    if (!this.#bank.hasRoomFor(key)) await this.#accumulator.flush()
+    try {
+      return this.#bank.sumsOf(key)
+    } catch (error) {
+      if (error instanceof SumBankFullError) return undefined
+      throw error
+    }
+  }
+}
+
+/** Who has no tenant shares the domains with everybody else who has none. */
+function keyOf({ domain, tenant }: Pick<AcceptedRecord, 'domain' | 'tenant'>): SumKey {
+  return tenant === '' ? { domain } : { domain, tenant }
 }

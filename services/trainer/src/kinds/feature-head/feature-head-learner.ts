@@ -6,6 +6,7 @@ import {
   withVocabulary,
   type FeatureHead,
 } from '@plateau/causal-lm'
+import { sumsBytes } from '@plateau/training'
 import { FeatureHeadScorer, type DraftRows, type DraftScores, type DraftTarget } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
@@ -20,18 +21,15 @@ import {
   type StepOutcome,
 } from '../draft-kind.js'
 import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
-import { sumsBytes, type MemoryBounds } from '../memory.js'
+import type { MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
-import { ClosedForm } from './closed-form.js'
+import { ClosedForm, type ClosedFormOptions } from './closed-form.js'
 import { decodeFeatureHeadState, encodeFeatureHeadState, type FeatureHeadState } from './feature-head-state.js'
 import { Gradients, type GradientsOptions } from './gradients.js'
 import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
 
 export interface FeatureHeadLearnerOptions
-  extends SolveOptions, GradientsOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {
-  readonly ridgeLambda: number
-  readonly halfLifePositions: number
-}
+  extends SolveOptions, ClosedFormOptions, GradientsOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {}
 
 const CLOSED_FORM = 'closed-form'
 const GRADIENTS = 'gradients'
@@ -40,6 +38,7 @@ const GRADIENTS = 'gradients'
 export class FeatureHeadLearner implements Learner<FeatureHead> {
   readonly #start: LearnerStart<FeatureHead>
   readonly #target: DraftTarget
+  readonly #sumCells: number
   readonly #closedForm: ClosedForm
   readonly #schedule: SolveSchedule
   readonly #scorer: FeatureHeadScorer
@@ -60,6 +59,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   ) {
     this.#start = start
     this.#target = target
+    this.#sumCells = options.sumCells
     this.#closedForm = closedForm
     const base = withoutLayer(start.incumbent)
     this.#solution = saved === undefined ? base : withVocabulary(base, saved.vocabulary)
@@ -77,10 +77,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   ): Promise<FeatureHeadLearner> {
     const { incumbent } = start
     const saved = readState(start)
-    const { ridgeLambda: lambda, halfLifePositions, threads } = options
-    const ridge = { lambda, halfLifePositions, threads }
-    const closedForm = await ClosedForm.open(incumbent, target, ridge, saved?.closedForm)
-    const scoring = { threads, listedTokens: SCORED_TOKENS }
+    const closedForm = await ClosedForm.open(incumbent, target, options, saved?.closedForm)
+    const scoring = { threads: options.threads, listedTokens: SCORED_TOKENS }
     const scorer = await FeatureHeadScorer.create(withoutLayer(incumbent).config, target, scoring)
     const learner = new FeatureHeadLearner(options, target, start, closedForm, scorer, saved)
     try {
@@ -94,9 +92,10 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   async admit(window: AcceptedRecord): Promise<void> {
     const { rows, keep } = window
-    await this.#closedForm.add(rows)
-    this.#schedule.add(rows.length)
-    this.#closedFormPositions += rows.length
+    if (await this.#closedForm.add(window)) {
+      this.#schedule.add(rows.length)
+      this.#closedFormPositions += rows.length
+    } else this.#start.metrics.unusable.add({ reason: 'SUMS_FULL' })
     this.#vocabulary.add(window)
     if (keep) this.#gradients.keep(window)
   }
@@ -170,7 +169,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { embeddings, normalizedEmbeddings, head } = this.#target
     const tensors = new Set([embeddings, normalizedEmbeddings, head])
     return {
-      sums: sumsBytes(featureHeadInputs(config), config.hiddenSize, 1),
+      // As much again as two cells is worked on in a solve.
+      sums: (this.#sumCells + 2) * sumsBytes(featureHeadInputs(config), config.hiddenSize),
       ...this.#gradients.memoryOn(config),
       target: [...tensors].reduce((sum, { byteLength }) => sum + byteLength, 0),
     }
@@ -219,7 +219,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 function readState({ lineage, incumbent, saved }: LearnerStart<FeatureHead>): FeatureHeadState | undefined {
   if (saved === undefined) return undefined
   const state = decoded(saved, `the state of lineage ${lineage}`)
-  const [inputs, expected] = [state.closedForm.sums.inputs, featureHeadInputs(incumbent.config)]
+  const [inputs, expected] = [state.closedForm.bank.options.inputs, featureHeadInputs(incumbent.config)]
   if (inputs !== expected) throw stateMismatch(lineage, { savedInputs: inputs, inputs: expected })
   return state
 }

@@ -1,5 +1,5 @@
 import { doubleTensor, floatTensor, toDoubles, toFloats, type Tensor } from '@plateau/model-files'
-import { decodeSums, encodeSums } from '@plateau/training'
+import { decodeSums, encodeSums, type RidgeSums, type SumBankState, type SumKey } from '@plateau/training'
 import type { LearnerState } from '../draft-kind.js'
 import type { LiveVocabularyState } from '../live-vocabulary.js'
 import { idsOf, idsTensor, optimizerState, optimizerTensors } from '../state-tensors.js'
@@ -22,11 +22,13 @@ export interface FeatureHeadState {
 
 type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'gradientPositions' | 'logitScale'> & {
   readonly counts: LiveVocabularyState['facts']
-  readonly sinceDecay: number
+  readonly bank: Pick<SumBankState, 'options' | 'positions'> & { readonly keys: readonly SumKey[] }
+  readonly sinceAdvance: number
   /** Of the gradients. */
   readonly steps: number
 }
 
+const SUMS = 'sums/'
 const VOCABULARY = 'draft_vocabulary'
 const PARTS = ['projection', 'rest'] as const
 
@@ -37,9 +39,9 @@ export function encodeFeatureHeadState({
   counts,
   ...facts
 }: FeatureHeadState): Pick<LearnerState, 'facts' | 'tensors'> {
-  const sums = encodeSums(closedForm.sums)
+  const { cells, ...bank } = closedForm.bank
   const tensors = new Map<string, Tensor>(counts.tensors)
-  tensors.set('sums', doubleTensor([sums.length / 8], new Float64Array(sums.buffer)))
+  cells.forEach(({ sums }, i) => tensors.set(`${SUMS}${i}`, sumsTensor(sums)))
   if (vocabulary !== undefined) tensors.set(VOCABULARY, idsTensor(vocabulary))
   if (gradients !== undefined) {
     const { training, projection } = gradients
@@ -47,20 +49,27 @@ export function encodeFeatureHeadState({
     for (const part of PARTS) for (const [name, one] of optimizerTensors(part, training[part])) tensors.set(name, one)
   }
   const steps = gradients?.training.projection.steps ?? 0
-  const all: Facts = { ...facts, counts: counts.facts, sinceDecay: closedForm.sinceDecay, steps }
+  const all: Facts = {
+    ...facts,
+    counts: counts.facts,
+    bank: { ...bank, keys: cells.map(({ key }) => key) },
+    sinceAdvance: closedForm.sinceAdvance,
+    steps,
+  }
   return { facts: all, tensors }
 }
 
 /** Throws an Error of any kind when it is not what `encodeFeatureHeadState` gives. */
 export function decodeFeatureHeadState({ facts, tensors }: LearnerState): FeatureHeadState {
-  const { sinceDecay, steps, counts, ...rest } = facts as Facts
-  const sums = toDoubles(tensors.get('sums')!)
+  const { bank, sinceAdvance, steps, counts, ...rest } = facts as Facts
+  const { keys, ...options } = bank
+  const cells = keys.map((key, i) => ({ key, sums: sumsOf(tensors.get(`${SUMS}${i}`)!) }))
   const projection = tensors.get('projection')
   return {
     ...rest,
     counts: { facts: counts, tensors },
     vocabulary: idsOf(tensors.get(VOCABULARY)),
-    closedForm: { sums: decodeSums(new Uint8Array(sums.buffer, sums.byteOffset, sums.byteLength)), sinceDecay },
+    closedForm: { bank: { ...options, cells }, sinceAdvance },
     gradients: projection && {
       projection: toFloats(projection).slice(),
       training: {
@@ -69,4 +78,14 @@ export function decodeFeatureHeadState({ facts, tensors }: LearnerState): Featur
       },
     },
   }
+}
+
+function sumsTensor(sums: RidgeSums): Tensor {
+  const bytes = encodeSums(sums)
+  return doubleTensor([bytes.length / 8], new Float64Array(bytes.buffer))
+}
+
+function sumsOf(tensor: Tensor): RidgeSums {
+  const doubles = toDoubles(tensor)
+  return decodeSums(new Uint8Array(doubles.buffer, doubles.byteOffset, doubles.byteLength))
 }
