@@ -23,17 +23,26 @@ export interface FeatureHeadBatchShape {
   readonly listedTokens: number
 }
 
-/** Parameters that gradients change: all but the fixed random features. */
-export function trainableFeatureHeadParameters(config: FeatureHeadConfig): string[] {
-  return [...featureHeadShapes(config).keys()].filter((name) => !name.startsWith('bilinear.'))
+export interface TrainedParts {
+  /**
+   * The matrices behind the bilinear features, too, which are fixed otherwise: sums of the closed form are of the features
+   * as they were. For training that comes before all sums, from a recording.
+   */
+  readonly features?: boolean
+}
+
+/** Parameters that gradients change. */
+export function trainableFeatureHeadParameters(config: FeatureHeadConfig, { features }: TrainedParts = {}): string[] {
+  return [...featureHeadShapes(config).keys()].filter((name) => features || !name.startsWith('bilinear.'))
 }
 
 export function buildFeatureHeadTrainGraph(
   config: FeatureHeadConfig,
   shape: FeatureHeadBatchShape,
   lossKind: 'kl' | 'tv',
+  trained: TrainedParts = {},
 ): Uint8Array {
-  const { tape, parameters, logits, targetIds, rows } = batchGraph(config, shape)
+  const { tape, parameters, logits, targetIds, rows } = batchGraph(config, shape, trained)
   const targets = {
     ids: targetIds,
     probs: tape.raw.input('target_probs', [rows, shape.listedTokens]),
@@ -41,7 +50,7 @@ export function buildFeatureHeadTrainGraph(
   }
   const loss = (lossKind === 'kl' ? klLoss : totalVariationLoss)(tape, logits, targets)
   tape.raw.output('loss', loss)
-  const names = trainableFeatureHeadParameters(config)
+  const names = trainableFeatureHeadParameters(config, trained)
   const gradients = tape.gradients(
     loss,
     names.map((name) => required(parameters, name)),
@@ -56,7 +65,7 @@ export function buildFeatureHeadScoreGraph(config: FeatureHeadConfig, shape: Fea
   return tape.raw.graph.encode()
 }
 
-function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {
+function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape, trained: TrainedParts = {}) {
   const { hiddenSize: h, layer } = config
   const v = draftVocabSize(config)
   const rows = shape.sequences * shape.positions
@@ -68,7 +77,8 @@ function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {
   const head = raw.input('head', [v, h])
   const parameters = new Map([...featureHeadShapes(config)].map(([name, dims]) => [name, raw.input(name, dims)]))
 
-  let state = tape.linear(pairRows(tape, config, token, feature, parameters), required(parameters, 'fc.weight'))
+  const inputs = pairRows(tape, config, token, feature, parameters, trained)
+  let state = tape.linear(inputs, required(parameters, 'fc.weight'))
   if (layer !== undefined) {
     const block = decoderBlock(tape, layerConfig(config, layer), shape)
     state = block(state, (name) => required(parameters, `layers.0.${name}`))
@@ -78,13 +88,14 @@ function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape) {
   return { tape, parameters, logits, targetIds, rows }
 }
 
-/** [e, n(f), products of both], [N, 2H + m]. Nothing in it is trained, so no gradient is recorded. */
+/** [e, n(f), products of both], [N, 2H + m]. Gradients are recorded only where something in it is trained. */
 export function pairRows(
   tape: Tape,
   config: FeatureHeadConfig,
   e: Tensor,
   feature: Tensor,
   parameters: ReadonlyMap<string, Tensor>,
+  trained: TrainedParts = {},
 ): Tensor {
   const { raw } = tape
   const one = raw.constant(new Float32Array(config.hiddenSize).fill(1), [config.hiddenSize])
@@ -94,8 +105,9 @@ export function pairRows(
   if (pairs !== undefined) {
     return raw.concat([e, f, raw.mul(raw.pickColumns(e, pairs.token), raw.pickColumns(f, pairs.feature))], 1)
   }
-  const a = raw.gemm(e, required(parameters, 'bilinear.token.weight'), { transB: true })
-  const b = raw.gemm(f, required(parameters, 'bilinear.feature.weight'), { transB: true })
+  const [ra, rb] = [required(parameters, 'bilinear.token.weight'), required(parameters, 'bilinear.feature.weight')]
+  if (trained.features) return tape.concat([e, f, tape.mul(tape.linear(e, ra), tape.linear(f, rb))], 1)
+  const [a, b] = [raw.gemm(e, ra, { transB: true }), raw.gemm(f, rb, { transB: true })]
   return raw.concat([e, f, raw.mul(a, b)], 1)
 }
 

@@ -29,6 +29,7 @@ export {
   buildFeatureHeadScoreGraph,
   buildFeatureHeadTrainGraph,
   trainableFeatureHeadParameters,
+  type TrainedParts,
   type FeatureHeadBatchShape,
 } from './feature-head-batch.js'
 export {

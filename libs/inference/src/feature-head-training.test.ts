@@ -66,7 +66,7 @@ const pieces: Piece[] = windows.map((window) => ({ rows: window, from: 0, to: wi
 const sessions = new Map<'kl' | 'tv', InferenceSession>()
 beforeAll(async () => {
   for (const loss of ['kl', 'tv'] as const) {
-    const graph = buildFeatureHeadTrainGraph(config, shape, loss)
+    const graph = buildFeatureHeadTrainGraph(config, shape, loss, { features: true })
     sessions.set(loss, await loadSession(graph, { threads: 1, name: `${loss} step` }))
   }
 })
@@ -117,7 +117,7 @@ describe.each(['kl', 'tv'] as const)('the %s loss of a feature-fed head', (kind)
 
   test('has the gradients that finite differences of the plain reference show, for every parameter', async () => {
     const outputs = await sessions.get(kind)!.run(feeds(head))
-    for (const name of trainableFeatureHeadParameters(config)) {
+    for (const name of trainableFeatureHeadParameters(config, { features: true })) {
       const gradient = (outputs[`${gradientPrefix}${name}`] as FloatTensor).data
       const largest = gradient.reduce((max, g) => Math.max(max, Math.abs(g)), 0)
       expect(`${name} ${largest > 0}`).toBe(`${name} true`)
@@ -179,6 +179,15 @@ describe('the gradient stage', () => {
       )
     expect(moved('fc.weight')).toBeLessThan(moved('layers.0.mlp.down_proj.weight') / 2)
     expect(moved('bilinear.token.weight')).toBe(0)
+  })
+
+  test('moves the matrices behind the bilinear features only where asked to', async () => {
+    const options = { learningRate: 3e-3, warmUpSteps: 5, trained: { features: true } }
+    const stage = new FeatureHeadTraining(head, target, sessions.get('tv')!, shape, options)
+    for (let i = 0; i < 5; i++) await stage.step(pieces)
+    for (const name of ['bilinear.token.weight', 'bilinear.feature.weight']) {
+      expect(featureHeadParameter(stage.head, name)).not.toEqual(featureHeadParameter(head, name))
+    }
   })
 
   test('continues from a saved state exactly as it would have gone on', async () => {

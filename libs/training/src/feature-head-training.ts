@@ -15,6 +15,7 @@ import {
   withParameters,
   type FeatureHead,
   type FeatureHeadBatchShape,
+  type TrainedParts,
 } from '@plateau/causal-lm'
 import type { OptimizerState } from './adamw.js'
 import { fillBatch, type Piece } from './draft-batch.js'
@@ -25,11 +26,14 @@ import { gradientsOf, lossOf, type ComputeEngine, type EngineTensor } from './la
 export interface FeatureHeadTrainingOptions extends GuardedOptions {
   /** The input projection's share of the learning rate. */
   readonly projectionRate: number
+  /** As the engine's graph was built. */
+  readonly trained: TrainedParts
 }
 
 export const defaultFeatureHeadTraining: FeatureHeadTrainingOptions = {
   learningRate: 5e-4,
   projectionRate: 0.2,
+  trained: {},
   warmUpSteps: 60,
   weightDecay: 0.01,
   stepsPerGoodCopy: 40,
@@ -72,10 +76,10 @@ export class FeatureHeadTraining {
     this.#vocabulary = this.#readVocabulary(head)
     this.#engine = engine
     this.#shape = shape
-    const { projectionRate, ...guarded } = { ...defaultFeatureHeadTraining, ...options }
+    const { projectionRate, trained, ...guarded } = { ...defaultFeatureHeadTraining, ...options }
     const all = featureHeadShapes(head.config)
     const shapesOf = (names: string[]) => new Map(names.map((name) => [name, all.get(name)!]))
-    const rest = trainableFeatureHeadParameters(head.config).filter((name) => name !== PROJECTION)
+    const rest = trainableFeatureHeadParameters(head.config, trained).filter((name) => name !== PROJECTION)
     this.#optimizer = new GuardedOptimizer(
       [
         { shapes: shapesOf([PROJECTION]), rate: projectionRate },
