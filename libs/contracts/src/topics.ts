@@ -1,4 +1,10 @@
-import { DraftCheckpoint, Acceptance, Rollout, SelectionPolicy } from './gen/plateau/stream/v1/draft.js'
+import {
+  Acceptance,
+  DraftCheckpoint,
+  ForgottenTenant,
+  Rollout,
+  SelectionPolicy,
+} from './gen/plateau/stream/v1/draft.js'
 import { ScoredWindow, TokenWindow, TrainingWindow } from './gen/plateau/stream/v1/window.js'
 
 /** Encodes and decodes one topic's value. Satisfied by every generated message. */
@@ -97,6 +103,19 @@ export const topics = {
     messageType: 'plateau.stream.v1.SelectionPolicy',
     schema: { file: DRAFT_PROTO, messageIndex: 4 },
     codec: SelectionPolicy,
+  }),
+  forgottenTenants: topic<ForgottenTenant>({
+    name: 'internal.plateau.forgotten-tenants.v1',
+    partitions: 1,
+    cleanup: 'compact',
+    retentionMs: -1,
+    retentionBytes: 16 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'plateau drafts forget',
+    key: 'lineage/tenant',
+    messageType: 'plateau.stream.v1.ForgottenTenant',
+    schema: { file: DRAFT_PROTO, messageIndex: 5 },
+    codec: ForgottenTenant,
   }),
   draftCheckpoints: topic<DraftCheckpoint>({
     name: 'public.plateau.draft-checkpoints.v1',

@@ -193,6 +193,22 @@ export interface SelectionPolicy {
   atMs: number;
 }
 
+/**
+ * A tenant that a lineage's draft must stop knowing: its newest record counts. Internal, compacted by lineage and tenant.
+ * Topic internal.plateau.forgotten-tenants.v1.
+ */
+export interface ForgottenTenant {
+  schemaVersion: number;
+  lineage: string;
+  /** As windows name it; never empty. */
+  tenant: string;
+  /**
+   * Windows that were captured up to then, milliseconds since 1970, are never trained on again. Later ones are, unless the
+   * tenant's traffic is not captured any more.
+   */
+  capturedUntilMs: number;
+}
+
 function createBaseDraftCheckpoint(): DraftCheckpoint {
   return {
     schemaVersion: 0,
@@ -1385,6 +1401,131 @@ export const SelectionPolicy: MessageFns<SelectionPolicy> = {
     message.closedFormWeight = object.closedFormWeight ?? "";
     message.evidence = object.evidence ?? "";
     message.atMs = object.atMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseForgottenTenant(): ForgottenTenant {
+  return { schemaVersion: 0, lineage: "", tenant: "", capturedUntilMs: 0 };
+}
+
+export const ForgottenTenant: MessageFns<ForgottenTenant> = {
+  encode(message: ForgottenTenant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.schemaVersion !== 0) {
+      writer.uint32(8).uint32(message.schemaVersion);
+    }
+    if (message.lineage !== "") {
+      writer.uint32(18).string(message.lineage);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(26).string(message.tenant);
+    }
+    if (message.capturedUntilMs !== 0) {
+      writer.uint32(32).int64(message.capturedUntilMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForgottenTenant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForgottenTenant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.schemaVersion = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.lineage = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.capturedUntilMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ForgottenTenant {
+    return {
+      schemaVersion: isSet(object.schemaVersion)
+        ? globalThis.Number(object.schemaVersion)
+        : isSet(object.schema_version)
+        ? globalThis.Number(object.schema_version)
+        : 0,
+      lineage: isSet(object.lineage) ? globalThis.String(object.lineage) : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      capturedUntilMs: isSet(object.capturedUntilMs)
+        ? globalThis.Number(object.capturedUntilMs)
+        : isSet(object.captured_until_ms)
+        ? globalThis.Number(object.captured_until_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: ForgottenTenant): unknown {
+    const obj: any = {};
+    if (message.schemaVersion !== 0) {
+      obj.schemaVersion = Math.round(message.schemaVersion);
+    }
+    if (message.lineage !== "") {
+      obj.lineage = message.lineage;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.capturedUntilMs !== 0) {
+      obj.capturedUntilMs = Math.round(message.capturedUntilMs);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ForgottenTenant>, I>>(base?: I): ForgottenTenant {
+    return ForgottenTenant.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForgottenTenant>, I>>(object: I): ForgottenTenant {
+    const message = createBaseForgottenTenant();
+    message.schemaVersion = object.schemaVersion ?? 0;
+    message.lineage = object.lineage ?? "";
+    message.tenant = object.tenant ?? "";
+    message.capturedUntilMs = object.capturedUntilMs ?? 0;
     return message;
   },
 };
