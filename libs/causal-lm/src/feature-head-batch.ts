@@ -3,25 +3,50 @@
  * inputs (they are read in place, so training changes them between runs). N = B T rows, shorter sequences padded at
  * their end.
  *
- * Inputs of both: `token` [N, H] normalised embeddings, `feature` [N, H], `target_ids` [N, k] as rows of the draft's
+ * Inputs of both: `token` [N, H] normalised embeddings, `feature` [N, H], `target_ids` [S, k] as rows of the draft's
  * output head, `head` [V, H] (`draftOutputHead`; V = the draft's vocabulary), and every parameter under its name.
- * Training: also `target_probs` [N, k], `row_weights` [N]; out `loss` [] and `gradient.<name>` of what is trained.
- * Scoring: out what scoreOutputs says, of the target's listed tokens.
+ * Training: also `target_probs` [S, k], `row_weights` [S]; out `loss` [] and `gradient.<name>` of what is trained. S = N,
+ * or, with `selectedRows`, the rows that `selected` [S] (i64) names: every row gives context to those after it, but only
+ * these meet the output head, which is most of a step's work.
+ * Scoring: S = N; out what scoreOutputs says, of the target's listed tokens.
+ *
+ * Unrolled, a step u > 1 predicts row r from the state that step u - 1 predicted for it and the token before r, as
+ * drafting will; rows within u - 1 of their sequence's start have no such past and count nothing. The loss is the mean of
+ * the steps' losses, each counting UNROLL_DECAY times as much as the one before.
  */
-import { klLoss, Tape, totalVariationLoss, type Tensor } from '@plateau/tensor-graph'
+import {
+  klLoss,
+  lkHybridLoss,
+  Tape,
+  totalVariationLoss,
+  type SparseLoss,
+  type SparseTargets,
+  type Tensor,
+} from '@plateau/tensor-graph'
 import { bilinearPairs } from './bilinear-pairs.js'
-import type { CausalLmConfig } from './config.js'
-import { featureHeadShapes, type FeatureHeadConfig, type FeatureHeadLayer } from './feature-head.js'
+import { featureHeadShapes, type FeatureHeadConfig } from './feature-head.js'
 import { draftVocabSize } from './feature-head-vocabulary.js'
 import { scoreOutputs } from './score-outputs.js'
-import { decoderBlock, gradientPrefix } from './train-graph.js'
+import { gradientPrefix } from './train-graph.js'
+import { UnrolledLayer } from './unrolled-layer.js'
+import { earlierRows, laterRows } from './unrolled-rows.js'
 
 export interface FeatureHeadBatchShape {
   readonly sequences: number
   readonly positions: number
   /** k: target tokens listed per row. */
   readonly listedTokens: number
+  /** S; undefined: all rows. */
+  readonly selectedRows?: number
 }
+
+const losses = { kl: klLoss, tv: totalVariationLoss, 'lk-hybrid': lkHybridLoss } satisfies Record<string, SparseLoss>
+
+export type DraftLoss = keyof typeof losses
+
+export const draftLosses = Object.keys(losses) as DraftLoss[]
+
+const UNROLL_DECAY = 0.8
 
 export interface TrainedParts {
   /**
@@ -29,6 +54,11 @@ export interface TrainedParts {
    * as they were. For training that comes before all sums, from a recording.
    */
   readonly features?: boolean
+}
+
+export interface FeatureHeadTrainOptions extends TrainedParts {
+  /** Steps over the head's own states; 1, the default: each row from the target's state only. */
+  readonly unrolledSteps?: number
 }
 
 /** Parameters that gradients change. */
@@ -39,95 +69,138 @@ export function trainableFeatureHeadParameters(config: FeatureHeadConfig, { feat
 export function buildFeatureHeadTrainGraph(
   config: FeatureHeadConfig,
   shape: FeatureHeadBatchShape,
-  lossKind: 'kl' | 'tv',
-  trained: TrainedParts = {},
+  lossKind: DraftLoss,
+  options: FeatureHeadTrainOptions = {},
 ): Uint8Array {
-  const { tape, parameters, logits, targetIds, rows } = batchGraph(config, shape, trained)
-  const targets = {
-    ids: targetIds,
-    probs: tape.raw.input('target_probs', [rows, shape.listedTokens]),
-    weights: tape.raw.input('row_weights', [rows]),
+  const graph = new BatchGraph(config, shape, options)
+  const { raw } = graph.tape
+  const rows = graph.targetRows
+  const targets: SparseTargets = {
+    ids: raw.input('target_ids', [rows, shape.listedTokens], 'i64'),
+    probs: raw.input('target_probs', [rows, shape.listedTokens]),
+    weights: raw.input('row_weights', [rows]),
   }
-  const loss = (lossKind === 'kl' ? klLoss : totalVariationLoss)(tape, logits, targets)
-  tape.raw.output('loss', loss)
-  const names = trainableFeatureHeadParameters(config, trained)
-  const gradients = tape.gradients(
+  const selected = shape.selectedRows === undefined ? undefined : raw.input('selected', [rows], 'i64')
+  const loss = graph.loss(losses[lossKind], targets, selected)
+  raw.output('loss', loss)
+  const names = trainableFeatureHeadParameters(config, options)
+  const gradients = graph.tape.gradients(
     loss,
-    names.map((name) => required(parameters, name)),
+    names.map((name) => required(graph.parameters, name)),
   )
-  gradients.forEach((gradient, i) => tape.raw.output(`${gradientPrefix}${names[i]}`, gradient))
-  return tape.raw.graph.encode()
+  gradients.forEach((gradient, i) => raw.output(`${gradientPrefix}${names[i]}`, gradient))
+  return raw.graph.encode()
 }
 
 export function buildFeatureHeadScoreGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape): Uint8Array {
-  const { tape, logits, targetIds } = batchGraph(config, shape)
-  scoreOutputs(tape, logits, targetIds)
-  return tape.raw.graph.encode()
+  const graph = new BatchGraph(config, shape)
+  const targetIds = graph.tape.raw.input('target_ids', [graph.targetRows, shape.listedTokens], 'i64')
+  scoreOutputs(graph.tape, graph.logits(graph.firstStates()), targetIds)
+  return graph.tape.raw.graph.encode()
 }
 
-function batchGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape, trained: TrainedParts = {}) {
-  const { hiddenSize: h, layer } = config
-  const v = draftVocabSize(config)
-  const rows = shape.sequences * shape.positions
-  const tape = new Tape()
-  const { raw } = tape
-  const token = raw.input('token', [rows, h])
-  const feature = raw.input('feature', [rows, h])
-  const targetIds = raw.input('target_ids', [rows, shape.listedTokens], 'i64')
-  const head = raw.input('head', [v, h])
-  const parameters = new Map([...featureHeadShapes(config)].map(([name, dims]) => [name, raw.input(name, dims)]))
+class BatchGraph {
+  readonly tape = new Tape()
+  readonly parameters: ReadonlyMap<string, Tensor>
+  readonly #config: FeatureHeadConfig
+  readonly #shape: FeatureHeadBatchShape
+  readonly #options: FeatureHeadTrainOptions
+  readonly #steps: number
+  readonly #token: Tensor
+  readonly #feature: Tensor
+  readonly #head: Tensor
+  readonly #layer: UnrolledLayer | undefined
 
-  const inputs = pairRows(tape, config, token, feature, parameters, trained)
-  let state = tape.linear(inputs, required(parameters, 'fc.weight'))
-  if (layer !== undefined) {
-    const block = decoderBlock(tape, layerConfig(config, layer), shape)
-    state = block(state, (name) => required(parameters, `layers.0.${name}`))
+  constructor(config: FeatureHeadConfig, shape: FeatureHeadBatchShape, options: FeatureHeadTrainOptions = {}) {
+    const { hiddenSize: h, layer } = config
+    const { raw } = this.tape
+    const rows = shape.sequences * shape.positions
+    this.#config = config
+    this.#shape = shape
+    this.#options = options
+    this.#steps = options.unrolledSteps ?? 1
+    this.#token = raw.input('token', [rows, h])
+    this.#feature = raw.input('feature', [rows, h])
+    this.#head = raw.input('head', [draftVocabSize(config), h])
+    const parameters = new Map([...featureHeadShapes(config)].map(([name, dims]) => [name, raw.input(name, dims)]))
+    this.parameters = parameters
+    const layerShape = { ...shape, steps: this.#steps }
+    this.#layer =
+      layer &&
+      new UnrolledLayer(this.tape, config, layer, layerShape, (name) => required(parameters, `layers.0.${name}`))
   }
-  const hidden = tape.rmsNorm(state, required(parameters, 'norm.weight'), config.rmsNormEps)
-  const logits = tape.linear(tape.mul(hidden, required(parameters, 'logit_scale')), head)
-  return { tape, parameters, logits, targetIds, rows }
+
+  /** S. */
+  get targetRows(): number {
+    return this.#shape.selectedRows ?? this.#shape.sequences * this.#shape.positions
+  }
+
+  loss(lossOf: SparseLoss, targets: SparseTargets, selected: Tensor | undefined): Tensor {
+    const { tape } = this
+    let states = this.firstStates()
+    let total = lossOf(tape, this.logits(selected ? tape.gatherRows(states, selected) : states), targets)
+    let [share, shares] = [1, 1]
+    for (let back = 1; back < this.#steps; back++) {
+      states = this.#nextStates(states, back)
+      const past = earlierRows(tape.raw, this.#shape, back, selected)
+      const weights = tape.raw.mul(targets.weights, past.exists)
+      const loss = lossOf(tape, this.logits(tape.gatherRows(states, past.ids)), { ...targets, weights })
+      share *= UNROLL_DECAY
+      shares += share
+      total = tape.add(total, tape.mul(loss, tape.raw.scalar(share)))
+    }
+    return this.#steps === 1 ? total : tape.mul(total, tape.raw.scalar(1 / shares))
+  }
+
+  /** Predicted from the target's states, [N, H]. */
+  firstStates(): Tensor {
+    const { tape, parameters } = this
+    return this.#states(pairRows(tape, this.#config, this.#token, this.#feature, parameters, this.#options))
+  }
+
+  logits(states: Tensor): Tensor {
+    return this.tape.linear(this.tape.mul(states, required(this.parameters, 'logit_scale')), this.#head)
+  }
+
+  /** Predicted from own states: row t holds what is `back` positions further than in the first step. */
+  #nextStates(states: Tensor, back: number): Tensor {
+    const { tape, parameters } = this
+    const token = tape.raw.gatherRows(this.#token, laterRows(tape.raw, this.#shape, back))
+    return this.#states(pairRows(tape, this.#config, token, states, parameters, { ...this.#options, states: true }))
+  }
+
+  #states(inputs: Tensor): Tensor {
+    const projected = this.tape.linear(inputs, required(this.parameters, 'fc.weight'))
+    const state = this.#layer?.next(projected) ?? projected
+    return this.tape.rmsNorm(state, required(this.parameters, 'norm.weight'), this.#config.rmsNormEps)
+  }
 }
 
-/** [e, n(f), products of both], [N, 2H + m]. Gradients are recorded only where something in it is trained. */
+/** [e, n(f), products of both], [N, 2H + m]. Gradients are recorded where something in it is trained, or f depends on it. */
 export function pairRows(
   tape: Tape,
   config: FeatureHeadConfig,
   e: Tensor,
   feature: Tensor,
   parameters: ReadonlyMap<string, Tensor>,
-  trained: TrainedParts = {},
+  { features = false, states = false }: TrainedParts & { readonly states?: boolean } = {},
 ): Tensor {
   const { raw } = tape
   const one = raw.constant(new Float32Array(config.hiddenSize).fill(1), [config.hiddenSize])
-  const f = raw.rmsNorm(feature, one, config.rmsNormEps).y
-  if (config.bilinearFeatures === 0) return raw.concat([e, f], 1)
+  const f = states ? tape.rmsNorm(feature, one, config.rmsNormEps) : raw.rmsNorm(feature, one, config.rmsNormEps).y
+  const isRecorded = features || states
+  const concat = (parts: readonly Tensor[]) => (isRecorded ? tape.concat(parts, 1) : raw.concat(parts, 1))
+  if (config.bilinearFeatures === 0) return concat([e, f])
   const pairs = bilinearPairs(config)
   if (pairs !== undefined) {
-    return raw.concat([e, f, raw.mul(raw.pickColumns(e, pairs.token), raw.pickColumns(f, pairs.feature))], 1)
+    const a = raw.pickColumns(e, pairs.token)
+    if (!states) return concat([e, f, raw.mul(a, raw.pickColumns(f, pairs.feature))])
+    return concat([e, f, tape.mul(a, tape.pickColumns(f, pairs.feature))])
   }
   const [ra, rb] = [required(parameters, 'bilinear.token.weight'), required(parameters, 'bilinear.feature.weight')]
-  if (trained.features) return tape.concat([e, f, tape.mul(tape.linear(e, ra), tape.linear(f, rb))], 1)
-  const [a, b] = [raw.gemm(e, ra, { transB: true }), raw.gemm(f, rb, { transB: true })]
-  return raw.concat([e, f, raw.mul(a, b)], 1)
-}
-
-/** The layer as the general decoder knows it: the head's own shapes, no vocabulary. */
-function layerConfig(config: FeatureHeadConfig, layer: FeatureHeadLayer): CausalLmConfig {
-  return {
-    vocabSize: config.vocabSize,
-    hiddenSize: config.hiddenSize,
-    layers: 1,
-    heads: layer.heads,
-    kvHeads: layer.heads,
-    headDim: layer.headDim,
-    intermediateSize: layer.intermediateSize,
-    rmsNormEps: config.rmsNormEps,
-    ropeTheta: layer.ropeTheta,
-    maxPositions: layer.contextPositions,
-    tieEmbeddings: true,
-    bosTokenId: undefined,
-    eosTokenIds: [],
-  }
+  const a = features ? tape.linear(e, ra) : raw.gemm(e, ra, { transB: true })
+  const b = isRecorded ? tape.linear(f, rb) : raw.gemm(f, rb, { transB: true })
+  return concat([e, f, isRecorded ? tape.mul(a, b) : raw.mul(a, b)])
 }
 
 function required(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor {

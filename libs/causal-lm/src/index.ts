@@ -26,11 +26,14 @@ export { buildDecoderGraph, decoderGraph, type DecoderGraphOptions } from './dec
 export { decoderInputs, decoderOutputs } from './decoder-names.js'
 export { buildHeadGraph, headGraph, headLayerName, headWeightName } from './head-graph.js'
 export {
+  draftLosses,
   buildFeatureHeadScoreGraph,
   buildFeatureHeadTrainGraph,
   trainableFeatureHeadParameters,
   type TrainedParts,
+  type DraftLoss,
   type FeatureHeadBatchShape,
+  type FeatureHeadTrainOptions,
 } from './feature-head-batch.js'
 export {
   causalDraftKind,

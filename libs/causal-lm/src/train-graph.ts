@@ -105,7 +105,7 @@ export function decoderBlock(
     const attentionIn = tape.rmsNorm(hidden, parameter('input_layernorm.weight'), config.rmsNormEps)
     const attended = tape.add(hidden, attention(tape, config, shape, attentionIn, parameter, table, mask))
     const mlpIn = tape.rmsNorm(attended, parameter('post_attention_layernorm.weight'), config.rmsNormEps)
-    return tape.add(attended, mlp(tape, mlpIn, parameter))
+    return tape.add(attended, gatedMlp(tape, mlpIn, parameter))
   }
 }
 
@@ -138,14 +138,15 @@ function attention(
   return tape.linear(merged, parameter('self_attn.o_proj.weight'))
 }
 
-function mlp(tape: Tape, x: Tensor, parameter: LayerParameter): Tensor {
+/** down(silu(gate x) * up x), [N, H] to [N, H]. */
+export function gatedMlp(tape: Tape, x: Tensor, parameter: LayerParameter): Tensor {
   const gate = tape.silu(tape.linear(x, parameter('mlp.gate_proj.weight')))
   const up = tape.linear(x, parameter('mlp.up_proj.weight'))
   return tape.linear(tape.mul(gate, up), parameter('mlp.down_proj.weight'))
 }
 
 /** Large rather than infinite: infinities become NaN in the softmax's backward pass. */
-function causalMask(tape: Tape, positions: number): Tensor {
+export function causalMask(tape: Tape, positions: number): Tensor {
   const mask = new Float32Array(positions * positions)
   for (let row = 0; row < positions; row++) mask.fill(-1e9, row * positions + row + 1, (row + 1) * positions)
   return tape.raw.constant(mask, [1, 1, positions, positions])

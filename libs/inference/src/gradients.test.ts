@@ -1,6 +1,6 @@
 /** Every differentiable operator against central differences, in the engine that will run it. */
 import { seededRandom } from '@plateau/speculation'
-import { klLoss, Tape, totalVariationLoss, type SparseTargets, type Tensor } from '@plateau/tensor-graph'
+import { klLoss, lkHybridLoss, Tape, totalVariationLoss, type SparseTargets, type Tensor } from '@plateau/tensor-graph'
 import { describe, expect, it } from 'vitest'
 import { float32, int64, type HostTensor } from './host-tensor.js'
 import { loadSession } from './session.js'
@@ -39,6 +39,8 @@ const operators: Record<string, { readonly variables: readonly Variable[]; reado
     build: (t, [a, b]) => t.div(a!, b!),
   },
   sum: op([[2, 3]], (t, [a]) => t.sum(t.mul(a!, a!))),
+  'sum over the last axis': op([[2, 3, 4]], (t, [a]) => t.sumLast(t.mul(a!, a!))),
+  'picked columns, one twice': op([[3, 4]], (t, [a]) => t.pickColumns(t.mul(a!, a!), Int32Array.of(2, 0, 2))),
   'reshape and transpose': op([[2, 3, 4]], (t, [a]) => t.reshape(t.transpose(a!, [2, 0, 1]), [8, 3])),
   'split, one part unused': op([[2, 6]], (t, [a]) => {
     const [x, , z] = t.split(a!, [1, 2, 3], 1)
@@ -173,6 +175,34 @@ describe('losses on the top k and a tail bucket', () => {
     )
   })
 
+  it.each(Object.entries(targetCases))(
+    'LK hybrid: value, and the gradient of its mixture held still, %s',
+    async (_, targets) => {
+      const logits = { shape: [3, 6], values: randomNormal(18, 5) }
+      const { loss, gradients } = await evaluate([logits], (tape, [z]) =>
+        lkHybridLoss(tape, z!, sparseTargets(tape, targets)),
+      )
+      const rowLoss = (values: Float32Array, row: number, term: (p: number, q: number) => number): number =>
+        plainLoss(values, { ids: [targets.ids[row]!], probs: [targets.probs[row]!] }, term, row)
+      const kl = (p: number, q: number): number => (p === 0 ? 0 : p * Math.log(p / q))
+      const tv = (p: number, q: number): number => Math.abs(p - q) / 2
+      const shares = [0, 1, 2].map((row) =>
+        Math.exp(-3 * (1 - rowLoss(logits.values, row, tv) / (rowWeights[row]! || 1))),
+      )
+      const mixture = (values: Float32Array): number =>
+        shares.reduce(
+          (sum, share, row) => sum + share * rowLoss(values, row, kl) + (1 - share) * rowLoss(values, row, tv),
+          0,
+        )
+      expect(loss).toBeCloseTo(mixture(logits.values), 5)
+      const step = 1e-3
+      for (const at of logits.values.keys()) {
+        const difference = [step, -step].map((by) => mixture(logits.values.with(at, logits.values[at]! + by)))
+        expect(gradients[0]![at]).toBeCloseTo((difference[0]! - difference[1]!) / (2 * step), 3)
+      }
+    },
+  )
+
   it('KL of confident logits stays finite, and its gradient too', async () => {
     const values = Float32Array.of(80, 0, 0, 0, 0, -80, 0, 90, 0, 0, 0, 0, 5, 5, 5, 5, 5, 5)
     const { loss, gradients } = await evaluate([{ shape: [3, 6], values }], (tape, [z]) =>
@@ -301,15 +331,17 @@ function plainLoss(
   logits: Float32Array,
   { ids, probs }: { ids: readonly number[][]; probs: readonly number[][] },
   term: (p: number, q: number) => number,
+  firstRow = 0,
 ): number {
   let loss = 0
   ids.forEach((row, n) => {
-    const exponentials = [...logits.subarray(n * 6, n * 6 + 6)].map(Math.exp)
+    const start = 6 * (firstRow + n)
+    const exponentials = [...logits.subarray(start, start + 6)].map(Math.exp)
     const total = exponentials.reduce((a, b) => a + b, 0)
     const q = row.map((id) => exponentials[id]! / total)
     const tail = (listed: readonly number[]) => Math.max(0, 1 - listed.reduce((a, b) => a + b, 0))
     const terms = row.map((_, i) => term(probs[n]![i]!, q[i]!))
-    loss += rowWeights[n]! * (terms.reduce((a, b) => a + b, 0) + term(tail(probs[n]!), tail(q)))
+    loss += rowWeights[firstRow + n]! * (terms.reduce((a, b) => a + b, 0) + term(tail(probs[n]!), tail(q)))
   })
   return loss
 }

@@ -99,6 +99,12 @@ export class Tape {
     return this.#unary(y, [a], (dy) => [this.raw.add(this.raw.zeros(a.shape), dy)])
   }
 
+  /** The sum over the last axis, which stays with size 1. */
+  sumLast(a: Tensor): Tensor {
+    const y = this.raw.reduce('ReduceSum', a, [a.shape.length - 1])
+    return this.#unary(y, [a], (dy) => [this.raw.add(this.raw.zeros(a.shape), dy)])
+  }
+
   reshape(a: Tensor, shape: readonly number[]): Tensor {
     const y = this.raw.reshape(a, shape)
     return y === a ? a : this.#unary(y, [a], (dy) => [this.raw.reshape(dy, a.shape)])
@@ -220,6 +226,11 @@ export class Tape {
     return this.#unary(this.raw.gatherRows(table, ids), [table], (dy) => [
       this.raw.scatterAddRows(size(table, 0), ids, dy),
     ])
+  }
+
+  /** result[n, j] = a[n, ids[j]], for ids known now. */
+  pickColumns(a: Tensor, ids: Int32Array): Tensor {
+    return this.#unary(this.raw.pickColumns(a, ids), [a], (dy) => [this.raw.unpickColumns(dy, ids, size(a, 1))])
   }
 
   #unary(y: Tensor, inputs: readonly Tensor[], backward: (dy: Tensor) => readonly Tensor[]): Tensor {

@@ -190,6 +190,17 @@ export class StaticOps {
     return this.node('Gather', [a, constant], [size(a, 0), ids.length], { axis: 1 })
   }
 
+  /** Zeros [rows, columns] with column j of `a` added to column ids[j]. */
+  unpickColumns(a: Tensor, ids: Int32Array, columns: number): Tensor {
+    const constant = this.graph.constant(BigInt64Array.from(ids, BigInt), [1, ids.length])
+    const expanded: Tensor = {
+      name: this.graph.op('Expand', [constant, this.graph.ints(...a.shape)]),
+      shape: a.shape,
+      type: 'i64',
+    }
+    return this.scatterAddColumns(this.zeros([size(a, 0), columns]), expanded, a)
+  }
+
   /** result[n, j] = a[n, ids[n, j]]. */
   gatherColumns(a: Tensor, ids: Tensor): Tensor {
     return this.node('GatherElements', [a, ids], ids.shape, { axis: 1 })
