@@ -3,9 +3,13 @@ export { goodnessOfFit, type GoodnessOfFit } from './goodness-of-fit.js'
 export { denseOverlap, overlap } from './overlap.js'
 export { seededRandom, type Random } from './random.js'
 export { argmax, keptCount, sampleIndex, transformLogits, type Sampling } from './sampling.js'
+export { PromptLookup, type LookupOffer } from './prompt-lookup.js'
 export {
   SpeculationController,
+  type CopyAtHand,
+  type ProposalSource,
   type ResponseRecord,
+  type RoundPlan,
   type SpeculationOptions,
   type SpeculationRound,
   type SpeculationSnapshot,

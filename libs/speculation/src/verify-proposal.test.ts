@@ -187,6 +187,8 @@ interface Case {
   readonly support: number
   readonly gamma: number
   readonly rowOf: RowOf
+  /** Every other round proposes what this says follows a token, for certain: a copy from the text. */
+  readonly copied?: (token: number) => number
 }
 
 /** A response of `length` tokens after token 0 by rounds of speculation; `rounds` collects accepted and judged. */
@@ -195,7 +197,13 @@ async function respond(c: Case, length: number, random: Random, stats?: { accept
   while (tokens.length <= length) {
     const proposal: number[] = []
     const q: SparseDistribution[] = []
+    const copied = tokens.length % 2 === 1 ? c.copied : undefined
     for (let i = 0; i < c.gamma; i++) {
+      if (copied !== undefined) {
+        proposal.push(copied(proposal.at(-1) ?? tokens.at(-1)!))
+        q.push({ ids: proposal.slice(-1), probs: [1] })
+        continue
+      }
       const row = draftRow(c.draft[proposal.at(-1) ?? tokens.at(-1)!]!, c.sampling, c.support)
       q.push(row)
       proposal.push(row.ids[sampleIndex(row.probs, random())]!)
@@ -254,6 +262,28 @@ describe('the output has the distribution of the target (chi-square at level .00
   it.each(cases)('two tokens over several rounds: $name, $sampling', async ({ rowOf, sampling, seed }) => {
     const c = { target, draft: related, sampling, support: 10, gamma: 2, rowOf }
     const { statistic, critical } = goodnessOfFit(await countPairs(c, 6_000, seed), jointOfTwo(c))
+    expect(statistic).toBeLessThan(critical)
+  })
+
+  it.each(samplings)('copied tokens, which are certain of themselves, between drafted ones: %o', async (sampling) => {
+    // Now the likeliest token, now one that hardly ever comes.
+    const copied = (token: number): number => (token % 2 === 0 ? argmax(target[token]!) : (token * 7 + 1) % V)
+    const c = { target, draft: related, sampling, support: 10, gamma: 2, rowOf: topK, copied }
+    const { statistic, critical } = goodnessOfFit(await countPairs(c, 6_000, 70), jointOfTwo(c))
+    expect(statistic).toBeLessThan(critical)
+  })
+
+  it('a copied token is accepted with the probability that the target gives it', async () => {
+    const sampling = { temperature: 1.3, topK: 0, topP: 1 }
+    const p = transformLogits(target[0]!, sampling)
+    const token = argmax(target[0]!)
+    const random = seededRandom(13)
+    let accepted = 0
+    for (let i = 0; i < 6_000; i++) {
+      const rows = [topK(target[0]!, sampling), topK(target[token]!, sampling)]
+      accepted += (await verifyProposal({ tokens: [token], q: [{ ids: [token], probs: [1] }], rows, random })).accepted
+    }
+    const { statistic, critical } = goodnessOfFit([accepted, 6_000 - accepted], [p[token]!, 1 - p[token]!])
     expect(statistic).toBeLessThan(critical)
   })
 

@@ -12,6 +12,7 @@ function ledger(maxVersions = 3) {
 }
 
 const round = (proposed: number, accepted: number, alpha: number[] = []): Round => ({
+  source: proposed > 0 ? 'draft' : 'none',
   tokens: Array.from({ length: accepted + 1 }, (_, i) => i + 1),
   proposed,
   accepted,
@@ -64,6 +65,19 @@ it('tenants above the bound count as "other"', () => {
     ['b', 1],
     ['other', 2],
   ])
+})
+
+it('copies from the text are counted apart, and never outdated', () => {
+  const { ledger: book, metrics } = ledger(3)
+  const share = book.share('7', 'a', '')
+  book.round(share, round(2, 1))
+  book.round(share, { ...round(4, 3), source: 'lookup' })
+  for (const version of ['8', '9', '10']) book.round(book.share(version, 'a', ''), round(1, 1))
+  const counted = new Map(book.takeInterval().map(({ draftVersion, counts }) => [draftVersion, counts]))
+  expect(counted.get('7')).toMatchObject({ numDrafts: 1, numDraftTokens: 2, numEmittedTokens: 2 })
+  expect(counted.get('prompt-lookup')).toMatchObject({ numDrafts: 1, numDraftTokens: 4, numEmittedTokens: 4 })
+  expect(metrics.acceptedTokens.value({ draft_version: 'prompt-lookup', tenant: 'a' })).toBe(3)
+  expect([...book.totals().keys()]).toContain('prompt-lookup')
 })
 
 it('only the newest versions keep their series; plain decoding keeps its own', () => {

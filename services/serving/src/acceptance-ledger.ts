@@ -3,6 +3,11 @@ import type { BoundedLabels } from './bounded-labels.js'
 import type { ServingMetrics } from './serving-metrics.js'
 import type { Round } from './response.js'
 
+/** Copies from prompt and response are counted beside the drafts, as a version of this name. */
+export const LOOKUP_VERSION = 'prompt-lookup'
+/** What is no version of a draft, and so never outdated. */
+const KEPT = new Set(['0', LOOKUP_VERSION])
+
 /** Whose round it was. Version "0" = no draft. */
 export interface Share {
   readonly draftVersion: string
@@ -45,8 +50,9 @@ export class AcceptanceLedger {
 
   round(share: Share, round: Round): void {
     const added = countsOf(round)
-    this.#add(share, added)
-    this.#count({ draft_version: share.draftVersion, tenant: share.tenant }, added)
+    const proposer = round.source === 'lookup' ? { ...share, draftVersion: LOOKUP_VERSION } : share
+    this.#add(proposer, added)
+    this.#count({ draft_version: proposer.draftVersion, tenant: share.tenant }, added)
   }
 
   finished(share: Share, failed: boolean): void {
@@ -88,7 +94,7 @@ export class AcceptanceLedger {
   }
 
   #forgetOldest(): void {
-    const oldest = [...this.#totals.keys()].filter((version) => version !== '0').toSorted(byNumber)[0]
+    const oldest = [...this.#totals.keys()].filter((version) => !KEPT.has(version)).toSorted(byNumber)[0]
     if (oldest === undefined) return
     this.#totals.delete(oldest)
     const { metrics } = this.#options

@@ -34,6 +34,7 @@ function setUp() {
   const round = (version: string) =>
     ledger.round(ledger.share(version, 'a', 'code'), {
       tokens: [1, 2],
+      source: 'draft',
       proposed: 2,
       accepted: 1,
       alpha: [0.5],

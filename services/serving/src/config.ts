@@ -50,12 +50,17 @@ export const servingConfig = defineConfig(
       default: 'on',
       help: 'off: decode plainly and load no draft. on: speculate wherever it pays.',
     }),
+    promptLookup: flag({
+      env: 'PLATEAU_PROMPT_LOOKUP',
+      default: 'on',
+      help: 'on: while speculation is on, copies from prompt and response are proposed where they pay, with or without a draft.',
+    }),
     maxProposal: integer({
       env: 'PLATEAU_MAX_PROPOSAL',
       default: 8,
       min: 0,
       max: 64,
-      help: 'Most tokens that a draft proposes in one round; the controller chooses fewer where fewer pay better.',
+      help: 'Most tokens that are proposed in one round; the controller chooses fewer where fewer pay better.',
     }),
     promptFeatures: integer({
       env: 'PLATEAU_PROMPT_FEATURES',

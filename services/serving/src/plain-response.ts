@@ -5,7 +5,7 @@ import type { Round } from './response.js'
 /** One response without a draft: the target decodes on its own, with no round trip per token. */
 export async function* plainResponse(tokens: AsyncIterable<target.GenerateResponse>): AsyncGenerator<Round> {
   for await (const { tokenId, finishReason: finish } of tokens) {
-    yield { tokens: [tokenId], proposed: 0, accepted: 0, alpha: [], finish }
+    yield { tokens: [tokenId], source: 'none', proposed: 0, accepted: 0, alpha: [], finish }
     if (finish !== target.FinishReason.FINISH_REASON_UNSPECIFIED) return
   }
   throw unavailable('the target ended the response before it was finished')

@@ -1,4 +1,5 @@
 import type { target } from '@plateau/contracts'
+import type { ProposalSource } from '@plateau/speculation'
 
 export interface ResponseRequest {
   readonly promptTokenIds: readonly number[]
@@ -10,9 +11,11 @@ export interface ResponseRequest {
 export interface Round {
   /** The accepted tokens, then the recovered or bonus one; without a draft, one token. */
   readonly tokens: readonly number[]
+  /** Whose proposal it verified. */
+  readonly source: ProposalSource
   readonly proposed: number
   readonly accepted: number
-  /** sum of min(p, q) at every judged position. */
+  /** sum of min(p, q) at every judged position of the draft's. */
   readonly alpha: readonly number[]
   readonly finish: target.FinishReason
 }

@@ -47,6 +47,7 @@ async function setUp(targetOptions: Partial<MarkovTargetOptions> = {}, options: 
     maxProposal: 8,
     promptFeatures: 3,
     speculation: true,
+    promptLookup: false,
     mayCapture: (tenant) => tenant !== 'private',
     // Held still: how much is proposed must not depend on how busy this machine is.
     nowMs: () => 0,
@@ -176,6 +177,79 @@ describe('a response', () => {
       { consent: false, sampleId: 'sample-1', tenant: 'a', domain: '' },
       { consent: false, sampleId: 'sample-2', tenant: 'private', domain: '' },
     ])
+  })
+})
+
+describe('copies from prompt and response', () => {
+  const lookup = { promptLookup: true }
+
+  it('change no token at temperature 0, with a draft and without, and are counted apart', async () => {
+    const { engine, holder, ledger } = await setUp({}, lookup)
+    // At temperature 0 this target soon repeats itself.
+    const expected = greedyResponse([3, 4], 80, V)
+    const alone = await run(engine, request([3, 4], 80))
+    expect(alone.tokens).toEqual(expected)
+    expect(alone.stats).toMatchObject({ draftVersion: '0', numDraftTokens: 0, numEmittedTokens: 80 })
+    expect(alone.stats.numAcceptedLookupTokens).toBeGreaterThan(30)
+    holder.swap(new MarkovDraft('1', V, 2), 1)
+    const both = await run(engine, request([3, 4], 80))
+    expect(both.tokens).toEqual(expected)
+    expect(both.stats.numAcceptedLookupTokens).toBeGreaterThan(10)
+    expect(both.stats.numDraftTokens).toBeGreaterThan(0)
+    const totals = ledger.totals()
+    expect(totals.get('prompt-lookup')?.numAcceptedTokens).toBe(
+      alone.stats.numAcceptedLookupTokens + both.stats.numAcceptedLookupTokens,
+    )
+    expect(totals.get('1')?.numDraftTokens).toBe(both.stats.numDraftTokens)
+    // A copy is certain of itself, which is no q of the draft's.
+    expect(totals.get('prompt-lookup')?.alphaPositions).toBe(0)
+  })
+
+  it.each(['with a draft', 'without a draft'])(
+    'at temperature 1 leave the distribution of the target, %s',
+    async (kind) => {
+      const { engine, holder } = await setUp({}, lookup)
+      if (kind === 'with a draft') holder.swap(new MarkovDraft('1', V, 2), 1)
+      const start = 5
+      const at1 = { temperature: 1, topK: 0, topP: 1 }
+      const likely = (token: number) =>
+        Array.from(transformLogits(markovLogits(token, V), at1).entries()).filter(([, p]) => p > 1e-9)
+      // Whatever comes first, the prompt has it after `start`, and something likely or hardly possible after it.
+      const prompt = likely(start).flatMap(([first], i) => [start, first, likely(first)[i % 2]![0], 190 + i])
+      const counts = new Float64Array(V)
+      let copied = 0
+      for (let seed = 0; seed < 400; seed++) {
+        const sampling = { ...at1, seed, maxTokens: 3, stopTokenIds: [], ignoreEos: false }
+        const { tokens, stats } = await run(engine, request([...prompt, start], 3, { sampling }))
+        counts[tokens[1]!]! += 1
+        copied += stats.numLookupTokens
+      }
+      const second = new Float64Array(V)
+      for (const [first, p] of likely(start)) {
+        transformLogits(markovLogits(first, V), at1).forEach((q, id) => (second[id]! += p * q))
+      }
+      const { statistic, critical } = goodnessOfFit(counts, second)
+      expect(statistic).toBeLessThan(critical)
+      expect(copied).toBeGreaterThan(100)
+    },
+  )
+
+  it('are not made for a request that wants no speculation', async () => {
+    const { engine, target } = await setUp({}, lookup)
+    const { stats } = await run(engine, request([3, 4], 40, { speculate: false }))
+    expect(stats).toMatchObject({ numLookupTokens: 0, numEmittedTokens: 40 })
+    expect(target.opened[0]?.promptFeatures).toBe(0)
+  })
+
+  it('stand in for a draft that fails in mid-response', async () => {
+    const { engine, holder } = await setUp({}, lookup)
+    const broken = new MarkovDraft('1', V)
+    const open = broken.open.bind(broken)
+    broken.open = (start) => ({ ...open(start), propose: () => Promise.reject(new Error('out of memory')) })
+    holder.swap(broken, 1)
+    const { tokens, stats } = await run(engine, request([3, 4], 80))
+    expect(tokens).toEqual(greedyResponse([3, 4], 80, V))
+    expect(stats.numAcceptedLookupTokens).toBeGreaterThan(20)
   })
 })
 

@@ -1,6 +1,6 @@
 import { PlateauError, target } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
-import type { Random } from '@plateau/speculation'
+import { SpeculationController, type Random } from '@plateau/speculation'
 import { withSpan, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
@@ -37,6 +37,9 @@ export interface ResponseStats {
   readonly numDrafts: number
   readonly numDraftTokens: number
   readonly numAcceptedTokens: number
+  /** Copies from the text, counted apart from the draft's. */
+  readonly numLookupTokens: number
+  readonly numAcceptedLookupTokens: number
   readonly numEmittedTokens: number
 }
 
@@ -52,6 +55,8 @@ export interface ServingEngineOptions {
   readonly maxProposal: number
   readonly promptFeatures: number
   readonly speculation: boolean
+  /** Propose copies from prompt and response where they pay, with a draft or without. */
+  readonly promptLookup: boolean
   /** Whether this tenant's traffic may be streamed to the event log at all. */
   readonly mayCapture: (tenant: string) => boolean
   /** Monotonic milliseconds. */
@@ -70,14 +75,17 @@ export interface Generation {
 /** From a checked request to pieces of text: admission, deadline, draft lease, counting. The same for HTTP and gRPC. */
 export class ServingEngine {
   readonly #options: ServingEngineOptions
+  /** Of responses without a draft: what copies bring, and what rounds take. */
+  readonly #copying: SpeculationController
 
   constructor(options: ServingEngineOptions) {
     this.#options = options
+    this.#copying = new SpeculationController({ maxProposal: options.maxProposal, hasDraft: false })
   }
 
   /** Aborting `signal` ends the response at the target at once, as leaving the loop over the pieces does. */
   generate(request: GenerationRequest, signal: AbortSignal): Generation {
-    const stats = { draftVersion: '0', numDrafts: 0, numDraftTokens: 0, numAcceptedTokens: 0, numEmittedTokens: 0 }
+    const stats = emptyStats()
     return {
       promptTokens: request.promptTokenIds.length,
       pieces: this.#run(request, signal, stats),
@@ -165,18 +173,21 @@ export class ServingEngine {
     const asked = { promptTokenIds: [...request.promptTokenIds], sampling, capture }
     const settings = { signal: call.signal, deadlineMs: call.remainingMs }
     const { lease } = call
-    if (lease === undefined) return plainResponse(link.generate(asked, settings))
+    const copies = request.speculate && this.#options.promptLookup
+    if (lease === undefined && !copies) return plainResponse(link.generate(asked, settings))
     return speculativeResponse(asked, {
       stream: link.open(settings),
-      lease,
       maxProposal: Math.min(maxProposal, link.description().maxProposal),
       promptFeatures,
-      draft: {
+      proposer: {
+        draft: lease?.draft,
+        controller: lease?.controller ?? this.#copying,
+        lookupTokens: copies ? reach(asked.promptTokenIds.length + sampling.maxTokens) : undefined,
         random,
         clockUs: () => nowMs() * 1000,
         onError: (error) => {
           metrics.draftErrors.add({})
-          logger.error('draft failed, response goes on without it', { version: lease.draft.version, error })
+          logger.error('draft failed, response goes on without it', { version: lease?.draft.version, error })
         },
       },
     })
@@ -194,10 +205,7 @@ export class ServingEngine {
       const tookSeconds = (nowMs() - pulledMs) / 1000
       if (stats.numEmittedTokens === 0) metrics.firstToken.record({}, tookSeconds)
       else for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
-      stats.numDrafts += round.proposed > 0 ? 1 : 0
-      stats.numDraftTokens += round.proposed
-      stats.numAcceptedTokens += round.accepted
-      stats.numEmittedTokens += round.tokens.length
+      countRound(stats, round)
       ledger.round(share, round)
       yield round
       // The time in between is the client's, not ours.
@@ -219,6 +227,38 @@ export class ServingEngine {
     this.#options.target.suspect(error)
     if (at.started) this.#options.metrics.lostStreams.add({})
     return unavailable(`the target broke off the response: ${error.message}`, error)
+  }
+}
+
+/** Further back than this a copy is not worth its memory: 12 bytes a token. */
+const MAX_REACH = 16_384
+
+/** The least power of two that covers a text, so far as copies reach. */
+function reach(tokens: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(2, Math.min(tokens, MAX_REACH))))
+}
+
+function emptyStats(): Mutable<ResponseStats> {
+  return {
+    draftVersion: '0',
+    numDrafts: 0,
+    numDraftTokens: 0,
+    numAcceptedTokens: 0,
+    numLookupTokens: 0,
+    numAcceptedLookupTokens: 0,
+    numEmittedTokens: 0,
+  }
+}
+
+function countRound(stats: Mutable<ResponseStats>, { source, proposed, accepted, tokens }: Round): void {
+  stats.numEmittedTokens += tokens.length
+  if (source === 'lookup') {
+    stats.numLookupTokens += proposed
+    stats.numAcceptedLookupTokens += accepted
+  } else if (proposed > 0) {
+    stats.numDrafts += 1
+    stats.numDraftTokens += proposed
+    stats.numAcceptedTokens += accepted
   }
 }
 

@@ -290,7 +290,7 @@ describe('drafts', () => {
   })
 
   it('versions of different kinds follow each other, also in mid-response, and change no token', async () => {
-    const { url, publish } = await start()
+    const { url, publish } = await start({ PLATEAU_PROMPT_LOOKUP: 'off' })
     const live = (version: string) =>
       until(async () => (await complete(url, { max_tokens: 1 })).plateau?.draft_version === version)
     const long = { return_token_ids: true, max_tokens: 80 }

@@ -84,6 +84,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     maxProposal: config.maxProposal,
     promptFeatures: config.promptFeatures,
     speculation: config.speculation,
+    promptLookup: config.speculation && config.promptLookup,
     mayCapture: captureRule(config),
     nowMs: () => performance.now(),
     random: seededRandom(randomInt(2 ** 32)),

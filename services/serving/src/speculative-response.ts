@@ -1,82 +1,80 @@
 import { FloatFormat, target, unpackFloats } from '@plateau/contracts'
-import type { Proposal } from '@plateau/speculation'
-import type { DraftLease } from './draft-holder.js'
-import { DraftSide, NOTHING, type DraftSideOptions } from './draft-side.js'
 import { packRows } from './pack-rows.js'
+import { NOTHING, Proposer, type ProposerOptions, type SourcedProposal } from './proposer.js'
 import type { ResponseRequest, Round } from './response.js'
 import type { SpeculateStream } from './speculate-stream.js'
 
 export interface ResponseContext {
   readonly stream: SpeculateStream
-  /** The version this response uses from start to end. */
-  readonly lease: DraftLease
-  /** Most tokens the target takes in one round. */
+  /** Most tokens that target and controller take in one round. */
   readonly maxProposal: number
   readonly promptFeatures: number
-  readonly draft: DraftSideOptions
+  readonly proposer: ProposerOptions
 }
 
 const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 
 /**
- * One response with speculation, round by round: the draft proposes, the target verifies, both go on from what was
- * emitted. The output has the target's distribution whatever the draft does.
+ * One response with speculation, round by round: something is proposed, the target verifies, both go on from what was
+ * emitted. The output has the target's distribution whatever is proposed.
  * The consumer pulls: a slow client slows the rounds. Leaving the loop ends the response at the target.
  */
 export async function* speculativeResponse(request: ResponseRequest, context: ResponseContext): AsyncGenerator<Round> {
-  const { stream, lease } = context
+  const { stream } = context
+  const { draft, clockUs } = context.proposer
   const { temperature, topK, topP, maxTokens } = request.sampling
   const sampling = { temperature, topK, topP: topP || 1 }
-  const draft = new DraftSide(lease, context.draft)
+  const proposer = new Proposer(context.proposer)
   try {
     const first = await stream.open({
       promptTokenIds: [...request.promptTokenIds],
       sampling: request.sampling,
       capture: request.capture,
-      promptFeatures: context.promptFeatures,
-      draftVersion: lease.draft.version,
+      promptFeatures: draft === undefined ? 0 : context.promptFeatures,
+      draftVersion: draft?.version ?? '',
     })
     const firstTokens = emittedTokens(NOTHING, first)
     let emitted = firstTokens.length
     let finish = first.finishReason
-    yield { tokens: firstTokens, proposed: 0, accepted: 0, alpha: [], finish }
-    draft.open({ tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) })
+    yield { tokens: firstTokens, source: 'none', proposed: 0, accepted: 0, alpha: [], finish }
+    proposer.open({ tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) })
 
     while (finish === UNFINISHED) {
       // A round emits one token more than it accepts, so the last token is never worth proposing.
-      const proposal = await draft.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
-      const proposed = proposal.tokens.length
-      let startedUs = context.draft.clockUs()
-      let plainRounds = proposed === 0 ? draft.plainRounds() : 0
+      let proposal = await proposer.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
+      let startedUs = clockUs()
+      let plainRounds = proposal.tokens.length === 0 ? proposer.plainRounds() : 0
       let verdict = await stream.propose({
         tokenIds: [...proposal.tokens],
         q: packRows(proposal.q),
         rawQ: packRows(proposal.rawQ),
         plainRounds,
       })
-      for (;;) {
+      for (let asked = true; ; asked = false) {
         const tokens = emittedTokens(proposal, verdict)
+        const proposed = proposal.tokens.length
         const { accepted, alpha, stepUs } = verdict
         // Without a next token the response ended on an accepted one, and what follows it was not judged.
         const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
-        draft.adopt(tokens, featureRows(verdict.features))
-        draft.observe({ accepted, judged, targetUs: stepUs, exchangeUs: context.draft.clockUs() - startedUs })
+        proposer.adopt(tokens, featureRows(verdict.features))
+        proposer.observe({ accepted, judged, targetUs: stepUs, exchangeUs: clockUs() - startedUs }, asked)
         emitted += tokens.length
         finish = verdict.finishReason
-        yield { tokens, proposed, accepted, alpha, finish }
+        yield { tokens, source: proposal.source, proposed, accepted, alpha, finish }
         if (finish !== UNFINISHED || plainRounds-- === 0) break
-        startedUs = context.draft.clockUs()
-        draft.pass()
+        startedUs = clockUs()
+        proposer.pass()
+        proposal = NOTHING
         verdict = await stream.next()
       }
     }
   } finally {
-    draft.close()
+    proposer.close()
     stream.close()
   }
 }
 
-function emittedTokens(proposal: Proposal, verdict: target.SpeculateVerdict): number[] {
+function emittedTokens(proposal: SourcedProposal, verdict: target.SpeculateVerdict): number[] {
   const accepted = proposal.tokens.slice(0, verdict.accepted)
   return verdict.nextTokenId === undefined ? accepted : [...accepted, verdict.nextTokenId]
 }

@@ -11,7 +11,14 @@ const STOP = 1
 async function* rounds(tokens: readonly number[], size: number, finish: number): AsyncGenerator<Round> {
   for (let at = 0; at < tokens.length; at += size) {
     const last = at + size >= tokens.length
-    yield { tokens: tokens.slice(at, at + size), proposed: 0, accepted: 0, alpha: [], finish: last ? finish : 0 }
+    yield {
+      tokens: tokens.slice(at, at + size),
+      source: 'none',
+      proposed: 0,
+      accepted: 0,
+      alpha: [],
+      finish: last ? finish : 0,
+    }
   }
 }
 

@@ -22,6 +22,8 @@ export interface PlateauPart {
   readonly num_drafts: number
   readonly num_draft_tokens: number
   readonly num_accepted_tokens: number
+  readonly num_lookup_tokens: number
+  readonly num_accepted_lookup_tokens: number
   readonly token_ids?: readonly number[]
 }
 
@@ -62,6 +64,8 @@ export function plateauPart(stats: ResponseStats, tokenIds: readonly number[] | 
     num_drafts: stats.numDrafts,
     num_draft_tokens: stats.numDraftTokens,
     num_accepted_tokens: stats.numAcceptedTokens,
+    num_lookup_tokens: stats.numLookupTokens,
+    num_accepted_lookup_tokens: stats.numAcceptedLookupTokens,
     ...(tokenIds === undefined ? {} : { token_ids: tokenIds }),
   }
 }
