@@ -7,7 +7,7 @@
  * follows each token: one token of probability 1, or a teacher's top k), `row_weights` [N], and every parameter under
  * its Hugging Face name. Outputs: `loss` [], and `gradient.<parameter name>`.
  */
-import { klLoss, Tape, totalVariationLoss, type RotaryTable, type Tensor } from '@plateau/tensor-graph'
+import { klLoss, lkHybridLoss, Tape, totalVariationLoss, type RotaryTable, type Tensor } from '@plateau/tensor-graph'
 import { parameterShapes, type CausalLmConfig } from './config.js'
 import { rotaryTable } from './rotary-table.js'
 
@@ -18,9 +18,11 @@ export interface TrainGraphShape {
   readonly targetsPerRow: number
 }
 
+const losses = { kl: klLoss, 'total-variation': totalVariationLoss, 'lk-hybrid': lkHybridLoss }
+
 export interface TrainGraphOptions {
   /** "kl" by default: the cross-entropy when targets are single tokens. */
-  readonly loss?: 'kl' | 'total-variation'
+  readonly loss?: keyof typeof losses
   /** false: only the loss, for evaluation. */
   readonly gradients?: boolean
 }
@@ -50,7 +52,7 @@ export function buildTrainGraph(
   const parameters = new Map([...parameterShapes(config)].map(([name, dims]) => [name, raw.input(name, dims)]))
 
   const logits = causalLmLogits(tape, config, shape, parameters, ids)
-  const loss = options.loss === 'total-variation' ? totalVariationLoss : klLoss
+  const loss = losses[options.loss ?? 'kl']
   const lossValue = loss(tape, logits, targets)
   raw.output('loss', lossValue)
   if (options.gradients !== false) {
