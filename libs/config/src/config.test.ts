@@ -13,6 +13,7 @@ import {
   eventLogUrl,
   existingDirectory,
   existingFile,
+  existingPath,
   flag,
   integer,
   mergeConfigs,
@@ -148,6 +149,7 @@ describe('kinds', () => {
     ['missing directory', existingDirectory(named), '/no/such/place'],
     ['directory that is a file', existingDirectory(named), import.meta.filename],
     ['file that is a directory', existingFile(named), import.meta.dirname],
+    ['missing path', existingPath(named), '/no/such/place'],
   ])('refuses %s', (_, field, value) => {
     expect(refused(field, value)).toMatch(/^PLATEAU_X=".*" is not allowed; allowed: \S+/)
   })

@@ -18,6 +18,7 @@ export {
   eventLogUrl,
   existingDirectory,
   existingFile,
+  existingPath,
   flag,
   integer,
   port,

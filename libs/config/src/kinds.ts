@@ -116,6 +116,11 @@ export function existingFile(options: FieldOptions): Field<string> {
   return existing(options, 'file')
 }
 
+/** A file or a directory that must be there when the service starts. The value is absolute. */
+export function existingPath(options: FieldOptions): Field<string> {
+  return existing(options, 'file or directory')
+}
+
 /** A value that is never printed. May be given as `<env>_FILE`, the path of a file that holds it. */
 export function secret(options: FieldOptions): Field<Secret> {
   return field(
@@ -145,13 +150,13 @@ export function eventLogUrl(options: FieldOptions): Field<EventLogUrl> {
   )
 }
 
-function existing(options: FieldOptions, wanted: 'directory' | 'file'): Field<string> {
+function existing(options: FieldOptions, wanted: 'directory' | 'file' | 'file or directory'): Field<string> {
   return field(
     options,
     `a ${wanted} that exists`,
     parsed((path) => {
       const found = kindOf(path)
-      if (found !== wanted) {
+      if (!wanted.includes(found)) {
         const what = found === 'missing' ? 'nothing is there' : `it is a ${found}`
         throw new TypeError(`a ${wanted} that exists; at ${resolve(path)} ${what}`)
       }

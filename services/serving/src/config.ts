@@ -4,8 +4,8 @@ import {
   choice,
   defineConfig,
   directory,
-  existingDirectory,
   existingFile,
+  existingPath,
   flag,
   integer,
   optional,
@@ -17,9 +17,9 @@ import {
 
 export const servingConfig = defineConfig(
   {
-    model: existingDirectory({
+    model: existingPath({
       env: 'PLATEAU_MODEL',
-      help: "The target's Hugging Face directory: its tokenizer, and the embedding, norm and head that drafts share.",
+      help: "The target's Hugging Face directory or GGUF file: its tokenizer, and the embedding, norm and head that drafts share.",
     }),
     targetAddress: address({
       env: 'PLATEAU_TARGET_ADDRESS',
@@ -117,9 +117,9 @@ export const servingConfig = defineConfig(
     }),
     chatFormat: choice({
       env: 'PLATEAU_CHAT_FORMAT',
-      of: ['roles', 'plain'],
-      default: 'roles',
-      help: 'How messages become a prompt. roles: "role: content" lines; plain: the contents, one after another.',
+      of: ['template', 'roles', 'plain'],
+      default: 'template',
+      help: 'How messages become a prompt. template: by the model\'s own template, or as roles where it has none; roles: "role: content" lines; plain: the contents, one after another.',
     }),
   },
   {

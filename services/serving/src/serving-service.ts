@@ -15,8 +15,8 @@ import { DraftHolder } from './draft-holder.js'
 import { DraftWatcher } from './draft-watcher.js'
 import { grpcApi, statusOf } from './grpc-api.js'
 import { DraftLoader } from './load-draft.js'
+import { chatPrompts } from './openai/chat-prompt.js'
 import { HttpApi } from './openai/http-api.js'
-import { chatRenderer } from './openai/parse-request.js'
 import { RolloutReporter } from './rollout-reporter.js'
 import { ServingEngine } from './serving-engine.js'
 import { declareServingMetrics, observeServing } from './serving-metrics.js'
@@ -35,6 +35,7 @@ export async function startServing(context: Context): Promise<RunningService> {
   await eventLog.ensureTopics([topics.draftCheckpoints, topics.rollouts, topics.acceptance])
   const model = await readDraftTarget(config.model)
   const tokenizer = await loadTokenizer(config.model)
+  const chat = chatPrompts(config.chatFormat, model.chatTemplate, tokenizer)
   const identity: TargetIdentity = { fingerprint: model.fingerprint, tokenizerHash: model.tokenizerHash }
   // In containers host and pid come again after a restart.
   const server = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
@@ -107,7 +108,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     host: config.httpHost,
     port: config.httpPort,
     model: model.modelId,
-    renderMessages: chatRenderer(config.chatFormat),
+    chat,
     maxBodyBytes: config.maxBodyBytes,
     answerOps: context.answerOps,
     newId: randomUUID,

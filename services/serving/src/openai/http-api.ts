@@ -8,9 +8,10 @@ import type { AddressInfo } from 'node:net'
 import { badRequest } from '../request-errors.js'
 import { spanned, type ServingEngine } from '../serving-engine.js'
 import type { FinishReason } from '../text-pieces.js'
+import type { ChatPrompts } from './chat-prompt.js'
 import { httpError } from './error-body.js'
 import { clientSignal, EventStream, readJson, sendJson } from './http-io.js'
-import { parseRequest, type Endpoint, type OpenAiRequest, type ParseOptions } from './parse-request.js'
+import { parseRequest, type Endpoint, type OpenAiRequest } from './parse-request.js'
 import { chunkBody, plateauPart, usageBody, usageOf, wholeBody, type ResponseHead } from './response-bodies.js'
 
 export interface HttpApiOptions {
@@ -19,7 +20,7 @@ export interface HttpApiOptions {
   readonly model: string
   readonly tokenizer: Tokenizer
   readonly engine: ServingEngine
-  readonly renderMessages: ParseOptions['renderMessages']
+  readonly chat: ChatPrompts
   readonly maxBodyBytes: number
   readonly answerOps: OpsHandler
   readonly logger: Logger
@@ -95,12 +96,12 @@ export class HttpApi {
 
   async #complete(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const signal = clientSignal(response)
-    const { model, tokenizer, renderMessages, maxBodyBytes } = this.#options
+    const { model, tokenizer, chat, maxBodyBytes } = this.#options
     const tenantHeader = headerOf(request, TENANT_HEADER)
     if ((tenantHeader?.length ?? 0) > 256)
       throw badRequest(TENANT_HEADER, `${TENANT_HEADER} is longer than 256 characters`)
     const body = await readJson(request, maxBodyBytes)
-    const parsed = parseRequest(endpoint, body, { model, tokenizer, renderMessages, tenantHeader })
+    const parsed = parseRequest(endpoint, body, { model, tokenizer, chat, tenantHeader })
     await withRemoteParent(headerOf(request, 'traceparent'), () =>
       spanned(parsed.generation, () =>
         parsed.stream ? this.#stream(parsed, response, signal) : this.#whole(parsed, response, signal),

@@ -1,11 +1,17 @@
 import { loadTokenizer } from '@plateau/model-files'
 import { describe, expect, it } from 'vitest'
-import { chatRenderer, parseRequest, type Endpoint } from './parse-request.js'
+import { chatPrompts } from './chat-prompt.js'
+import { parseRequest, type Endpoint } from './parse-request.js'
 
 const tokenizer = await loadTokenizer(new URL('../../../../models/tiny-target', import.meta.url).pathname)
 
 const parse = (endpoint: Endpoint, body: unknown, tenantHeader?: string) =>
-  parseRequest(endpoint, body, { model: 'tiny', tokenizer, tenantHeader, renderMessages: chatRenderer('roles') })
+  parseRequest(endpoint, body, {
+    model: 'tiny',
+    tokenizer,
+    tenantHeader,
+    chat: chatPrompts('roles', undefined, tokenizer),
+  })
 
 function fieldOf(endpoint: Endpoint, body: unknown): unknown {
   try {

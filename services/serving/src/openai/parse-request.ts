@@ -1,6 +1,7 @@
-import { renderChat, type ChatMessage, type Tokenizer } from '@plateau/model-files'
+import type { ChatMessage, Tokenizer } from '@plateau/model-files'
 import { badRequest, unknownModel } from '../request-errors.js'
 import type { GenerationRequest } from '../serving-engine.js'
+import type { ChatPrompts } from './chat-prompt.js'
 import { FieldReader } from './field-reader.js'
 
 export type Endpoint = 'completions' | 'chat'
@@ -19,7 +20,7 @@ export interface ParseOptions {
   readonly tokenizer: Tokenizer
   /** x-plateau-tenant, which a gateway sets, goes before the body's `user`. */
   readonly tenantHeader: string | undefined
-  readonly renderMessages: (messages: readonly ChatMessage[]) => string
+  readonly chat: ChatPrompts
 }
 
 const MAX_STOPS = 16
@@ -42,7 +43,7 @@ export function parseRequest(endpoint: Endpoint, body: unknown, options: ParseOp
     topP: topP(fields),
     seed: fields.number('seed', { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true }),
     maxTokens: length.value,
-    stopTokenIds: tokenIds(fields, 'stop_token_ids', options.tokenizer) ?? [],
+    stopTokenIds: stopTokenIds(fields, endpoint, options),
     ignoreEos: fields.flag('ignore_eos') ?? false,
   }
   const stop = stops(fields)
@@ -76,11 +77,11 @@ function completionPrompt(fields: FieldReader, tokenizer: Tokenizer): number[] {
   return checkTokenIds(prompt, 'prompt', tokenizer, 'prompt must be one string or one list of token ids')
 }
 
-function chatPrompt(fields: FieldReader, { tokenizer, renderMessages }: ParseOptions): number[] {
+function chatPrompt(fields: FieldReader, { chat }: ParseOptions): number[] {
   const value = fields.take('messages')
   if (!Array.isArray(value) || value.length === 0)
     throw badRequest('messages', 'messages must be a list of at least one message')
-  return tokenizer.encode(renderMessages(value.map((message, i) => chatMessage(message, `messages[${i}]`))))
+  return chat.encode(value.map((message, i) => chatMessage(message, `messages[${i}]`)))
 }
 
 function chatMessage(value: unknown, path: string): ChatMessage {
@@ -145,6 +146,12 @@ function stops(fields: FieldReader): string[] {
   return list as string[]
 }
 
+/** Those asked for, and in a chat what ends the assistant's turn. */
+function stopTokenIds(fields: FieldReader, endpoint: Endpoint, { tokenizer, chat }: ParseOptions): number[] {
+  const asked = tokenIds(fields, 'stop_token_ids', tokenizer) ?? []
+  return endpoint === 'completions' || fields.flag('ignore_eos') === true ? asked : [...asked, ...chat.endOfTurn]
+}
+
 function tokenIds(fields: FieldReader, name: string, tokenizer: Tokenizer): number[] | undefined {
   const value = fields.take(name)
   return value === undefined ? undefined : checkTokenIds(value, name, tokenizer, `${name} must be a list of token ids`)
@@ -173,9 +180,4 @@ function refuseUnsupported(fields: FieldReader): void {
     fields.only(tool, ['none'], 'only plain text is generated')
   }
   fields.ignore('metadata', 'store', 'service_tier', 'safety_identifier', 'prompt_cache_key')
-}
-
-/** How PLATEAU_CHAT_FORMAT turns messages into a prompt. */
-export function chatRenderer(format: 'roles' | 'plain'): ParseOptions['renderMessages'] {
-  return format === 'roles' ? renderChat : (messages) => messages.map(({ content }) => content).join('')
 }
