@@ -71,13 +71,13 @@ describe('a chat by the model’s own template', () => {
 
   it('a conversation that it does not take is the request’s fault, and named', () => {
     const strict = `{% if messages[0].role != 'system' %}{{ raise_exception('a system message comes first') }}{% endif %}${chatMl}`
-    const { encode, endOfTurn } = chatPrompts('template', strict, tokenizer)
-    expect(endOfTurn).toEqual([])
-    expect(() => encode(hello)).toThrow(
+    const picky = chatPrompts('template', strict, tokenizer)
+    expect(picky.endOfTurn).toEqual([])
+    expect(() => picky.encode(hello)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', facts: expect.objectContaining({ field: 'messages' }) }),
     )
-    expect(() => encode(hello)).toThrow(/a system message comes first/)
-    expect(encode([{ role: 'system', content: 'Be brief.' }, ...hello])).toContain(start)
+    expect(() => picky.encode(hello)).toThrow(/a system message comes first/)
+    expect(picky.encode([{ role: 'system', content: 'Be brief.' }, ...hello])).toContain(start)
   })
 
   it('one that cannot be rendered is refused at the start, with what to do', () => {
