@@ -5,6 +5,8 @@ export interface Piece<Rows = DraftRows> {
   readonly rows: Rows
   readonly from: number
   readonly to: number
+  /** What each row of the window counts in a gradient step, [rows.length]; 0: context only. Not set: 1 each. */
+  readonly weights?: Float32Array
 }
 
 /** Windows cut to sequences of at most `positions` rows, `sequences` to a batch; order is kept. */
@@ -34,8 +36,8 @@ export interface FilledBatch {
   readonly ids: BigInt64Array
   /** [N, k], 0 in padding. What the target gives to tokens that the draft cannot propose is missing: it is tail. */
   readonly probs: Float32Array
-  /** [N]: 1 for a row, 0 for padding. */
-  readonly present: Float32Array
+  /** [N]: what a row counts, 0 for padding. */
+  readonly weights: Float32Array
 }
 
 /**
@@ -56,21 +58,65 @@ export function fillBatch(
   const feature = new Float32Array(n * hidden)
   const ids = new BigInt64Array(n * listed)
   const probs = new Float32Array(n * listed)
-  const present = new Float32Array(n)
-  for (const [sequence, { rows, from, to }] of pieces.entries()) {
+  const weights = new Float32Array(n)
+  for (const [sequence, { rows, from, to, weights: counts }] of pieces.entries()) {
     const start = sequence * positions
     embedRows(target, rows.tokens.subarray(from, to), token, start)
     feature.set(rows.features.subarray(from * hidden, to * hidden), start * hidden)
-    present.fill(1, start, start + to - from)
+    if (counts === undefined) weights.fill(1, start, start + to - from)
+    else weights.set(counts.subarray(from, to), start)
     for (let r = from; r < to; r++) {
       fillListed(rows, r, draftRows, { ids, probs, at: (start + r - from) * listed, listed })
     }
   }
   // Ids of one row must differ in padding, too.
-  for (let row = 0; row < n; row++) {
-    if (present[row] === 0) for (let j = 0; j < listed; j++) ids[row * listed + j] = BigInt(j)
+  for (let sequence = 0; sequence < sequences; sequence++) {
+    const piece = pieces[sequence]
+    const start = sequence * positions + (piece === undefined ? 0 : piece.to - piece.from)
+    for (let row = start; row < (sequence + 1) * positions; row++) fillIds(ids, row, listed)
   }
-  return { token, feature, ids, probs, present }
+  return { token, feature, ids, probs, weights }
+}
+
+function fillIds(ids: BigInt64Array, row: number, listed: number): void {
+  for (let j = 0; j < listed; j++) ids[row * listed + j] = BigInt(j)
+}
+
+/** The rows of a batch that meet the output head, S of them. */
+export interface ChosenRows {
+  /** [S]: which rows of the batch. */
+  readonly selected: BigInt64Array
+  /** [S, k]. */
+  readonly ids: BigInt64Array
+  /** [S, k]. */
+  readonly probs: Float32Array
+  /** [S]; 0 where fewer than S rows count. */
+  readonly weights: Float32Array
+}
+
+/** The rows that count anything; where they are more than `most`, those that count most, the earlier of equals. */
+export function chooseRows({ ids, probs, weights }: FilledBatch, listed: number, most: number): ChosenRows {
+  const counting = Array.from(weights.keys()).filter((row) => weights[row]! > 0)
+  const kept =
+    counting.length <= most ? counting : counting.sort((a, b) => weights[b]! - weights[a]! || a - b).slice(0, most)
+  const chosen = {
+    selected: new BigInt64Array(most),
+    ids: new BigInt64Array(most * listed),
+    probs: new Float32Array(most * listed),
+    weights: new Float32Array(most),
+  }
+  for (let to = 0; to < most; to++) {
+    const row = kept[to]
+    if (row === undefined) {
+      fillIds(chosen.ids, to, listed)
+      continue
+    }
+    chosen.selected[to] = BigInt(row)
+    chosen.ids.set(ids.subarray(row * listed, (row + 1) * listed), to * listed)
+    chosen.probs.set(probs.subarray(row * listed, (row + 1) * listed), to * listed)
+    chosen.weights[to] = weights[row]!
+  }
+  return chosen
 }
 
 interface ListedSlots {

@@ -18,7 +18,7 @@ import {
   type TrainedParts,
 } from '@plateau/causal-lm'
 import type { OptimizerState } from './adamw.js'
-import { fillBatch, type Piece } from './draft-batch.js'
+import { chooseRows, fillBatch, type Piece } from './draft-batch.js'
 import type { DraftTarget } from './draft-rows.js'
 import { GuardedOptimizer, type GuardedOptions, type GuardedStep } from './guarded-optimizer.js'
 import { gradientsOf, lossOf, type ComputeEngine, type EngineTensor } from './language-model-training.js'
@@ -41,9 +41,9 @@ export const defaultFeatureHeadTraining: FeatureHeadTrainingOptions = {
 }
 
 export interface DraftStepReport extends GuardedStep {
-  /** Mean over the batch's positions: 1 - alpha for TV, nats for KL; before the step. */
+  /** Mean over the positions that count, by what they count: 1 - alpha for TV, nats for KL; before the step. */
   readonly loss: number
-  /** Positions in the batch. */
+  /** Positions that counted. */
   readonly positions: number
 }
 
@@ -119,8 +119,10 @@ export class FeatureHeadTraining {
     const { sequences, positions, listedTokens: k } = this.#shape
     const rows = sequences * positions
     const batch = fillBatch(pieces, this.#target, k, sequences, positions, this.#vocabulary.draftRows)
-    const count = batch.present.reduce((sum, one) => sum + one, 0)
-    if (count === 0) throw new RangeError('a training step needs at least one position')
+    const { selectedRows = rows } = this.#shape
+    const chosen = this.#shape.selectedRows === undefined ? batch : chooseRows(batch, k, selectedRows)
+    const total = chosen.weights.reduce((sum, weight) => sum + weight, 0)
+    if (!(total > 0)) throw new RangeError('a training step needs at least one position that counts')
     const floats = (data: Float32Array, ...dims: number[]): EngineTensor => ({ type: 'float32', dims, data })
     const hidden = this.#head.config.hiddenSize
     const outputs = await this.#engine.run({
@@ -128,13 +130,15 @@ export class FeatureHeadTraining {
       head: this.#vocabulary.outputHead,
       token: floats(batch.token, rows, hidden),
       feature: floats(batch.feature, rows, hidden),
-      target_ids: { type: 'int64', dims: [rows, k], data: batch.ids },
-      target_probs: floats(batch.probs, rows, k),
+      ...('selected' in chosen && { selected: { type: 'int64', dims: [selectedRows], data: chosen.selected } }),
+      target_ids: { type: 'int64', dims: [selectedRows, k], data: chosen.ids },
+      target_probs: floats(chosen.probs, selectedRows, k),
       row_weights: floats(
-        batch.present.map((one) => one / count),
-        rows,
+        chosen.weights.map((weight) => weight / total),
+        selectedRows,
       ),
     })
+    const count = chosen.weights.reduce((sum, weight) => sum + Number(weight > 0), 0)
     const loss = lossOf(outputs)
     return { positions: count, loss, ...this.#optimizer.step(loss, gradientsOf(outputs)) }
   }
