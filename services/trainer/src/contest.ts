@@ -89,6 +89,19 @@ export class Contest<Model> {
     })
   }
 
+  /** Publishes the model in place of what is live, whatever either is worth. False: the next try may work. */
+  async replace(
+    model: Model,
+    { unseen }: ContestWindows,
+    training: TrainingFacts,
+    traceparent: string | undefined,
+  ): Promise<boolean> {
+    const { line, kind } = this.#parts
+    const live = await this.#contender({ name: INCUMBENT, model: line.incumbent }, unseen)
+    const other = await this.#contender({ name: 'foundation', model: asPublished(kind, model) }, unseen)
+    return this.#publish(other, live, training, traceparent)
+  }
+
   async #contender(candidate: Candidate<Model>, windows: readonly DraftRows[]): Promise<Contender<Model>> {
     const { learner, kind, metrics } = this.#parts
     const scores = await learner.score(candidate.model, windows)
@@ -106,13 +119,24 @@ export class Contest<Model> {
   ): Promise<boolean> {
     const { line, metrics, logger } = this.#parts
     const { name, model, positions, alpha, greedyMatch } = best
-    const facts = { ...training, evaluation: { positions, alpha, parentAlpha: live.alpha, greedyMatch } }
+    const evaluation = {
+      positions,
+      alpha: known(alpha),
+      parentAlpha: known(live.alpha),
+      greedyMatch: known(greedyMatch),
+    }
+    const facts = { ...training, evaluation }
     if (!(await worksNow(logger, 'version not written', () => line.publish(model, facts, traceparent)))) return false
     metrics.publishes.add({ origin: name })
     metrics.version.set({}, line.version)
     metrics.alpha.set({ draft: INCUMBENT }, alpha)
     return true
   }
+}
+
+/** Null where nothing was held out. */
+function known(rate: number): number | null {
+  return Number.isNaN(rate) ? null : rate
 }
 
 /** The publish rule. Windows, not positions, count as independent. */

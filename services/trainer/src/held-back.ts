@@ -80,6 +80,12 @@ export class HeldBack {
     return this.#waiting.splice(0, admitted)
   }
 
+  drop(isForgotten: (window: AcceptedRecord) => boolean): void {
+    this.#heldOut.drop(isForgotten)
+    this.#calibration.drop(isForgotten)
+    this.#waiting = this.#waiting.filter((window) => !isForgotten(window))
+  }
+
   get places(): Pick<Snapshot, 'heldOut' | 'calibration' | 'waiting'> {
     return {
       heldOut: this.#heldOut.places,

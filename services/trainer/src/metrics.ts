@@ -24,6 +24,10 @@ export function declareTrainerMetrics(metrics: Metrics) {
       help: 'Well-formed windows that the closed form or any stage could not learn from, by reason (SUMS_FULL: too many tenants).',
       labels: ['reason'],
     }),
+    forgotten: metrics.counter({
+      name: 'plateau_trainer_forgotten_windows_total',
+      help: 'Windows passed over because their tenant is to be forgotten.',
+    }),
     lineageWindows: metrics.gauge<'arm' | 'decision'>({
       name: 'plateau_trainer_lineage_windows',
       help: 'Windows of the lineage consumed so far, each counted once over all processes, by arm and decision.',
@@ -92,7 +96,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     alpha: metrics.gauge<'draft'>({
       name: 'plateau_trainer_held_out_alpha',
-      help: 'Mean alpha on recent unseen positions (a certified lower bound), by draft (incumbent, closed-form, gradients).',
+      help: 'Mean alpha on recent unseen positions (a certified lower bound), by draft (incumbent, closed-form, gradients, foundation).',
       labels: ['draft'],
     }),
     version: metrics.gauge({
@@ -101,7 +105,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     publishes: metrics.counter<'origin'>({
       name: 'plateau_trainer_publishes_total',
-      help: 'Versions published, by origin (untrained, closed-form, gradients).',
+      help: 'Versions published, by origin (closed-form, gradients; foundation: after a tenant was forgotten).',
       labels: ['origin'],
     }),
     role: metrics.gauge<'role'>({

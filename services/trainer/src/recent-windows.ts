@@ -1,28 +1,26 @@
 import type { DraftRows } from '@plateau/inference'
-import type { RecordPlace } from './training-record.js'
-
-export interface RecentWindow {
-  readonly place: RecordPlace
-  readonly rows: DraftRows
-  readonly capturedAtMs: number
-}
+import type { AcceptedRecord, RecordPlace } from './training-record.js'
 
 /** The newest windows of an arm that is looked at but not trained on, bounded by positions and age. */
 export class RecentWindows {
   readonly #maxPositions: number
   readonly #maxAgeMs: number
-  #windows: RecentWindow[] = []
+  #windows: AcceptedRecord[] = []
 
   constructor(maxPositions: number, maxAgeMs: number) {
     this.#maxPositions = maxPositions
     this.#maxAgeMs = maxAgeMs
   }
 
-  push(window: RecentWindow): void {
+  push(window: AcceptedRecord): void {
     if (window.rows.length > 0) this.#windows.push(window)
     let positions = 0
     const first = this.#windows.findLastIndex(({ rows }) => (positions += rows.length) > this.#maxPositions)
     if (first >= 0) this.#windows = this.#windows.slice(first + 1)
+  }
+
+  drop(isForgotten: (window: AcceptedRecord) => boolean): void {
+    this.#windows = this.#windows.filter((window) => !isForgotten(window))
   }
 
   get places(): RecordPlace[] {

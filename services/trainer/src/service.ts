@@ -19,7 +19,7 @@ export const trainer: ServiceSpec<typeof trainerConfig.fields> = {
     const { trainerDeadLetters, TRAINER_GROUP } = await import('./dead-letters.js')
     const { topics } = await import('@plateau/contracts')
     const source = topics.trainingWindows
-    await eventLog.ensureTopics([source, ...lineageTopics, trainerDeadLetters])
+    await eventLog.ensureTopics([source, topics.forgottenTenants, ...lineageTopics, trainerDeadLetters])
     const files = await readTrainerFiles(config)
     const consumer = watchConsumer(health, clock, config.kafkaPatienceMs)
     await watchLag({

@@ -1,5 +1,6 @@
 import type { PartitionOffset } from '@plateau/event-log'
 import { decodeSafetensors, encodeSafetensors } from '@plateau/model-files'
+import type { ForgottenTenantsState } from './forgotten-tenants.js'
 import { stateInvalid, type LearnerState } from './kinds/draft-kind.js'
 import type { RecordPlace } from './training-record.js'
 
@@ -24,6 +25,9 @@ export interface Snapshot {
   readonly calibration: readonly RecordPlace[]
   /** Consumed and not yet trained on. */
   readonly waiting: readonly RecordPlace[]
+  readonly forgotten: ForgottenTenantsState
+  /** A tenant was forgotten, and the version without it is still to be published. */
+  readonly owesVersion: boolean
   readonly learner: LearnerState
 }
 

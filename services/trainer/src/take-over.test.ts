@@ -22,7 +22,7 @@ const logs: EventLog[] = []
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'plateau-take-over-'))
   log = openLog()
-  await log.ensureTopics([topics.trainingWindows, ...lineageTopics, trainerDeadLetters])
+  await log.ensureTopics([topics.trainingWindows, topics.forgottenTenants, ...lineageTopics, trainerDeadLetters])
 })
 afterEach(async () => {
   await Promise.all(logs.splice(0).map((opened) => opened.close()))
@@ -216,7 +216,7 @@ test('a state of another log, whose epochs were higher, ends the process and say
   await rm(join(directory, 'log'), { recursive: true })
   await log.close()
   log = openLog()
-  await log.ensureTopics([topics.trainingWindows, ...lineageTopics, trainerDeadLetters])
+  await log.ensureTopics([topics.trainingWindows, topics.forgottenTenants, ...lineageTopics, trainerDeadLetters])
   const moved = begin(log)
   await expect(Promise.race([moved.ended, sleep(10_000)])).rejects.toMatchObject({
     code: 'TRAINER_STATE_MISMATCH',

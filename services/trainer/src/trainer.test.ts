@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
 import { DraftLine } from './draft-line.js'
+import type { GradientTurnsState } from './kinds/gradient-turns.js'
 import { decodeFeatureHeadState } from './kinds/feature-head/feature-head-state.js'
 import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
 import { BILINEAR_FEATURES, headKind, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
@@ -29,7 +30,7 @@ let log: EventLog
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'plateau-trainer-'))
   log = openEmbeddedEventLog(join(directory, 'log'))
-  await log.ensureTopics([topics.trainingWindows, topics.draftCheckpoints, trainerDeadLetters])
+  await log.ensureTopics([topics.trainingWindows, topics.forgottenTenants, topics.draftCheckpoints, trainerDeadLetters])
 })
 afterEach(async () => {
   await log.close()
@@ -78,8 +79,8 @@ const announcements = async (): Promise<DraftCheckpoint[]> =>
 
 async function savedState(store: CheckpointStore) {
   const saved = decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
-  const { gradientPositions } = saved.learner.facts as { readonly gradientPositions: number }
-  return { ...saved, gradientPositions, replay: saved.learner.replay }
+  const { turns } = saved.learner.facts as { readonly turns: GradientTurnsState }
+  return { ...saved, gradientPositions: turns.freshPositions, replay: saved.learner.replay }
 }
 
 async function savedHeadState(store: CheckpointStore) {
@@ -519,7 +520,12 @@ describe('a lineage', () => {
     await log.close()
     await rm(join(directory, 'log'), { recursive: true })
     log = openEmbeddedEventLog(join(directory, 'log'))
-    await log.ensureTopics([topics.trainingWindows, topics.draftCheckpoints, trainerDeadLetters])
+    await log.ensureTopics([
+      topics.trainingWindows,
+      topics.forgottenTenants,
+      topics.draftCheckpoints,
+      trainerDeadLetters,
+    ])
     await send(records(teacher, 'n', 40))
     const next = await open()
     const running = next.trainer.run()

@@ -5,10 +5,11 @@ import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger, type MessageSpan } from '@plateau/telemetry'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
-import { Contest, type ContestOptions } from './contest.js'
+import { Contest, type ContestOptions, type ContestWindows, type TrainingFacts } from './contest.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
 import { Effort } from './effort.js'
+import { ForgottenTenants } from './forgotten-tenants.js'
 import { HeldBack, mostHeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js'
@@ -16,6 +17,7 @@ import type { TrainerMetrics } from './metrics.js'
 import { putBackWindows, readSnapshot } from './resume.js'
 import { RETRY_MS, within, worksNow } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
+import type { AcceptedRecord } from './training-record.js'
 
 const source = topics.trainingWindows.name
 
@@ -67,12 +69,16 @@ export class Trainer<Model> {
   readonly #intake: Intake
   readonly #heldBack: HeldBack
   readonly #effort: Effort
+  readonly #forgotten: ForgottenTenants
   readonly #stopping = new AbortController()
   /** Told to stop, or no longer the writer. */
   readonly #ending: AbortSignal
   #savedAtMs: number
   #triedToSaveMs = Number.NEGATIVE_INFINITY
   #saveTookMs = 0
+  #nextForgetMs = 0
+  /** A tenant was forgotten, and the version without it is still to be published. */
+  #owesVersion: boolean
   #nextAnnounceMs = 0
   #changed = false
   #running: Promise<void> | undefined
@@ -94,11 +100,13 @@ export class Trainer<Model> {
       {
         expected: kind.expected,
         metrics,
-        use: (window) => this.#heldBack.push(window.purpose, window, clock()),
+        use: (window) => this.#use(window),
         bury: (poison) => bury(poison, parts, this.#ending),
       },
       saved,
     )
+    this.#forgotten = new ForgottenTenants({ ...parts, lineage: options.lineage }, saved?.forgotten)
+    this.#owesVersion = saved?.owesVersion ?? false
     this.#effort = new Effort(parts, learner.positions)
     this.#savedAtMs = clock()
     metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
@@ -109,7 +117,8 @@ export class Trainer<Model> {
     const { kind, line } = parts
     const { lineage } = options
     const saved = await readSnapshot(lineage, kind.name, parts)
-    const learner = await kind.open({ ...parts, lineage, incumbent: line.incumbent, saved: saved?.learner })
+    const { incumbent } = line
+    const learner = await kind.open({ ...parts, lineage, incumbent, initial: kind.initial, saved: saved?.learner })
     const trainer = new Trainer(options, parts, learner, saved)
     try {
       if (saved !== undefined) {
@@ -158,6 +167,7 @@ export class Trainer<Model> {
         const batch = await feed.take(this.#waitMs())
         if (this.#ending.aborted) break
         if (batch !== undefined) await this.#ingest(batch)
+        if (clock() >= this.#nextForgetMs) await this.#forget()
         await this.#admit()
         if (this.#learner.refreshIsDue()) await this.#refresh()
         else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
@@ -207,6 +217,12 @@ export class Trainer<Model> {
     this.#showCounts()
   }
 
+  #use(window: AcceptedRecord): void {
+    const { metrics, clock } = this.#parts
+    if (this.#forgotten.has(window)) return metrics.forgotten.add({})
+    this.#heldBack.push(window.purpose, window, clock())
+  }
+
   /** Windows that have been tested on long enough are trained on from now on. */
   async #admit(): Promise<void> {
     const admitted = this.#heldBack.admit(this.#trainedPositions, this.#parts.clock())
@@ -236,19 +252,60 @@ export class Trainer<Model> {
     if (isForContest) await this.#compete()
   }
 
+  /**
+   * Asked before every version, so that none is published that knows more than it may. False when the log does not say
+   * who is to be forgotten, or a version without them is still to be published.
+   */
+  async #forget(): Promise<boolean> {
+    const { clock, logger } = this.#parts
+    this.#nextForgetMs = clock() + RETRY_MS
+    let asked: readonly string[] = []
+    const read = async (): Promise<void> => void (asked = await this.#forgotten.read())
+    if (!(await worksNow(logger, 'not told whom to forget', read))) return false
+    for (const tenant of asked) await this.#forgetTenant(tenant)
+    if (this.#owesVersion) await this.#publishFoundation()
+    return !this.#owesVersion
+  }
+
+  async #forgetTenant(tenant: string): Promise<void> {
+    const { clock, logger } = this.#parts
+    const isForgotten = (window: AcceptedRecord): boolean => window.tenant === tenant && this.#forgotten.has(window)
+    this.#heldBack.drop(isForgotten)
+    const calibration = this.#heldBack.calibration(clock())
+    const isOwed = await this.#effort.spend('refresh', () => this.#learner.forget({ tenant, isForgotten, calibration }))
+    logger.info('tenant forgotten', { wasLearnedFrom: isOwed })
+    this.#owesVersion ||= isOwed
+    this.#changed = true
+  }
+
+  async #publishFoundation(): Promise<void> {
+    const publish = () =>
+      this.#contest.replace(this.#learner.foundation(), this.#windows(), this.#training(), this.#intake.traceparent)
+    if (!(await this.#effort.spend('contest', publish))) return
+    this.#owesVersion = false
+    await this.#save()
+  }
+
   /** What training has against what is live. */
   async #compete(): Promise<void> {
-    const { offsets, policy, traceparent } = this.#intake
+    if (!(await this.#forget())) return
+    const hold = () => this.#contest.hold(this.#windows(), this.#training(), this.#intake.traceparent)
+    const isPublished = await this.#effort.spend('contest', hold)
+    if (isPublished) await this.#save()
+  }
+
+  #windows(): ContestWindows {
     const nowMs = this.#parts.clock()
-    const training = {
+    return { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) }
+  }
+
+  #training(): TrainingFacts {
+    const { offsets, policy } = this.#intake
+    return {
       trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
       trainedPositions: this.#trainedPositions,
       policy,
     }
-    const windows = { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) }
-    const hold = () => this.#contest.hold(windows, training, traceparent)
-    const isPublished = await this.#effort.spend('contest', hold)
-    if (isPublished) await this.#save()
   }
 
   get #trainedPositions(): number {
@@ -269,6 +326,8 @@ export class Trainer<Model> {
       tokenizerHash: model.tokenizerHash,
       ...this.#intake.state,
       ...this.#heldBack.places,
+      forgotten: this.#forgotten.state,
+      owesVersion: this.#owesVersion,
       learner: await this.#learner.state(),
     }
     this.#triedToSaveMs = clock()

@@ -37,6 +37,8 @@ export interface LearnerStart<Model> {
   readonly lineage: string
   /** The newest version. */
   readonly incumbent: Model
+  /** What a lineage begins with. */
+  readonly initial: () => Model
   readonly saved: LearnerState | undefined
   readonly logger: Logger
   readonly metrics: TrainerMetrics
@@ -92,11 +94,27 @@ export interface Learner<Model> {
   /** One entry per row, window after window. */
   score(model: Model, windows: readonly DraftRows[]): Promise<DraftScores>
 
+  /**
+   * True when what was learned so far held something of the tenant: the learner has begun again without it, and
+   * `foundation` is to replace what is live.
+   */
+  forget(request: ForgetRequest): Promise<boolean>
+  /** What stands without a gradient step: the newest solution, say, or what the lineage began with. */
+  foundation(): Model
+
   readonly positions: LearnedPositions
   readonly memory: MemoryBounds
   /** Live memory: encode it before anything else is asked of the learner. */
   state(): Promise<LearnerState>
   release(): Promise<void>
+}
+
+export interface ForgetRequest {
+  readonly tenant: string
+  /** Windows of the tenant that may not be used again. */
+  readonly isForgotten: (window: AcceptedRecord) => boolean
+  /** What is left of it. */
+  readonly calibration: readonly DraftRows[]
 }
 
 export interface StepOutcome {

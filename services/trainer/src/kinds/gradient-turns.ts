@@ -20,6 +20,13 @@ export interface GradientTurnsParts {
   readonly clock: () => number
 }
 
+export interface GradientTurnsState {
+  /** Positions used at least once, over the lineage's life. */
+  readonly freshPositions: number
+  /** Whose windows the weights have learned from. */
+  readonly tenants: readonly string[]
+}
+
 /** What takes the steps. */
 export interface Stepping {
   /** Applied so far. */
@@ -39,12 +46,15 @@ export class GradientTurns {
   #nextStepMs = 0
   #freshPositions: number
   #stepsSinceEvaluation = 0
+  /** Whose windows the weights have learned from. */
+  readonly #tenants: Set<string>
 
-  constructor(options: GradientTurnsOptions, parts: GradientTurnsParts, freshPositions: number) {
+  constructor(options: GradientTurnsOptions, parts: GradientTurnsParts, saved: GradientTurnsState | undefined) {
     this.#options = options
     this.#parts = parts
     this.#replay = new Replay({ replayPositions: options.replayPositions, piecePositions: options.positions })
-    this.#freshPositions = freshPositions
+    this.#freshPositions = saved?.freshPositions ?? 0
+    this.#tenants = new Set(saved?.tenants)
   }
 
   /** A kept window. `uses`: of its pieces, in an earlier life of this process. */
@@ -76,12 +86,25 @@ export class GradientTurns {
       this.#isExhausted = true
       return { isTaken: false, isForContest: false }
     }
+    for (const tenant of drawn.tenants) this.#tenants.add(tenant)
     const report = await stage.step(drawn.pieces)
     const tookMs = clock() - startedMs
     this.#nextStepMs = clock() + tookMs * (1 / this.#options.gradientShare - 1)
     this.#freshPositions += drawn.freshPositions
     this.#show(report, tookMs, drawn.replayedPositions)
     return { isTaken: true, isForContest: ++this.#stepsSinceEvaluation >= STEPS_PER_EVALUATION }
+  }
+
+  /** True when the weights have learned from the tenant: they must begin again. */
+  forget(tenant: string, isForgotten: (window: AcceptedRecord) => boolean): boolean {
+    this.#replay.drop(isForgotten)
+    return this.#tenants.has(tenant)
+  }
+
+  /** The weights have begun again. */
+  restarted(): void {
+    this.#tenants.clear()
+    this.#isExhausted = false
   }
 
   /** The next contest is so many steps from here. */
@@ -92,6 +115,10 @@ export class GradientTurns {
   /** Positions used at least once, over the lineage's life. */
   get freshPositions(): number {
     return this.#freshPositions
+  }
+
+  get state(): GradientTurnsState {
+    return { freshPositions: this.#freshPositions, tenants: [...this.#tenants] }
   }
 
   get places(): ReplayedPlace[] {

@@ -64,11 +64,16 @@ export class LiveVocabulary {
   /** Better ids than the present ones, ascending; undefined where a change gains too little. `present` undefined: all. */
   choose(present: Int32Array | undefined): Int32Array | undefined {
     this.#sinceLook = 0
+    const best = this.best()
+    if (best === undefined || present?.length !== best.length) return best
     const counts = this.#total()
-    const best = mostFrequentTokens(counts, this.#options.draftVocabulary)
-    const isOtherSize = present?.length !== best.length
-    const isWorth = isOtherSize || coverage(counts, best) - coverage(counts, present) >= LEAST_GAIN
-    return isWorth ? best : undefined
+    return coverage(counts, best) - coverage(counts, present) >= LEAST_GAIN ? best : undefined
+  }
+
+  /** The ids that cover most of what was counted, ascending; undefined: all, or nothing was counted. */
+  best(): Int32Array | undefined {
+    if (!this.isReduced || this.#counts.size === 0) return undefined
+    return mostFrequentTokens(this.#total(), this.#options.draftVocabulary)
   }
 
   /** As if the tenant had never been seen; the next `choose` is due. */

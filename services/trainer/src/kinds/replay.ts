@@ -18,10 +18,11 @@ export interface Drawn {
   readonly pieces: readonly Piece[]
   readonly freshPositions: number
   readonly replayedPositions: number
+  readonly tenants: ReadonlySet<string>
 }
 
 interface Item {
-  readonly place: RecordPlace
+  readonly window: AcceptedRecord
   /** Of the record's pieces, from 0. */
   readonly index: number
   readonly piece: Piece
@@ -40,20 +41,20 @@ const SEED_STRIDE = 0x9e3779b1
  */
 export class Replay {
   readonly #options: ReplayOptions
-  readonly #window: ReplayWindow<Item>
+  #window: ReplayWindow<Item>
 
   constructor(options: ReplayOptions) {
     this.#options = options
-    const { replayPositions: maxPositions } = options
-    this.#window = new ReplayWindow({ maxPositions, maxUses: MAX_USES, replayShare: REPLAY_SHARE })
+    this.#window = emptyWindow(options)
   }
 
   /** `uses`: of its pieces, in an earlier life of this process. */
-  push({ place, rows }: AcceptedRecord, uses: readonly number[] = []): void {
+  push(window: AcceptedRecord, uses: readonly number[] = []): void {
+    const { rows } = window
     const { piecePositions } = this.#options
     for (let from = 0, index = 0; from < rows.length; from += piecePositions, index++) {
       const to = Math.min(rows.length, from + piecePositions)
-      this.#window.push({ place, index, piece: { rows, from, to } }, to - from, uses[index] ?? 0)
+      this.#window.push({ window, index, piece: { rows, from, to } }, to - from, uses[index] ?? 0)
     }
   }
 
@@ -70,19 +71,31 @@ export class Replay {
       pieces: drawn.map(({ item }) => item.piece),
       freshPositions: sizeOf(true),
       replayedPositions: sizeOf(false),
+      tenants: new Set(drawn.map(({ item }) => item.window.tenant)),
     }
+  }
+
+  drop(isForgotten: (window: AcceptedRecord) => boolean): void {
+    const kept = this.#window.items.filter(({ item }) => !isForgotten(item.window))
+    this.#window = emptyWindow(this.#options)
+    for (const { item, size, uses } of kept) this.#window.push(item, size, uses)
   }
 
   /** One entry per record, in the order in which they came. */
   get places(): ReplayedPlace[] {
     const places = new Map<string, { readonly place: RecordPlace; readonly uses: number[] }>()
     for (const { item, uses } of this.#window.items) {
-      const key = `${item.place.partition}/${item.place.offset}`
-      const known = places.get(key) ?? { place: item.place, uses: [] }
+      const { place } = item.window
+      const key = `${place.partition}/${place.offset}`
+      const known = places.get(key) ?? { place, uses: [] }
       known.uses[item.index] = uses
       places.set(key, known)
     }
     // A piece that has left is not drawn any more when its record comes back.
     return [...places.values()].map(({ place, uses }) => ({ ...place, uses: Array.from(uses, (n) => n ?? MAX_USES) }))
   }
+}
+
+function emptyWindow({ replayPositions: maxPositions }: ReplayOptions): ReplayWindow<Item> {
+  return new ReplayWindow({ maxPositions, maxUses: MAX_USES, replayShare: REPLAY_SHARE })
 }

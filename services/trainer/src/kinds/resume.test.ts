@@ -26,13 +26,14 @@ async function saved(learner: Learner<unknown>): Promise<LearnerState> {
     windows: {},
     policy: '',
   }
-  const nothing = { heldOut: [], calibration: [], waiting: [] }
+  const forgotten = { nextOffset: 0, until: {} }
+  const nothing = { heldOut: [], calibration: [], waiting: [], forgotten, owesVersion: false }
   const bytes = encodeSnapshot({ ...facts, ...nothing, learner: await learner.state() })
   return decodeSnapshot(bytes, 'test').learner
 }
 
 async function continued<Model>(kind: DraftKind<Model>, from: LearnerState): Promise<Learner<Model>> {
-  const learner = await kind.open({ ...start, incumbent: kind.initial(), saved: from })
+  const learner = await kind.open({ ...start, incumbent: kind.initial(), initial: kind.initial, saved: from })
   for (const place of from.replay) learner.restore(windows[place.offset]!, place)
   return learner
 }
@@ -42,7 +43,7 @@ const bytesOf = ({ tensors }: LearnerState) =>
 
 test.each(['feature-head', 'causal-lm'] as const)('a %s that was saved takes the identical next steps', (draft) =>
   useKind(teacher.model, { ...options, draft }, async (kind) => {
-    const first = await kind.open({ ...start, incumbent: kind.initial(), saved: undefined })
+    const first = await kind.open({ ...start, incumbent: kind.initial(), initial: kind.initial, saved: undefined })
     for (const window of windows.slice(0, 100)) await first.admit(window)
     await first.refresh([])
     for (let i = 0; i < 4; i++) await first.step()

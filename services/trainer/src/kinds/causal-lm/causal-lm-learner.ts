@@ -6,6 +6,7 @@ import {
   stateInvalid,
   stateMismatch,
   type Candidate,
+  type ForgetRequest,
   type LearnedPositions,
   type Learner,
   type LearnerStart,
@@ -22,6 +23,14 @@ import { decodeCausalLmState, encodeCausalLmState, type CausalLmState } from './
 export interface CausalLmLearnerOptions
   extends CausalLmStageOptions, Pick<GradientTurnsOptions, 'gradientShare' | 'replayPositions'> {}
 
+interface Parts {
+  readonly stage: CausalLmStage
+  readonly scorer: CausalLmDraftScorer
+  readonly turns: GradientTurns
+  readonly vocabulary: LiveVocabulary
+  readonly initial: () => CausalDraft
+}
+
 /** One stage: gradients on kept windows. A refresh gives the draft other tokens when the traffic uses others. */
 export class CausalLmLearner implements Learner<CausalDraft> {
   readonly #stage: CausalLmStage
@@ -29,11 +38,14 @@ export class CausalLmLearner implements Learner<CausalDraft> {
   readonly #turns: GradientTurns
   readonly #vocabulary: LiveVocabulary
 
-  private constructor(stage: CausalLmStage, scorer: CausalLmDraftScorer, turns: GradientTurns, live: LiveVocabulary) {
-    this.#stage = stage
-    this.#scorer = scorer
-    this.#turns = turns
-    this.#vocabulary = live
+  readonly #initial: () => CausalDraft
+
+  private constructor(parts: Parts) {
+    this.#stage = parts.stage
+    this.#scorer = parts.scorer
+    this.#turns = parts.turns
+    this.#vocabulary = parts.vocabulary
+    this.#initial = parts.initial
   }
 
   static async open(
@@ -47,8 +59,9 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     const scorer = await CausalLmDraftScorer.create(draft.config, { threads, listedTokens: SCORED_TOKENS })
     const stage = await CausalLmStage.open(draft, options)
     if (saved !== undefined) stage.load(saved.training)
-    const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.gradientPositions ?? 0)
-    return new CausalLmLearner(stage, scorer, turns, new LiveVocabulary(options, saved?.counts))
+    const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.turns)
+    const vocabulary = new LiveVocabulary(options, saved?.counts)
+    return new CausalLmLearner({ stage, scorer, turns, vocabulary, initial: start.initial })
   }
 
   async admit(window: AcceptedRecord): Promise<void> {
@@ -93,6 +106,19 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     return this.#scorer.score(draft, windows)
   }
 
+  /** What gradients have learned cannot be taken back: the draft begins again, from what it began with. */
+  async forget({ tenant, isForgotten }: ForgetRequest): Promise<boolean> {
+    this.#vocabulary.forget(tenant)
+    if (!this.#turns.forget(tenant, isForgotten)) return false
+    this.#stage.restart(this.#initial())
+    this.#turns.restarted()
+    return true
+  }
+
+  foundation(): CausalDraft {
+    return this.#initial()
+  }
+
   get positions(): LearnedPositions {
     return { closedForm: 0, gradients: this.#turns.freshPositions }
   }
@@ -109,7 +135,7 @@ export class CausalLmLearner implements Learner<CausalDraft> {
 
   async state(): Promise<LearnerState> {
     const encoded = encodeCausalLmState({
-      gradientPositions: this.#turns.freshPositions,
+      turns: this.#turns.state,
       draftVocabulary: this.#stage.draft.config.draftVocabulary,
       counts: this.#vocabulary.state,
       training: this.#stage.state,

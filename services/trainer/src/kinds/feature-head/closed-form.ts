@@ -89,10 +89,10 @@ export class ClosedForm {
     return projection
   }
 
-  /** As if the tenant's rows had never been added. */
-  async forget(tenant: string): Promise<void> {
+  /** As if the tenant's rows had never been added. True when there were some. */
+  async forget(tenant: string): Promise<boolean> {
     await this.#accumulator.flush()
-    this.#bank.forget(tenant)
+    return this.#bank.forget(tenant)
   }
 
   /** Nothing to solve. */

@@ -14,6 +14,7 @@ import {
   stateInvalid,
   stateMismatch,
   type Candidate,
+  type ForgetRequest,
   type LearnedPositions,
   type Learner,
   type LearnerStart,
@@ -67,7 +68,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#scorer = scorer
     this.#closedFormPositions = saved?.closedFormPositions ?? 0
     this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
-    this.#gradients = new Gradients(options, { ...start, target }, saved?.gradientPositions ?? 0)
+    this.#gradients = new Gradients(options, { ...start, target }, saved?.turns)
   }
 
   static async open(
@@ -121,10 +122,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
       this.#schedule.failed(clock())
       return false
     }
-    // They begin on the vocabulary that they will stay with.
-    if (!this.#vocabulary.isReduced || this.#solution.vocabulary !== undefined) {
-      await this.#gradients.rebase(this.#solution)
-    }
+    await this.#gradients.rebase(this.#solution)
     metrics.solves.add({})
     return true
   }
@@ -160,6 +158,20 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     return this.#scorer.score(head, windows)
   }
 
+  async forget({ tenant, isForgotten, calibration }: ForgetRequest): Promise<boolean> {
+    const wasInSums = await this.#closedForm.forget(tenant)
+    const wasInGradients = this.#gradients.forget(tenant, isForgotten)
+    this.#vocabulary.forget(tenant)
+    if (!wasInSums && !wasInGradients) return false
+    this.#solution = await this.#calibrated(await this.#solvedAgain(), calibration)
+    await this.#gradients.restart(this.#solution)
+    return true
+  }
+
+  foundation(): FeatureHead {
+    return this.#solution
+  }
+
   get positions(): LearnedPositions {
     return { closedForm: this.#closedFormPositions, gradients: this.#gradients.freshPositions }
   }
@@ -179,7 +191,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   async state(): Promise<LearnerState> {
     const encoded = encodeFeatureHeadState({
       closedFormPositions: this.#closedFormPositions,
-      gradientPositions: this.#gradients.freshPositions,
+      turns: this.#gradients.turnsState,
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
       vocabulary: this.#solution.vocabulary,
       counts: this.#vocabulary.state,
@@ -193,6 +205,13 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     await this.#closedForm.release()
     await this.#gradients.release()
     await this.#scorer.release()
+  }
+
+  /** From what is left in the sums, with the tokens that are left to count; as at the beginning when nothing is. */
+  async #solvedAgain(): Promise<FeatureHead> {
+    const base = withVocabulary(withoutLayer(this.#start.initial()), this.#vocabulary.best())
+    if (this.#closedForm.isEmpty) return base
+    return withParameters(base, { 'fc.weight': await this.#closedForm.solve() })
   }
 
   /** With the logit scale at which it does best on `windows`. */

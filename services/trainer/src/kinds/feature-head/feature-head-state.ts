@@ -1,6 +1,7 @@
 import { doubleTensor, floatTensor, toDoubles, toFloats, type Tensor } from '@plateau/model-files'
 import { decodeSums, encodeSums, type RidgeSums, type SumBankState, type SumKey } from '@plateau/training'
 import type { LearnerState } from '../draft-kind.js'
+import type { GradientTurnsState } from '../gradient-turns.js'
 import type { LiveVocabularyState } from '../live-vocabulary.js'
 import { idsOf, idsTensor, optimizerState, optimizerTensors } from '../state-tensors.js'
 import type { ClosedFormState } from './closed-form.js'
@@ -10,7 +11,7 @@ import type { GradientState } from './gradient-stage.js'
 export interface FeatureHeadState {
   /** In the sums, over the lineage's life. */
   readonly closedFormPositions: number
-  readonly gradientPositions: number
+  readonly turns: GradientTurnsState
   /** Logit scale of the newest solution. */
   readonly logitScale: number
   /** Of the newest solution; undefined: all tokens. */
@@ -20,7 +21,7 @@ export interface FeatureHeadState {
   readonly gradients: GradientState | undefined
 }
 
-type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'gradientPositions' | 'logitScale'> & {
+type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'turns' | 'logitScale'> & {
   readonly counts: LiveVocabularyState['facts']
   readonly bank: Pick<SumBankState, 'options' | 'positions'> & { readonly keys: readonly SumKey[] }
   readonly sinceAdvance: number

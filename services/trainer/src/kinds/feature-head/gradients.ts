@@ -7,7 +7,13 @@ import {
 import type { DraftTarget } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
 import type { StepOutcome } from '../draft-kind.js'
-import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsParts } from '../gradient-turns.js'
+import {
+  GradientTurns,
+  STEPS_PER_EVALUATION,
+  type GradientTurnsParts,
+  type GradientTurnsState,
+} from '../gradient-turns.js'
+import type { LiveVocabularyOptions } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
 import {
@@ -18,7 +24,7 @@ import {
   type GradientState,
 } from './gradient-stage.js'
 
-export interface GradientsOptions extends GradientOptions {
+export interface GradientsOptions extends GradientOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {
   readonly gradients: boolean
   readonly gradientShare: number
   readonly replayPositions: number
@@ -43,10 +49,10 @@ export class Gradients {
   readonly #turns: GradientTurns
   #stage: GradientStage | undefined
 
-  constructor(options: GradientsOptions, parts: GradientsParts, freshPositions: number) {
+  constructor(options: GradientsOptions, parts: GradientsParts, saved: GradientTurnsState | undefined) {
     this.#options = options
     this.#parts = parts
-    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, parts, freshPositions)
+    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, parts, saved)
   }
 
   /** Continues from saved weights on top of the solution that they were trained on. */
@@ -64,7 +70,10 @@ export class Gradients {
   /** The closed form has a new solution. */
   async rebase(solution: FeatureHead): Promise<void> {
     if (this.#stage?.fits(solution)) return this.#stage.rebase(solution)
-    const { gradients, replayPositions } = this.#options
+    const { gradients, replayPositions, draftVocabulary } = this.#options
+    // They begin on the vocabulary that they will stay with.
+    const isFull = solution.config.draftVocabSize === undefined
+    if (isFull && draftVocabulary > 0 && draftVocabulary < solution.config.vocabSize) return
     if (this.#stage !== undefined) {
       await this.#stage.release()
       this.#stage = await this.#open(solution)
@@ -80,6 +89,19 @@ export class Gradients {
     const facts = { steps: this.#stage.steps, alpha, closedFormAlpha }
     this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', facts)
     this.#stage.restart(solution)
+    this.#turns.restarted()
+  }
+
+  /** True when the weights had learned from the tenant; they begin again when `restart` says on what. */
+  forget(tenant: string, isForgotten: (window: AcceptedRecord) => boolean): boolean {
+    return this.#turns.forget(tenant, isForgotten)
+  }
+
+  async restart(solution: FeatureHead): Promise<void> {
+    await this.#stage?.release()
+    this.#stage = undefined
+    this.#turns.restarted()
+    await this.rebase(solution)
   }
 
   /** Infinite when there is nothing to do. */
@@ -100,6 +122,10 @@ export class Gradients {
   /** Positions used at least once, over the lineage's life. */
   get freshPositions(): number {
     return this.#turns.freshPositions
+  }
+
+  get turnsState(): GradientTurnsState {
+    return this.#turns.state
   }
 
   get places(): ReplayedPlace[] {
