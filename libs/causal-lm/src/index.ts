@@ -51,6 +51,7 @@ export {
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
 export { buildRidgeProductsGraph, gramBlocks, type GramBlock } from './ridge-products.js'
+export { eagle3Layout, type Eagle3Layout } from './eagle3-layout.js'
 export { bilinearPairs, type BilinearPairs } from './bilinear-pairs.js'
 export { featureHeadConfigJson, featureHeadKind, parseFeatureHeadConfig } from './feature-head-config.js'
 export { draftOutputHead, draftRowsOfTokens, draftVocabSize, withVocabulary } from './feature-head-vocabulary.js'

@@ -32,4 +32,5 @@ export {
   readDraftTarget,
   readFeatureHead,
 } from './feature-head-files.js'
+export { encodeEagle3, type Eagle3Options } from './eagle3-files.js'
 export { decodeCausalDraft, encodeCausalDraft, readCausalDraft } from './causal-draft-files.js'

@@ -1,7 +1,7 @@
 import { floatToHalf, halfToFloat } from '@plateau/contracts'
 
 /** The element types that can be read as numbers. Files may hold others; those tensors can be skipped, not read. */
-export type Dtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64'
+export type Dtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'BOOL'
 
 /** The 16- and 32-bit types that weights are stored in. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16'
@@ -13,7 +13,7 @@ export interface Tensor {
   readonly bytes: Uint8Array
 }
 
-export const bytesPerElement: Readonly<Record<Dtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8 }
+export const bytesPerElement: Readonly<Record<Dtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, BOOL: 1 }
 
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((count, size) => count * size, 1)
@@ -37,6 +37,12 @@ export function integerTensor(shape: readonly number[], data: BigInt64Array): Te
   return { dtype: 'I64', shape, bytes: bytesOf(data) }
 }
 
+/** 0 and 1. */
+export function booleanTensor(shape: readonly number[], data: Uint8Array): Tensor {
+  checkLength(shape, data.length)
+  return { dtype: 'BOOL', shape, bytes: data }
+}
+
 /** The numbers of an F32, F16 or BF16 tensor; exact. Shares the tensor's memory where it can. */
 export function toFloats({ dtype, bytes }: Tensor): Float32Array {
   switch (dtype) {
@@ -48,6 +54,7 @@ export function toFloats({ dtype, bytes }: Tensor): Float32Array {
       return fromBrainBits(view(bytes, Uint16Array))
     case 'F64':
     case 'I64':
+    case 'BOOL':
       throw new TypeError(`a ${dtype} tensor does not fit 32-bit floats`)
   }
 }
