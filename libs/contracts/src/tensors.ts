@@ -22,7 +22,8 @@ export function unpackFloats(bytes: Uint8Array, format: FloatFormat, count: numb
 
 export function packFloats(values: ArrayLike<number>, format: FloatFormat): Buffer {
   if (format === FloatFormat.FLOAT_FORMAT_FP32) {
-    const packed = Float32Array.from(values)
+    // The constructor copies typed arrays at once; Float32Array.from goes number by number.
+    const packed = new Float32Array(values)
     return Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength)
   }
   if (format !== FloatFormat.FLOAT_FORMAT_FP16) throw new RangeError(`unknown float format ${String(format)}`)

@@ -14,5 +14,12 @@ export {
   type SpeculationRound,
   type SpeculationSnapshot,
 } from './speculation-controller.js'
-export { denseTargetRow, topKTargetRow, type RowView, type TargetRow, type TopKSource } from './target-row.js'
+export {
+  denseTargetRow,
+  lazyTargetRow,
+  topKTargetRow,
+  type RowView,
+  type TargetRow,
+  type TopKSource,
+} from './target-row.js'
 export { checkProposal, drawToken, verifyProposal, type Verification, type VerifyInput } from './verify-proposal.js'

@@ -6,6 +6,8 @@ import type { SparseDistribution } from './draft.js'
 import { argmax, keptCount, sum, transformLogits, type Sampling } from './sampling.js'
 
 export interface TargetRow {
+  /** p of one token: all that accepting it takes. */
+  probability(id: number): number | Promise<number>
   /** Probabilities of at least the given tokens. Fetches more than it holds only when it must. */
   view(ids: ArrayLike<number>): Promise<RowView>
 }
@@ -20,7 +22,14 @@ export interface RowView extends SparseDistribution {
 /** The reference row: every probability is there. `probs` is p after the request's sampling, over the vocabulary. */
 export function denseTargetRow(probs: Float64Array): TargetRow {
   const whole = completeView(allIds(probs.length), probs)
-  return { view: () => Promise.resolve(whole) }
+  return { probability: (id) => probs[id]!, view: () => Promise.resolve(whole) }
+}
+
+/** A row that is made when it is first looked at. */
+export function lazyTargetRow(make: () => Promise<TargetRow>): TargetRow {
+  let made: Promise<TargetRow> | undefined
+  const row = () => (made ??= make())
+  return { probability: async (id) => (await row()).probability(id), view: async (ids) => (await row()).view(ids) }
 }
 
 /** What a target's step returns about one position without moving the whole vocabulary. */
@@ -54,12 +63,20 @@ class TopKRow implements TargetRow {
     this.#sampling = sampling
   }
 
+  probability(id: number): number | Promise<number> {
+    const { temperature, topK, topP } = this.#sampling
+    if (temperature === 0) return id === this.#likeliest() ? 1 : 0
+    // With truncation p depends on the rest of the row.
+    if (topK !== 0 || topP < 1) return this.view([id]).then((view) => listedProbability(view, id))
+    const logit = this.#knownLogit(id)
+    return logit === undefined ? this.#transformed().then((probs) => probs[id]!) : this.#probability(logit)
+  }
+
   async view(ids: ArrayLike<number>): Promise<RowView> {
     const listed = (this.#listed ??= await this.#list())
     if (listed.restMass === 0) return listed
-    const known = new Set(Array.from(listed.ids))
     for (let i = 0; i < ids.length; i++) {
-      if (!known.has(ids[i]!)) return (this.#listed = denseView(await this.#transformed()))
+      if (this.#knownLogit(ids[i]!) === undefined) return (this.#listed = denseView(await this.#transformed()))
     }
     return listed
   }
@@ -67,7 +84,7 @@ class TopKRow implements TargetRow {
   /** The listed tokens' p, or all of p where the list cannot settle the truncation. */
   async #list(): Promise<RowView> {
     const { topIds, topLogits, vocabSize } = this.#source
-    if (this.#sampling.temperature === 0) return completeView([topIds[argmax(topLogits)]!], Float64Array.of(1))
+    if (this.#sampling.temperature === 0) return completeView([this.#likeliest()], Float64Array.of(1))
     const top = Float64Array.from(topLogits, (logit) => this.#probability(logit))
     const kept = keptCount(top, vocabSize, this.#sampling)
     if (kept === undefined) return denseView(await this.#transformed())
@@ -83,19 +100,37 @@ class TopKRow implements TargetRow {
 
   #untruncated(top: Float64Array): RowView {
     const { topIds, candidateIds, candidateLogits } = this.#source
-    const probs = new Map<number, number>()
-    for (let i = 0; i < top.length; i++) probs.set(topIds[i]!, top[i]!)
+    const ids = new Uint32Array(top.length + candidateIds.length)
+    const probs = new Float64Array(ids.length)
+    ids.set(topIds)
+    probs.set(top)
+    let count = top.length
     for (let i = 0; i < candidateIds.length; i++) {
-      if (!probs.has(candidateIds[i]!)) probs.set(candidateIds[i]!, this.#probability(candidateLogits[i]!))
+      const id = candidateIds[i]!
+      if (indexOf(ids, id, count) >= 0) continue
+      ids[count] = id
+      probs[count++] = this.#probability(candidateLogits[i]!)
     }
-    const listed = Float64Array.from(probs.values())
+    const listed = { ids: ids.subarray(0, count), probs: probs.subarray(0, count) }
     return {
-      ids: Uint32Array.from(probs.keys()),
-      probs: listed,
+      ...listed,
       // Never exactly 0: tokens that are not listed exist, and a rounded-up sum must not make them impossible to fetch.
-      restMass: Math.max(1 - sum(listed), Number.EPSILON),
-      rest: async () => withoutListed(await this.#transformed(), probs),
+      restMass: Math.max(1 - sum(listed.probs), Number.EPSILON),
+      rest: async () => withoutListed(await this.#transformed(), listed.ids),
     }
+  }
+
+  #likeliest(): number {
+    const { topIds, topLogits } = this.#source
+    return topIds[argmax(topLogits)]!
+  }
+
+  #knownLogit(id: number): number | undefined {
+    const { topIds, topLogits, candidateIds, candidateLogits } = this.#source
+    const listed = indexOf(topIds, id, topIds.length)
+    if (listed >= 0) return topLogits[listed]
+    const candidate = indexOf(candidateIds, id, candidateIds.length)
+    return candidate < 0 ? undefined : candidateLogits[candidate]
   }
 
   #probability(logit: number): number {
@@ -116,9 +151,20 @@ function completeView(ids: ArrayLike<number>, probs: Float64Array): RowView {
   return { ids, probs, restMass: 0, rest: () => Promise.resolve({ ids: [], probs: [] }) }
 }
 
-function withoutListed(probs: Float64Array, listed: ReadonlyMap<number, number>): SparseDistribution {
+/** A list of some hundred tokens is looked through faster than a set of it is made. */
+function indexOf(ids: ArrayLike<number>, id: number, length: number): number {
+  for (let i = 0; i < length; i++) if (ids[i] === id) return i
+  return -1
+}
+
+function listedProbability(view: RowView, id: number): number {
+  const at = indexOf(view.ids, id, view.ids.length)
+  return at < 0 ? 0 : view.probs[at]!
+}
+
+function withoutListed(probs: Float64Array, listed: Uint32Array): SparseDistribution {
   const rest = probs.slice()
-  for (const id of listed.keys()) rest[id] = 0
+  for (const id of listed) rest[id] = 0
   return { ids: allIds(rest.length), probs: rest }
 }
 

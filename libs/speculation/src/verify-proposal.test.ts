@@ -4,7 +4,7 @@ import { goodnessOfFit } from './goodness-of-fit.js'
 import { denseOverlap, overlap } from './overlap.js'
 import { seededRandom, type Random } from './random.js'
 import { argmax, sampleIndex, transformLogits, type Sampling } from './sampling.js'
-import { denseTargetRow, topKTargetRow, type TargetRow } from './target-row.js'
+import { denseTargetRow, lazyTargetRow, topKTargetRow, type TargetRow } from './target-row.js'
 import { drawToken, verifyProposal } from './verify-proposal.js'
 
 const V = 24
@@ -50,6 +50,7 @@ describe('hand-made cases', () => {
   it('a rejection by rounding, where p equals q, draws from p', async () => {
     const same = { ids: [0, 1], probs: [0.5, 0.5] }
     const row: TargetRow = {
+      probability: () => 0.4999999,
       view: () =>
         Promise.resolve({ ids: [0, 1], probs: [0.4999999, 0.5], restMass: 0, rest: () => expect.unreachable() }),
     }
@@ -369,6 +370,10 @@ describe('top-k rows', () => {
       for (const [id, p] of listed) expect(p).toBeCloseTo(reference[id]!, 7)
       const rest = unlisted.reduce((mass, id) => mass + reference[id]!, 0)
       expect(view.restMass).toBeCloseTo(rest, 7)
+      const asked = lazyTargetRow(() => Promise.resolve(topK(logits, sampling, q)))
+      for (const id of [...q.ids, argmax(logits), 0, V - 1]) {
+        expect(await asked.probability(id)).toBeCloseTo(reference[id]!, 7)
+      }
     }
   })
 

@@ -38,10 +38,13 @@ export async function verifyProposal({ tokens, q, rows, random }: VerifyInput): 
   }
   checkProposal(tokens, q)
   for (const [i, token] of tokens.entries()) {
-    const proposed = q[i] ?? { ids: [token], probs: [1] }
-    const p = await rows[i]!.view(proposed.ids)
+    const drawn = q[i]
+    const row = rows[i]!
     // random() < 1, so p >= q always accepts and p = 0 never does.
-    if (random() * probabilityOf(proposed, token) < probabilityOf(p, token)) continue
+    const threshold = random() * (drawn === undefined ? 1 : probabilityOf(drawn, token))
+    if (threshold < (await row.probability(token))) continue
+    const proposed = drawn ?? { ids: [token], probs: [1] }
+    const p = await row.view(proposed.ids)
     return { accepted: i, nextToken: await drawResidual(p, proposed, random), kind: 'recovered' }
   }
   return { accepted: tokens.length, nextToken: await drawToken(rows[tokens.length]!, random), kind: 'bonus' }
@@ -65,20 +68,31 @@ export function checkProposal(tokens: readonly number[], q: readonly SparseDistr
     if (row.ids.length !== row.probs.length) {
       throw new RangeError(`q of proposed token ${i} lists ${row.ids.length} ids and ${row.probs.length} probabilities`)
     }
-    const probs = Array.from(row.probs)
-    if (probs.some((x) => !(x >= 0) || x > 1 + MASS_TOLERANCE)) {
-      throw new RangeError(`q of proposed token ${i} has a probability outside [0, 1]`)
+    let mass = 0
+    for (let j = 0; j < row.probs.length; j++) {
+      const x = row.probs[j]!
+      if (!(x >= 0) || x > 1 + MASS_TOLERANCE) {
+        throw new RangeError(`q of proposed token ${i} has a probability outside [0, 1]`)
+      }
+      mass += x
     }
-    if (new Set(Array.from(row.ids)).size !== row.ids.length) {
-      throw new RangeError(`q of proposed token ${i} lists a token twice`)
-    }
-    if (Math.abs(sum(probs) - 1) > MASS_TOLERANCE) {
-      throw new RangeError(`q of proposed token ${i} sums to ${sum(probs)}, not to 1`)
+    if (listsTwice(row.ids)) throw new RangeError(`q of proposed token ${i} lists a token twice`)
+    if (Math.abs(mass - 1) > MASS_TOLERANCE) {
+      throw new RangeError(`q of proposed token ${i} sums to ${mass}, not to 1`)
     }
     if (probabilityOf(row, tokens[i]!) === 0) {
       throw new RangeError(`proposed token ${i} (id ${tokens[i]}) has probability 0 in its own q`)
     }
   }
+}
+
+/** Up to so many ids comparing all pairs is cheaper than a set. */
+const FEW = 96
+
+function listsTwice(ids: ArrayLike<number>): boolean {
+  if (ids.length > FEW) return new Set(Array.from(ids)).size !== ids.length
+  for (let i = 1; i < ids.length; i++) for (let j = 0; j < i; j++) if (ids[i] === ids[j]) return true
+  return false
 }
 
 async function drawResidual(p: RowView, q: SparseDistribution, random: Random): Promise<number> {

@@ -126,8 +126,10 @@ function unpack(field: string, packed: TopK | undefined, rows: number, limits: R
     throw invalid(field, `is not packed as it says: ${(cause as Error).message}`, cause)
   }
   return Array.from({ length: rows }, (_, row) => {
-    const listed = Array.from({ length: packed.k }, (_unused, i) => row * packed.k + i).filter((i) => probs[i] !== 0)
-    return { ids: listed.map((i) => packed.ids[i]!), probs: Float32Array.from(listed, (i) => probs[i]!) }
+    const start = row * packed.k
+    let end = start + packed.k
+    while (end > start && probs[end - 1] === 0) end--
+    return { ids: packed.ids.slice(start, end), probs: probs.subarray(start, end) }
   })
 }
 

@@ -1,11 +1,23 @@
 import type { StepRows } from '@plateau/inference'
-import { denseTargetRow, topKTargetRow, transformLogits, type Sampling, type TargetRow } from '@plateau/speculation'
+import {
+  denseTargetRow,
+  lazyTargetRow,
+  topKTargetRow,
+  transformLogits,
+  type Sampling,
+  type TargetRow,
+} from '@plateau/speculation'
 
 /**
  * Below this the step's log-sum-exp at the request's temperature, a 32-bit number near logit / temperature, is too
  * coarse to divide by; such rows are taken from all logits, in double precision.
  */
 const COARSE_BELOW = 0.1
+
+/** Whether p at this temperature is computed by the step's log-sum-exp at it. */
+export function readsScaledLogSumExp(temperature: number): boolean {
+  return temperature >= COARSE_BELOW
+}
 
 /** What one step says about p at one position. */
 export class ScoredRow {
@@ -44,11 +56,8 @@ export class ScoredRow {
 
   /** p after the request's sampling. */
   target(sampling: Sampling, vocabSize: number): TargetRow {
-    if (sampling.temperature > 0 && sampling.temperature < COARSE_BELOW) {
-      let dense: Promise<TargetRow> | undefined
-      const row = () =>
-        (dense ??= this.fullLogits().then((logits) => denseTargetRow(transformLogits(logits, sampling))))
-      return { view: async (ids) => (await row()).view(ids) }
+    if (sampling.temperature > 0 && !readsScaledLogSumExp(sampling.temperature)) {
+      return lazyTargetRow(async () => denseTargetRow(transformLogits(await this.fullLogits(), sampling)))
     }
     return topKTargetRow(
       {
