@@ -64,7 +64,7 @@ export {
   featureHeadParameter,
   featureHeadShapes,
   initialFeatureHead,
-  normalizedRows,
+  reciprocalRms,
   withLayer,
   withoutLayer,
   withParameters,

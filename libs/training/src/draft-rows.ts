@@ -2,12 +2,7 @@
  * What a feature-fed head learns from. Row r says: from the token `tokens[r]` and the hidden state it was drawn from,
  * `features[r]`, predict the next position, whose distribution and hidden state are known.
  */
-import {
-  checkFeatureHeadFits,
-  normalizedRows,
-  type FeatureHeadConfig,
-  type FeatureHeadTarget,
-} from '@plateau/causal-lm'
+import { checkFeatureHeadFits, reciprocalRms, type FeatureHeadConfig, type FeatureHeadTarget } from '@plateau/causal-lm'
 
 export interface DraftRows {
   /** n. Rows are consecutive positions of one response. */
@@ -27,27 +22,29 @@ export interface DraftRows {
   readonly weights: Float32Array
 }
 
-/** The target as its drafts need it, with the embeddings normalised once for all of them. */
+/** The target as its drafts need it. */
 export interface DraftTarget extends FeatureHeadTarget {
-  /** n(E), [V, H]. */
-  readonly normalizedEmbeddings: Float32Array
+  /** [V]: row v of n(E) is row v of E times this. */
+  readonly embeddingScales: Float32Array
 }
 
 export function prepareDraftTarget(target: FeatureHeadTarget, config: FeatureHeadConfig): DraftTarget {
   checkFeatureHeadFits(config, target)
-  return { ...target, normalizedEmbeddings: normalizedRows(target.embeddings, config.hiddenSize, config.rmsNormEps) }
+  return { ...target, embeddingScales: reciprocalRms(target.embeddings, config.hiddenSize, config.rmsNormEps) }
 }
 
-/** Copies the normalised embeddings of `tokens` to the rows of `out` from row `row` on. */
+/** Writes the normalised embeddings of `tokens` to the rows of `out` from row `row` on. */
 export function embedRows(
-  target: DraftTarget,
+  { norm, embeddings, embeddingScales }: DraftTarget,
   tokens: Int32Array | readonly number[],
   out: Float32Array,
   row: number,
 ): void {
-  const hidden = target.norm.length
+  const hidden = norm.length
   for (let i = 0; i < tokens.length; i++) {
-    const start = tokens[i]! * hidden
-    out.set(target.normalizedEmbeddings.subarray(start, start + hidden), (row + i) * hidden)
+    const from = tokens[i]! * hidden
+    const to = (row + i) * hidden
+    const scale = embeddingScales[tokens[i]!]!
+    for (let j = 0; j < hidden; j++) out[to + j] = embeddings[from + j]! * scale
   }
 }

@@ -178,8 +178,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   get memory(): MemoryBounds {
     const { config } = this.#solution
-    const { embeddings, normalizedEmbeddings, head } = this.#target
-    const tensors = new Set([embeddings, normalizedEmbeddings, head])
+    const { embeddings, head } = this.#target
+    const tensors = new Set([embeddings, head])
     return {
       // As much again as two cells is worked on in a solve.
       sums: (this.#sumCells + 2) * sumsBytes(featureHeadInputs(config), config.hiddenSize),
