@@ -1,20 +1,18 @@
 /**
- * A Llama-family decoder as an ONNX graph for ONNX Runtime: S new tokens of one sequence, its past in buffers that the
- * caller owns, and the scoring of p inside the graph, so that no vocabulary-sized tensor leaves it.
+ * A decoder of the Llama family as an ONNX graph for ONNX Runtime: new tokens of a batch of sequences, their pasts in
+ * buffers that the caller owns, and the scoring of p inside the graph, so that no vocabulary-sized tensor leaves it.
  *
- * Shapes: S new tokens, P rows of past buffer (any number, of which the first `length` are valid), R rows to score,
- * C candidate ids per row, L layers, K = kvHeads, D = headDim, H = hiddenSize, k = topK.
- *
- * The past is never copied: attention scores against the past and against the new keys are computed apart and meet in
- * one softmax. GroupQueryAttention would be one node instead of fifteen, but copies and clears the whole past in every
- * layer; that costs more than the nodes from some 200 positions on.
+ * Shapes: B sequences with T new tokens together, S the most of one, P rows of past buffer (any number; the mask says
+ * which a sequence has filled), R tokens to score, C candidate ids per scored token, F tokens whose hidden state alone is
+ * wanted, L layers, heads = G K query heads of which G share one of K = kvHeads keys, D = headDim, H = hiddenSize,
+ * k = topK. F and X (decoder-names.ts) may be 0; R may not, for ONNX Runtime divides by it.
  */
 import { GraphBuilder } from '@plateau/tensor-graph'
 import type { CausalLmConfig, Parameters } from './config.js'
-import { floatWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
+import { attention, attentionInputs } from './decoder-attention.js'
 import { decoderInputs, decoderOutputs } from './decoder-names.js'
+import { floatWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
 import { headLayerName } from './head-graph.js'
-import { rotaryTable } from './rotary-table.js'
 import { scoringTail } from './scoring-tail.js'
 
 export interface DecoderGraphOptions {
@@ -34,146 +32,101 @@ export function buildDecoderGraph(
   weightsOf: WeightsOf,
   options: DecoderGraphOptions,
 ): GraphBuilder {
-  const { vocabSize, hiddenSize, layers } = config
-  const graph = new DecoderBuilder(config, weightsOf)
-  const tokenIds = graph.input(decoderInputs.tokenIds, 'i64', [1, 'S'])
-  const attention = graph.attentionInputs(options.maxContext)
-  const rows = graph.input(decoderInputs.rows, 'i64', ['R'])
+  const { vocabSize, hiddenSize, layers, kvHeads, headDim } = config
+  const graph = new GraphBuilder()
+  const block = new DecoderBlocks(graph, config, weightsOf(graph))
+  const tokenIds = graph.input(decoderInputs.tokenIds, 'i32', ['T'])
+  const shared = attentionInputs(graph, config, options.maxContext)
 
-  let residual = graph.weights.embed(tokenIds) // [1, S, H]
-  let normed = graph.norm(residual, 'model.layers.0.input_layernorm.weight')
+  let residual = block.embed(tokenIds) // [T, H]
+  let normed = block.norm(residual, 'model.layers.0.input_layernorm')
   const newPast: string[] = []
   for (let layer = 0; layer < layers; layer++) {
-    const attended = graph.attention(normed, layer, attention)
+    const attended = attention(graph, config, layer, block.projections(normed, layer), shared)
     newPast.push(attended.key, attended.value)
-    ;[normed, residual] = graph.addAndNorm(
-      residual,
-      attended.output,
-      `model.layers.${layer}.post_attention_layernorm.weight`,
-    )
-    const next = layer + 1 < layers ? `model.layers.${layer + 1}.input_layernorm.weight` : 'model.norm.weight'
-    ;[normed, residual] = graph.addAndNorm(residual, graph.feedForward(normed, layer), next)
+    const output = block.linear(attended.output, `model.layers.${layer}.self_attn.o_proj`)
+    ;[normed, residual] = block.addAndNorm(residual, output, `model.layers.${layer}.post_attention_layernorm`)
+    const next = layer + 1 < layers ? `model.layers.${layer + 1}.input_layernorm` : 'model.norm'
+    ;[normed, residual] = block.addAndNorm(residual, block.feedForward(normed, layer), next)
   }
   const merged = graph.op('Concat', newPast, { attributes: { axis: 1 } })
-  graph.output(decoderOutputs.newPast, merged, 'f32', [1, layers * 2 * config.kvHeads, 'S', config.headDim])
+  graph.output(decoderOutputs.newPast, merged, 'f32', ['B', layers * 2 * kvHeads, 'S', headDim])
 
-  const hidden = graph.op('Gather', [graph.op('Reshape', [normed, graph.ints(-1, hiddenSize)]), rows]) // [R, H]
+  const at = (rows: string) => graph.op('Gather', [normed, rows])
+  const features = at(graph.input(decoderInputs.featureRows, 'i32', ['F']))
+  graph.output(decoderOutputs.features, features, 'f32', ['F', hiddenSize])
+  const hidden = at(graph.input(decoderInputs.rows, 'i32', ['R']))
   graph.output(decoderOutputs.hidden, hidden, 'f32', ['R', hiddenSize])
-  scoringTail(graph, graph.weights.linear(hidden, [headLayerName(config)]), Math.min(options.topK, vocabSize))
+  scoringTail(graph, block.linear(hidden, headLayerName(config)), Math.min(options.topK, vocabSize))
   return graph
 }
 
-interface AttentionInputs {
-  readonly position: string
-  readonly mask: string
-  readonly cos: string
-  readonly sin: string
-  /** [P, S], to split what was computed against past and new keys. */
-  readonly pastAndNew: string
-}
-
-/** ONNX Runtime's own operators. */
-const contrib = (attributes: Record<string, number | { float: number }> = {}) => ({
-  domain: 'com.microsoft',
-  attributes,
-})
-
-class DecoderBuilder extends GraphBuilder {
-  readonly weights: GraphWeights
+/** Everything of a layer but attention; x is [T, H]. */
+class DecoderBlocks {
+  readonly #graph: GraphBuilder
   readonly #config: CausalLmConfig
+  readonly #weights: GraphWeights
   readonly #epsilon: { readonly float: number }
 
-  constructor(config: CausalLmConfig, weightsOf: WeightsOf) {
-    super()
-    this.weights = weightsOf(this)
+  constructor(graph: GraphBuilder, config: CausalLmConfig, weights: GraphWeights) {
+    this.#graph = graph
     this.#config = config
+    this.#weights = weights
     this.#epsilon = { float: config.rmsNormEps }
   }
 
-  attentionInputs(maxContext: number): AttentionInputs {
-    const { heads, kvHeads, headDim } = this.#config
-    const position = this.input(decoderInputs.position, 'i64', [1])
-    const mask = this.input(decoderInputs.mask, 'f32', [1, 1, 'S', 'P_plus_S'])
-    const tables = rotaryTable(this.#config, maxContext)
-    const newCount = this.op('Shape', [mask], { attributes: { start: 2, end: 3 } })
-    const total = this.op('Shape', [mask], { attributes: { start: 3, end: 4 } })
-    const group = heads / kvHeads
-    return {
-      position,
-      mask: group === 1 ? mask : this.op('Concat', Array<string>(group).fill(mask), { attributes: { axis: 2 } }),
-      cos: this.constant(tables.cos, [maxContext, headDim / 2]),
-      sin: this.constant(tables.sin, [maxContext, headDim / 2]),
-      pastAndNew: this.op('Concat', [this.op('Sub', [total, newCount]), newCount], { attributes: { axis: 0 } }),
-    }
+  embed(tokenIds: string): string {
+    return this.#weights.embed(this.#graph.op('Cast', [tokenIds], { attributes: { to: 7 } }))
   }
 
-  /** x [1, S, H] -> output [1, S, H], and the new key and value [1, K, S, D]. G = heads / K query heads share a key. */
-  attention(x: string, layer: number, shared: AttentionInputs): { output: string; key: string; value: string } {
-    const { heads, kvHeads, headDim } = this.#config
-    const name = (kind: string) => `model.layers.${layer}.self_attn.${kind}_proj`
-    const qkv = this.#heads(this.weights.linear(x, [name('q'), name('k'), name('v')]), heads + 2 * kvHeads)
-    const [unrotated, value] = this.#split(qkv, [heads + kvHeads, kvHeads], 1)
-    const rotated = this.op(
-      'RotaryEmbedding',
-      [unrotated, shared.position, shared.cos, shared.sin],
-      contrib({ interleaved: 0 }),
-    )
-    const [separate, key] = this.#split(rotated, [heads, kvHeads], 1)
-    const query = heads === kvHeads ? separate : this.op('Reshape', [separate, this.ints(1, kvHeads, -1, headDim)])
+  linear(x: string, layer: string): string {
+    return this.#weights.linear(x, [layer])
+  }
 
-    const pastShape = [1, kvHeads, 'P', headDim]
-    const pastKey = this.input(decoderInputs.pastKey(layer), 'f32', pastShape)
-    const pastValue = this.input(decoderInputs.pastValue(layer), 'f32', pastShape)
-    const against = (keys: string) =>
-      this.op('FusedMatMul', [query, keys], contrib({ transB: 1, alpha: { float: 1 / Math.sqrt(headDim) } }))
-    const scores = this.op('Concat', [against(pastKey), against(key)], { attributes: { axis: 3 } }) // [1, K, G S, P + S]
-    const weightsOfAll = this.op('Softmax', [this.op('Add', [scores, shared.mask])], { attributes: { axis: -1 } })
-    const [ofPast, ofNew] = this.#split(weightsOfAll, shared.pastAndNew, 3)
-    const mixed = this.op('Add', [this.op('MatMul', [ofPast, pastValue]), this.op('MatMul', [ofNew, value])])
-
-    const byHead = heads === kvHeads ? mixed : this.op('Reshape', [mixed, this.ints(1, heads, -1, headDim)])
-    const byToken = this.op('Transpose', [byHead], { attributes: { perm: [0, 2, 1, 3] } })
-    const joined = this.op('Reshape', [byToken, this.ints(1, -1, heads * headDim)])
-    return { output: this.weights.linear(joined, [name('o')]), key, value }
+  /** Queries, keys and values side by side: [T, (heads + 2 K) D]; the first two normed head by head where asked for. */
+  projections(x: string, layer: number): string {
+    const { heads, kvHeads, headDim, qkNorm } = this.#config
+    const name = `model.layers.${layer}.self_attn.`
+    const qkv = this.#weights.linear(x, [`${name}q_proj`, `${name}k_proj`, `${name}v_proj`])
+    if (!qkNorm) return qkv
+    const byHead = this.#graph.op('Reshape', [qkv, this.#graph.ints(-1, heads + 2 * kvHeads, headDim)])
+    const [q, k, v] = this.#split(byHead, [heads, kvHeads, kvHeads])
+    const normed = [this.norm(q!, `${name}q_norm`), this.norm(k!, `${name}k_norm`), v!]
+    return this.#graph.op('Concat', normed, { attributes: { axis: 1 } })
   }
 
   /** down(silu(gate(x)) * up(x)) */
   feedForward(x: string, layer: number): string {
     const { intermediateSize } = this.#config
-    const name = (kind: string) => `model.layers.${layer}.mlp.${kind}_proj`
-    const both = this.weights.linear(x, [name('gate'), name('up')])
-    const [gate, up] = this.#split(both, [intermediateSize, intermediateSize], 2)
+    const name = `model.layers.${layer}.mlp.`
+    const both = this.#weights.linear(x, [`${name}gate_proj`, `${name}up_proj`])
+    const [gate, up] = this.#split(both, [intermediateSize, intermediateSize])
     // x * sigmoid(alpha * x) with alpha 1 is SiLU.
-    const silu = this.op('QuickGelu', [gate], contrib({ alpha: { float: 1 } }))
-    return this.weights.linear(this.op('Mul', [silu, up]), [name('down')])
+    const silu = this.#graph.op('QuickGelu', [gate!], {
+      domain: 'com.microsoft',
+      attributes: { alpha: { float: 1 } },
+    })
+    return this.linear(this.#graph.op('Mul', [silu, up!]), `${name}down_proj`)
   }
 
+  /** Over the last axis. */
   norm(x: string, name: string): string {
     const attributes = { axis: -1, epsilon: this.#epsilon, stash_type: 1 }
-    return this.op('SimplifiedLayerNormalization', [x, this.weights.vector(name)], { attributes })
+    return this.#graph.op('SimplifiedLayerNormalization', [x, this.#weights.vector(`${name}.weight`)], { attributes })
   }
 
   /** [norm(x + y), x + y] in one pass. */
   addAndNorm(x: string, y: string, name: string): [string, string] {
-    const outputs = this.ops(
+    const outputs = this.#graph.ops(
       'SkipSimplifiedLayerNormalization',
-      [x, y, this.weights.vector(name)],
+      [x, y, this.#weights.vector(`${name}.weight`)],
       4,
-      contrib({ epsilon: this.#epsilon }),
+      { domain: 'com.microsoft', attributes: { epsilon: this.#epsilon } },
     )
     return [outputs[0]!, outputs[3]!]
   }
 
-  /** [1, S, count * D] -> [1, count, S, D] */
-  #heads(x: string, count: number): string {
-    const split = this.op('Reshape', [x, this.ints(1, -1, count, this.#config.headDim)])
-    return this.op('Transpose', [split], { attributes: { perm: [0, 2, 1, 3] } })
-  }
-
-  #split(x: string, sizes: readonly [number, number] | string, axis: number): [string, string] {
-    const parts = this.ops('Split', [x, typeof sizes === 'string' ? sizes : this.ints(...sizes)], 2, {
-      attributes: { axis },
-    })
-    return [parts[0]!, parts[1]!]
+  #split(x: string, sizes: readonly number[]): string[] {
+    return this.#graph.ops('Split', [x, this.#graph.ints(...sizes)], sizes.length, { attributes: { axis: 1 } })
   }
 }

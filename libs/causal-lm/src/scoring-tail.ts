@@ -10,11 +10,10 @@ const int32 = 6
  *   lse = log sum exp z = max z - log max p      (the softmax has the exponentials already)
  *   sum of p^2, exactly, over the whole vocabulary
  *   entropy = lse - sum p z
- *   log sum exp (z / T), to turn logits into probabilities at the request's temperature.
+ *   log sum exp (z / T), to turn logits into probabilities at the request's temperature, for the rows that need it: it
+ *   costs a softmax of its own, and at temperature 0 and 1 nobody does.
  */
 export function scoringTail(graph: GraphBuilder, logits: string, topK: number): void {
-  const temperature = graph.input(decoderInputs.temperature, 'f32', ['R', 1])
-  const candidates = graph.input(decoderInputs.candidates, 'i64', ['R', 'C'])
   const perRow = (op: string, x: string) => graph.op(op, [x, graph.ints(1)], { attributes: { keepdims: 1 } }) // [R, 1]
   const softmax = (x: string) => graph.op('Softmax', [x], { attributes: { axis: -1 } })
   const logOfMax = (p: string) => graph.op('Log', [perRow('ReduceMax', p)])
@@ -28,11 +27,16 @@ export function scoringTail(graph: GraphBuilder, logits: string, topK: number): 
   const logSumExp = graph.op('Sub', [largest, logOfMax(p)])
   const sumSquares = perRow('ReduceSumSquare', p)
   const entropy = graph.op('Sub', [logSumExp, perRow('ReduceSum', graph.op('Mul', [p, logits]))])
-  const tempered = softmax(graph.op('Div', [logits, temperature]))
-  const temperedLogSumExp = graph.op('Sub', [graph.op('Div', [largest, temperature]), logOfMax(tempered)])
-  const stats = [logSumExp, sumSquares, entropy, temperedLogSumExp]
-  graph.output(decoderOutputs.stats, graph.op('Concat', stats, { attributes: { axis: 1 } }), 'f32', ['R', 4])
+  const stats = graph.op('Concat', [logSumExp, sumSquares, entropy], { attributes: { axis: 1 } })
+  graph.output(decoderOutputs.stats, stats, 'f32', ['R', 3])
 
+  const temperedRows = graph.input(decoderInputs.temperedRows, 'i32', ['X'])
+  const temperature = graph.input(decoderInputs.temperature, 'f32', ['X', 1])
+  const atTemperature = (x: string) => graph.op('Div', [graph.op('Gather', [x, temperedRows]), temperature])
+  const tempered = graph.op('Sub', [atTemperature(largest), logOfMax(softmax(atTemperature(logits)))])
+  graph.output(decoderOutputs.tempered, tempered, 'f32', ['X', 1])
+
+  const candidates = graph.input(decoderInputs.candidates, 'i32', ['R', 'C'])
   const atCandidates = graph.op('GatherElements', [logits, candidates], { attributes: { axis: 1 } })
   graph.output(decoderOutputs.candidateLogits, atCandidates, 'f32', ['R', 'C'])
 }

@@ -7,6 +7,7 @@ import {
 } from '@plateau/causal-lm'
 import { afterEach, describe, expect, test } from 'vitest'
 import { CausalLmDecoder, type DecoderOptions } from './causal-lm-decoder.js'
+import { memoryWeights } from './memory-weights.js'
 import type { StepRows } from './step-rows.js'
 
 const tiny: CausalLmConfig = {
@@ -62,7 +63,11 @@ const loaded: CausalLmDecoder[] = []
 afterEach(() => Promise.all(loaded.splice(0).map((decoder) => decoder.release())))
 
 async function load(config: CausalLmConfig, options: DecoderOptions = {}): Promise<CausalLmDecoder> {
-  const decoder = await CausalLmDecoder.load(config, parametersOf(config), { threads: 1, topK: 8, ...options })
+  const decoder = await CausalLmDecoder.load(config, memoryWeights(config, parametersOf(config)), {
+    threads: 1,
+    topK: 8,
+    ...options,
+  })
   loaded.push(decoder)
   return decoder
 }
@@ -153,7 +158,7 @@ test('the scores are right for peaked distributions, for ties and at extreme tem
   // Ids 4, 5 and 9 tie by having the same weights, and win by their size.
   const winner = Float32Array.from(parameters.get('model.embed_tokens.weight')!.data.subarray(0, 24), (x) => 40 * x)
   for (const id of [9, 4, 5]) head.set(winner, id * 24)
-  const decoder = await CausalLmDecoder.load(config, parameters, { threads: 1, topK: 100 })
+  const decoder = await CausalLmDecoder.load(config, memoryWeights(config, parameters), { threads: 1, topK: 100 })
   loaded.push(decoder)
   const reference = referenceForward(config, parameters, [0])
   for (const temperature of [0.01, 100]) {
@@ -304,7 +309,11 @@ test('a sequence closed in the middle of a step leaves the others alone', async 
 test('a model that lacks a parameter or has one of another shape is refused by name', async () => {
   const parameters = parametersOf(tiny)
   parameters.set('model.norm.weight', { shape: [7], data: new Float32Array(7) })
-  await expect(CausalLmDecoder.load(tiny, parameters)).rejects.toThrow('"model.norm.weight" has shape [7]')
+  await expect(CausalLmDecoder.load(tiny, memoryWeights(tiny, parameters))).rejects.toThrow(
+    '"model.norm.weight" has shape [7]',
+  )
   parameters.delete('model.norm.weight')
-  await expect(CausalLmDecoder.load(tiny, parameters)).rejects.toThrow('no parameter "model.norm.weight"')
+  await expect(CausalLmDecoder.load(tiny, memoryWeights(tiny, parameters))).rejects.toThrow(
+    'no parameter "model.norm.weight"',
+  )
 })

@@ -8,7 +8,9 @@ import type {
   Sampling,
   SparseDistribution,
 } from '@plateau/speculation'
-import { CausalLmDecoder, type Sequence } from './causal-lm-decoder.js'
+import { CausalLmDecoder } from './causal-lm-decoder.js'
+import type { Sequence } from './decoder-sequence.js'
+import { memoryWeights } from './memory-weights.js'
 import { chooseToken, rawDistribution, type ListedLogits } from './choose-token.js'
 import type { StepRows } from './step-rows.js'
 
@@ -47,11 +49,13 @@ export class CausalLmDraft implements Draft {
     if (model.maxPositions < 2 * maxProposal) {
       throw new RangeError(`a draft of ${model.maxPositions} positions has no room to propose ${maxProposal} tokens`)
     }
-    const decoder = await CausalLmDecoder.load(model, draft.parameters, {
+    const decoder = await CausalLmDecoder.load(model, memoryWeights(model, draft.parameters), {
       name: `draft ${version}`,
       threads,
       topK: listedTokens,
       maxSequences: MAX_SESSIONS,
+      // A session begins in the middle of a text: beginnings are not shared.
+      prefixBytes: 0,
     })
     return new CausalLmDraft(decoder, draftVocabularyMap(draft.config), version, maxProposal)
   }

@@ -7,7 +7,10 @@ export {
   type DecoderSession,
   type DecoderSessionOptions,
 } from './decoder-session.js'
-export { CausalLmDecoder, type DecoderOptions, type Sequence, type StepOptions } from './causal-lm-decoder.js'
+export { CausalLmDecoder, type DecoderOptions } from './causal-lm-decoder.js'
+export { type RunReport } from './decode-loop.js'
+export { type Sequence, type StepOptions } from './decoder-sequence.js'
+export { type KvMemoryUse } from './kv-memory.js'
 export { type StepRows } from './step-rows.js'
 export { CausalLmDraft, type CausalLmDraftOptions } from './causal-lm-draft.js'
 export { CausalLmDraftScorer } from './causal-lm-draft-scorer.js'

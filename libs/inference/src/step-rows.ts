@@ -1,6 +1,3 @@
-import { decoderOutputs } from '@plateau/causal-lm'
-import { int64, type HostTensor } from './host-tensor.js'
-
 /**
  * What a step says about p at each scored position; row r belongs to the r-th scored token and describes what follows
  * it. H = hidden size, k = topK. Logits are raw: log p = logit - logSumExp.
@@ -21,98 +18,48 @@ export interface StepRows {
   readonly entropy: Float32Array
   /** [R], log sum exp of logits / temperature. */
   readonly scaledLogSumExp: Float32Array
-  /** [R, H], the features: hidden state after the last norm, from which the logits are computed. */
+  /** [R, H]: hidden state after the last norm, from which the logits are computed. */
   readonly hidden: Float32Array
   /** One array per row: the logits of that row's candidate ids, in their order. Empty when none were asked for. */
   readonly candidateLogits: readonly Float32Array[]
-  /** Time inside the engine, microseconds, without the wait for other sequences' steps. */
+  /** [n, H], when features were asked for: the hidden states of the last n tokens, scored or not. */
+  readonly features: Float32Array
+  /** Time of the runs it took part in, microseconds, without the wait for others'. */
   readonly elapsedUs: number
 }
 
-/** Rows of unequal length as one i64 tensor [rows, longest]; id 0 fills up. */
-export function candidateFeed(candidates: readonly ArrayLike<number>[], rows: number): HostTensor {
-  const width = candidates.reduce((longest, ids) => Math.max(longest, ids.length), 1)
-  const data = new BigInt64Array(rows * width)
-  candidates.forEach((ids, row) => {
-    for (let i = 0; i < ids.length; i++) data[row * width + i] = BigInt(ids[i]!)
-  })
-  return int64(data, [rows, width])
-}
-
-/** The engine's outputs under their names. `count` 0: nothing was asked about this chunk. */
-export function rowsFrom(
-  outputs: Readonly<Record<string, HostTensor>>,
-  count: number,
-  candidates: readonly ArrayLike<number>[] | undefined,
-  elapsedUs: number,
-): StepRows {
-  if (count === 0) return { ...noRows, elapsedUs }
-  const floats = (name: string) => outputs[name]!.data as Float32Array
-  const stats = floats(decoderOutputs.stats)
-  const column = (index: number) => Float32Array.from({ length: count }, (_, row) => stats[row * 4 + index]!)
-  const atCandidates = outputs[decoderOutputs.candidateLogits]!
-  const width = atCandidates.dims[1]!
-  return {
-    count,
-    topK: outputs[decoderOutputs.topIds]!.dims[1]!,
-    topIds: outputs[decoderOutputs.topIds]!.data as Int32Array,
-    topLogits: floats(decoderOutputs.topLogits),
-    logSumExp: column(0),
-    sumSquares: column(1),
-    entropy: column(2),
-    scaledLogSumExp: column(3),
-    hidden: floats(decoderOutputs.hidden),
-    candidateLogits: (candidates ?? []).map((ids, row) =>
-      (atCandidates.data as Float32Array).subarray(row * width, row * width + ids.length),
-    ),
-    elapsedUs,
-  }
-}
-
-/** The rows of a step that ran in chunks, as one. */
+/** The pieces of a step that ran in chunks, as one. */
 export function joinRows(pieces: readonly StepRows[]): StepRows {
+  const [first] = pieces
+  if (pieces.length === 1) return first!
   const elapsedUs = pieces.reduce((sum, piece) => sum + piece.elapsedUs, 0)
-  const scored = pieces.filter((piece) => piece.count > 0)
-  const [first] = scored
-  if (scored.length <= 1) return { ...(first ?? noRows), elapsedUs }
-  const floats = (field: FloatField) => joinFloats(scored.map((piece) => piece[field]))
+  const floats = (field: FloatField) => joinFloats(pieces.map((piece) => piece[field]))
   return {
-    count: scored.reduce((sum, piece) => sum + piece.count, 0),
-    topK: first!.topK,
-    topIds: Int32Array.from(scored.flatMap((piece) => Array.from(piece.topIds))),
+    count: pieces.reduce((sum, piece) => sum + piece.count, 0),
+    topK: pieces.find((piece) => piece.count > 0)?.topK ?? 0,
+    topIds: Int32Array.from(pieces.flatMap((piece) => Array.from(piece.topIds))),
     topLogits: floats('topLogits'),
     logSumExp: floats('logSumExp'),
     sumSquares: floats('sumSquares'),
     entropy: floats('entropy'),
     scaledLogSumExp: floats('scaledLogSumExp'),
     hidden: floats('hidden'),
-    candidateLogits: scored.flatMap((piece) => piece.candidateLogits),
+    candidateLogits: pieces.flatMap((piece) => piece.candidateLogits),
+    features: floats('features'),
     elapsedUs,
   }
 }
 
-type FloatField = 'topLogits' | 'logSumExp' | 'sumSquares' | 'entropy' | 'scaledLogSumExp' | 'hidden'
+type FloatField = 'topLogits' | 'logSumExp' | 'sumSquares' | 'entropy' | 'scaledLogSumExp' | 'hidden' | 'features'
 
 function joinFloats(parts: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  const filled = parts.filter((part) => part.length > 0)
+  if (filled.length === 1) return filled[0]!
+  const joined = new Float32Array(filled.reduce((sum, part) => sum + part.length, 0))
   let offset = 0
-  for (const part of parts) {
+  for (const part of filled) {
     joined.set(part, offset)
     offset += part.length
   }
   return joined
-}
-
-const noRows: StepRows = {
-  count: 0,
-  topK: 0,
-  topIds: new Int32Array(0),
-  topLogits: new Float32Array(0),
-  logSumExp: new Float32Array(0),
-  sumSquares: new Float32Array(0),
-  entropy: new Float32Array(0),
-  scaledLogSumExp: new Float32Array(0),
-  hidden: new Float32Array(0),
-  candidateLogits: [],
-  elapsedUs: 0,
 }

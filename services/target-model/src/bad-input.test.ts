@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PlateauError, target } from '@plateau/contracts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadTarget } from './target.js'
+import { loadTarget, type TargetOptions } from './target.js'
 import {
   consent,
   context,
@@ -140,7 +140,15 @@ describe('a proposal that cannot be verified names what is wrong with it', () =>
 })
 
 describe('a model that cannot be loaded says what is wrong with which file', () => {
-  const options = { topK: 5, maxSequences: 1, maxProposal: 4, threads: 1 }
+  const options: TargetOptions = {
+    topK: 5,
+    maxSequences: 1,
+    maxProposal: 4,
+    threads: 1,
+    weights: 'int8',
+    cacheBytes: 2 ** 24,
+    modelCache: join(tmpdir(), 'bad-input-never-built'),
+  }
 
   it('no such directory', async () => {
     const directory = join(tmpdir(), 'no-such-model')

@@ -1,10 +1,39 @@
-import { address, bytes, defineConfig, existingDirectory, flag, integer, optional, seconds } from '@plateau/config'
+import {
+  address,
+  bytes,
+  choice,
+  defineConfig,
+  directory,
+  existingPath,
+  flag,
+  integer,
+  optional,
+  seconds,
+} from '@plateau/config'
 
 /** target-model's own settings; the ones that every service has come with the shell. */
 export const targetModelConfig = defineConfig({
-  model: existingDirectory({
+  model: existingPath({
     env: 'PLATEAU_MODEL',
-    help: 'Hugging Face directory of the target: config.json, safetensors, tokenizer.json.',
+    help: 'The target: a Hugging Face directory (config.json, safetensors, tokenizer.json) or a GGUF file.',
+  }),
+  weights: choice({
+    env: 'PLATEAU_WEIGHTS',
+    of: ['int8', 'f32', 'int4'],
+    default: 'int8',
+    help: 'What the model multiplies by: 8-bit blocks, its floats, or the 4-bit blocks that its file holds.',
+  }),
+  modelCache: optional(
+    directory({
+      env: 'PLATEAU_MODEL_CACHE',
+      help: 'Where models built in a format are kept and shared by processes; not set: .cache/plateau/built at home.',
+    }),
+  ),
+  cacheBytes: bytes({
+    env: 'PLATEAU_CACHE_BYTES',
+    min: 2 ** 20,
+    default: '1GiB',
+    help: 'Memory for keys and values of responses and shared prompt beginnings; a context that does not fit is cut.',
   }),
   address: address({
     env: 'PLATEAU_TARGET_ADDRESS',
@@ -31,7 +60,7 @@ export const targetModelConfig = defineConfig({
     min: 1,
     max: 1024,
     default: 8,
-    help: 'Responses decoded at once; each holds a key-value cache.',
+    help: 'Responses decoded at once, as one batch.',
   }),
   maxWaiting: integer({
     env: 'PLATEAU_MAX_WAITING',

@@ -42,6 +42,7 @@ async function start(settings: Record<string, string>, eventLog: EventLog) {
   const config = mergeConfigs(commonConfig(0), targetModel.config).parse({
     PLATEAU_MODEL: model,
     PLATEAU_THREADS: '1',
+    PLATEAU_MODEL_CACHE: `${model}/built`,
     PLATEAU_TARGET_ADDRESS: '127.0.0.1:0',
     ...settings,
   })

@@ -41,7 +41,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
     logger.info('target model loaded', {
       model: loaded.description.modelId,
       fingerprint: loaded.description.fingerprint,
-      parameters: loaded.parameters,
+      parameters: loaded.description.parameterCount,
       address: server.address,
       capture: config.capture,
     })

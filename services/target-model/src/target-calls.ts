@@ -67,7 +67,7 @@ export class TargetCalls {
   }
 
   describe(): target.DescribeResponse {
-    const { description, decoder, parameters, maxProposal } = this.#target
+    const { description, decoder, maxProposal } = this.#target
     return {
       modelId: description.modelId,
       targetFingerprint: description.fingerprint,
@@ -77,7 +77,7 @@ export class TargetCalls {
       maxContext: decoder.maxContext,
       eosTokenIds: [...description.config.eosTokenIds],
       maxProposal,
-      parameters,
+      parameters: description.parameterCount,
       maxConcurrent: decoder.maxSequences,
     }
   }

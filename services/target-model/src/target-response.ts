@@ -14,7 +14,7 @@ import { target } from '@plateau/contracts'
 import type { Sequence, StepRows } from '@plateau/inference'
 import { drawToken, overlap, verifyProposal, type Proposal, type Random } from '@plateau/speculation'
 import type { ResponsePlan } from './request-checks.js'
-import { ScoredRow } from './scored-row.js'
+import { readsScaledLogSumExp, ScoredRow } from './scored-row.js'
 import type { Target } from './target.js'
 
 export interface Round {
@@ -56,17 +56,18 @@ export class TargetResponse {
   /** Reads the prompt and draws the first token. */
   async start(promptFeatures: number): Promise<Start> {
     const { prompt } = this.#plan
-    const wanted = Math.min(prompt.length, Math.max(2, promptFeatures))
-    const step = await this.#sequence.step(prompt, { rows: wanted, temperature: this.#stepTemperature })
-    const row = this.#scored(step, wanted - 1, [])
+    const features = Math.min(prompt.length, Math.max(2, promptFeatures))
+    const step = await this.#sequence.step(prompt, { features, temperature: this.#stepTemperature })
+    const row = this.#scored(step, 0, [])
     const token = await drawToken(row.target(this.#plan.sampling, this.#vocabSize), this.#random)
     const { hiddenSize } = this.#target.description.config
     return {
       ...this.#emit([token], [row], 0, []),
       positions: prompt.length,
       stepUs: step.elapsedUs,
-      promptFeatures: step.hidden.subarray((wanted - Math.max(1, Math.min(wanted, promptFeatures))) * hiddenSize),
-      leadFeature: wanted > 1 ? step.hidden.subarray((wanted - 2) * hiddenSize, (wanted - 1) * hiddenSize) : undefined,
+      promptFeatures: step.features.subarray((features - Math.max(1, Math.min(features, promptFeatures))) * hiddenSize),
+      leadFeature:
+        features > 1 ? step.features.subarray((features - 2) * hiddenSize, (features - 1) * hiddenSize) : undefined,
     }
   }
 
@@ -127,9 +128,10 @@ export class TargetResponse {
     return new ScoredRow(step, index, candidateIds, (feature) => this.#target.decoder.fullLogits(feature))
   }
 
-  /** At temperature 0 the log-sum-exp is not read. */
+  /** Where the log-sum-exp at it is not read, 1, which costs nothing. */
   get #stepTemperature(): number {
-    return this.#plan.sampling.temperature || 1
+    const { temperature } = this.#plan.sampling
+    return readsScaledLogSumExp(temperature) ? temperature : 1
   }
 
   get #vocabSize(): number {

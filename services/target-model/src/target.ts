@@ -1,13 +1,16 @@
+import type { WeightFormat } from '@plateau/causal-lm'
 import { PlateauError } from '@plateau/contracts'
-import { CausalLmDecoder } from '@plateau/inference'
-import { readModelDirectory, type ModelDescription } from '@plateau/model-files'
+import { CausalLmDecoder, type RunReport } from '@plateau/inference'
+import { openModel, type ModelDescription } from '@plateau/model-files'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 
 /** The loaded target. Frees native memory by `release`. */
 export interface Target {
   readonly description: ModelDescription
   readonly decoder: CausalLmDecoder
-  readonly parameters: number
   readonly maxProposal: number
+  readonly threads: number
 }
 
 export interface TargetOptions {
@@ -15,20 +18,43 @@ export interface TargetOptions {
   readonly maxSequences: number
   readonly maxProposal: number
   readonly threads?: number | undefined
+  readonly weights: WeightFormat
+  /** Memory for keys and values. */
+  readonly cacheBytes: number
+  /** Where built models are kept; undefined: in the user's cache, or nowhere where that cannot be written. */
+  readonly modelCache?: string | undefined
+  readonly onRun?: (report: RunReport) => void
 }
 
-export async function loadTarget(directory: string, options: TargetOptions): Promise<Target> {
-  const { parameters, ...description } = await readModelDirectory(directory)
-  if (description.config.maxPositions < 2) {
-    throw new PlateauError('MODEL_UNUSABLE', `${directory} has room for ${description.config.maxPositions} positions`)
+/** @param path a Hugging Face directory or a GGUF file */
+export async function loadTarget(path: string, options: TargetOptions): Promise<Target> {
+  const { description, weights, close } = await openModel(path)
+  try {
+    if (description.config.maxPositions < 2) {
+      throw new PlateauError('MODEL_UNUSABLE', `${path} has room for ${description.config.maxPositions} positions`)
+    }
+    const threads = options.threads ?? 1
+    const load = (directory: string | undefined) =>
+      CausalLmDecoder.load(description.config, weights, {
+        name: description.modelId,
+        topK: options.topK,
+        maxSequences: options.maxSequences,
+        threads,
+        weightFormat: options.weights,
+        cacheBytes: options.cacheBytes,
+        modelCache: directory === undefined ? undefined : { directory, fingerprint: description.fingerprint },
+        ...(options.onRun ? { onRun: options.onRun } : {}),
+      })
+    const decoder = await load(options.modelCache ?? join(homedir(), '.cache', 'plateau', 'built')).catch((error) => {
+      if (options.modelCache !== undefined || !isUnusableCache(error)) throw error
+      return load(undefined)
+    })
+    return { description, decoder, maxProposal: options.maxProposal, threads }
+  } finally {
+    await close()
   }
-  let count = 0
-  for (const { data } of parameters.values()) count += data.length
-  const decoder = await CausalLmDecoder.load(description.config, parameters, {
-    name: description.modelId,
-    topK: options.topK,
-    maxSequences: options.maxSequences,
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-  })
-  return { description, decoder, parameters: count, maxProposal: options.maxProposal }
+}
+
+function isUnusableCache(error: unknown): boolean {
+  return error instanceof PlateauError && error.code === 'MODEL_CACHE_UNUSABLE'
 }

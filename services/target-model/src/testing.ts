@@ -60,7 +60,16 @@ export interface Loaded {
 /** The calls on a tiny model whose top-k lists 5 of 24 tokens, with captured windows collected. */
 export async function loadTiny(options: Partial<TargetOptions & CallOptions> = {}): Promise<Loaded> {
   const { directory, remove } = await writeTinyModel()
-  const loaded = await loadTarget(directory, { topK: 5, maxSequences: 3, maxProposal: 6, threads: 1, ...options })
+  const loaded = await loadTarget(directory, {
+    topK: 5,
+    maxSequences: 3,
+    maxProposal: 6,
+    threads: 1,
+    weights: 'f32',
+    cacheBytes: 2 ** 24,
+    modelCache: join(directory, 'built'),
+    ...options,
+  })
   const metrics = declareTargetMetrics(new MetricRegistry())
   const windows: TokenWindow[] = []
   const calls = new TargetCalls(

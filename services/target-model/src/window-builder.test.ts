@@ -17,6 +17,7 @@ function wideRow(k: number, hiddenSize: number): ScoredRow {
     scaledLogSumExp: Float32Array.of(1),
     hidden: new Float32Array(hiddenSize).fill(0.1),
     candidateLogits: [],
+    features: new Float32Array(0),
     elapsedUs: 1,
   }
   return new ScoredRow(rows, 0, [], () => Promise.reject(new Error('not needed')))
