@@ -24,6 +24,7 @@ export {
 } from './train-graph.js'
 export { buildDecoderGraph, decoderGraph, type DecoderGraphOptions } from './decoder-graph.js'
 export { decoderInputs, decoderOutputs } from './decoder-names.js'
+export { scoringTail } from './scoring-tail.js'
 export { buildHeadGraph, headGraph, headLayerName, headWeightName } from './head-graph.js'
 export {
   draftLosses,
