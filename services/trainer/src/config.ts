@@ -1,3 +1,4 @@
+import { draftLosses } from '@plateau/causal-lm'
 import {
   choice,
   decimal,
@@ -97,7 +98,24 @@ export const trainerConfig = defineConfig(
       default: 0.5,
       help: 'Most of the time that gradient steps may take; windows and solves come first in any case.',
     }),
-    loss: choice({ env: 'PLATEAU_LOSS', of: ['tv', 'kl'], default: 'tv', help: 'Loss of the gradient stage.' }),
+    loss: choice({
+      env: 'PLATEAU_LOSS',
+      of: draftLosses,
+      default: 'tv',
+      help: 'Loss of gradient steps: total variation (1 - alpha), KL, or KL that gives way to TV where alpha is high.',
+    }),
+    unrollSteps: integer({
+      env: 'PLATEAU_UNROLL_STEPS',
+      default: 1,
+      min: 1,
+      max: 4,
+      help: 'So many tokens ahead a feature head is trained on its own states; each step costs about as much again.',
+    }),
+    positionShare: share({
+      env: 'PLATEAU_POSITION_SHARE',
+      default: 1,
+      help: "Share of a step's positions that count, by the scorer's weights; the rest skip the output head.",
+    }),
     learningRate: decimal({
       env: 'PLATEAU_LEARNING_RATE',
       default: 5e-4,
@@ -160,6 +178,11 @@ export const trainerConfig = defineConfig(
         draft === 'causal-lm' && !gradients
           ? 'PLATEAU_DRAFT=causal-lm learns by gradients only: set PLATEAU_GRADIENTS=on'
           : undefined,
+      ({ draft, unrollSteps, positionShare }) =>
+        draft === 'causal-lm' && (unrollSteps > 1 || positionShare < 1)
+          ? 'PLATEAU_UNROLL_STEPS and PLATEAU_POSITION_SHARE are for PLATEAU_DRAFT=feature-head'
+          : undefined,
+      ({ positionShare }) => (positionShare === 0 ? 'PLATEAU_POSITION_SHARE is 0: nothing would count' : undefined),
     ],
   },
 )

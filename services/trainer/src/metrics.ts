@@ -88,7 +88,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     loss: metrics.gauge({
       name: 'plateau_trainer_loss',
-      help: 'Loss of the last gradient step: 1 - alpha for TV, nats for KL.',
+      help: 'Loss of the last gradient step, before it: 1 - alpha for TV, nats for KL.',
     }),
     gradientNorm: metrics.gauge({
       name: 'plateau_trainer_gradient_norm',

@@ -55,6 +55,8 @@ describe('the configuration', () => {
     [{ PLATEAU_GRADIENT_SHARE: '0' }, /PLATEAU_GRADIENTS=off/],
     [{ PLATEAU_DRAFT: 'trigrams' }, /PLATEAU_DRAFT.*feature-head, causal-lm/],
     [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_GRADIENTS: 'off' }, /PLATEAU_GRADIENTS=on/],
+    [{ PLATEAU_POSITION_SHARE: '0' }, /nothing would count/],
+    [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_UNROLL_STEPS: '2' }, /feature-head/],
     [{ PLATEAU_RIDGE_LAMBDA: '0' }, /PLATEAU_RIDGE_LAMBDA/],
     [{ PLATEAU_MODEL: '/nowhere' }, /PLATEAU_MODEL/],
     [{ PLATEAU_HALFLIFE: '1000' }, /PLATEAU_HALFLIFE/],

@@ -202,6 +202,8 @@ export const defaults: BenchOptions = {
   gradients: false,
   gradientShare: 1,
   loss: 'tv',
+  unrollSteps: 1,
+  positionShare: 1,
   learningRate: 1e-3,
   replayPositions: 4000,
   evaluationPositions: 1500,

@@ -1,23 +1,19 @@
 import { causalDraftKind, featureHeadRow, type FeatureHead } from '@plateau/causal-lm'
-import { openCheckpoint, type CheckpointStore } from '@plateau/checkpoints'
-import { Arm, DraftCheckpoint, PlateauError, topics, type TokenWindow } from '@plateau/contracts'
-import type { EventLog, LogRecord, NewRecord, Producer } from '@plateau/event-log'
-import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
+import type { CheckpointStore } from '@plateau/checkpoints'
+import { Arm, PlateauError, topics, type TokenWindow } from '@plateau/contracts'
+import type { LogRecord, NewRecord, Producer } from '@plateau/event-log'
 import { CausalLmDraftScorer, evaluateDraft, summarizeScores, windowRows } from '@plateau/inference'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
 import { silentLogger } from '@plateau/telemetry'
 import { addRows, emptySums, SumBank, type RidgeSums } from '@plateau/training'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
 import { DraftLine } from './draft-line.js'
-import type { GradientTurnsState } from './kinds/gradient-turns.js'
-import { decodeFeatureHeadState } from './kinds/feature-head/feature-head-state.js'
-import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
+import { SNAPSHOT_NAME } from './snapshot.js'
 import { BILINEAR_FEATURES, headKind, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
+import { useTrainerWorld } from './testing-world.js'
 import { acceptRecord, expectationsOf } from './training-record.js'
 
 const teacher = new Teacher()
@@ -25,79 +21,12 @@ const source = topics.trainingWindows.name
 const kinds = ['feature-head', 'causal-lm'] as const
 const { hiddenSize: H, vocabSize: V } = teacher.model.config
 
-let directory: string
-let log: EventLog
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'plateau-trainer-'))
-  log = openEmbeddedEventLog(join(directory, 'log'))
-  await log.ensureTopics([topics.trainingWindows, topics.forgottenTenants, topics.draftCheckpoints, trainerDeadLetters])
-})
-afterEach(async () => {
-  await log.close()
-  await rm(directory, { recursive: true, force: true })
-})
-
-const open = (
-  options: Parameters<typeof openBench>[3] = {},
-  wrap: Parameters<typeof openBench>[4] = {},
-): Promise<Bench> => openBench(log, join(directory, 'store'), teacher.model, options, wrap)
-
-async function send(all: readonly NewRecord[]): Promise<void> {
-  const producer = log.producer()
-  await producer.send(source, all)
-  await producer.close()
-}
-
-/** Until everything in the topic is behind a saved snapshot. */
-async function consumed(): Promise<void> {
-  const ranges = await log.offsets(source)
-  for (;;) {
-    const committed = await log.committed(TRAINER_GROUP, source)
-    const reached = (partition: number): number => committed.find((at) => at.partition === partition)?.offset ?? -1
-    if (ranges.every(({ partition, earliest, next }) => next === earliest || reached(partition) >= next)) return
-    await sleep(5)
-  }
-}
-
-async function trained(bench: Bench): Promise<void> {
-  const running = bench.trainer.run()
-  await Promise.race([consumed(), running])
-  await bench.trainer.close()
-  await running
-}
-
-async function readAll(topic: string): Promise<LogRecord[]> {
-  const reader = log.reader({ topic, from: 'earliest' })
-  void reader.caughtUp.then(() => reader.close())
-  const found: LogRecord[] = []
-  for await (const batch of reader) found.push(...batch.records)
-  return found
-}
-
-const announcements = async (): Promise<DraftCheckpoint[]> =>
-  (await readAll(topics.draftCheckpoints.name)).map(({ value }) => DraftCheckpoint.decode(value!))
-
-async function savedState(store: CheckpointStore) {
-  const saved = decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
-  const { turns } = saved.learner.facts as { readonly turns: GradientTurnsState }
-  return { ...saved, gradientPositions: turns.freshPositions, replay: saved.learner.replay }
-}
-
-async function savedHeadState(store: CheckpointStore) {
-  const saved = await savedState(store)
-  return { ...saved, ...decodeFeatureHeadState(saved.learner) }
-}
+const world = useTrainerWorld(teacher)
+const { open, send, consumed, trained, readAll, announcements, savedState, savedHeadState } = world
 
 /** What a stored version is worth on windows that nobody has seen. */
 async function alphaOf(store: CheckpointStore, version: number, windows: readonly TokenWindow[]): Promise<number> {
-  const announced = (await announcements()).find((one) => one.version === version)!
-  const { files } = await openCheckpoint(store, announced, {
-    publicKeys: [key],
-    lineage: 'default',
-    targetFingerprint: teacher.model.fingerprint,
-    tokenizerHash: teacher.model.tokenizerHash,
-    minVersion: 1,
-  })
+  const { announced, files } = await world.versionFiles(store, version)
   if (announced.kind !== causalDraftKind) {
     return (await evaluateDraft(decodeFeatureHead(files, 'test'), teacher.model, windows)).alpha
   }
@@ -432,7 +361,7 @@ describe('a lineage', () => {
       { lineage: 'default', keepVersions: 2, codeVersion: 'test' },
       {
         kind: headKind(teacher.model),
-        log,
+        log: world.log,
         producer: { bytesInFlight: 0, send, flush: async () => {}, close: async () => {} },
         store,
         key,
@@ -470,7 +399,7 @@ describe('a lineage', () => {
   test('keeps the version that was announced last, however many wait for the log', async () => {
     const { store, trainer } = await open()
     await trainer.close()
-    const producer = log.producer()
+    const producer = world.log.producer()
     let isAway = false
     const line = await openLine(store, (topic, records) =>
       isAway
@@ -498,7 +427,7 @@ describe('a lineage', () => {
   test('of another target is refused with what to do', async () => {
     await (await open()).trainer.close()
     const other = { ...teacher.model, fingerprint: '0'.repeat(64) }
-    await expect(openBench(log, join(directory, 'store'), other)).rejects.toMatchObject({
+    await expect(openBench(world.log, join(world.directory, 'store'), other)).rejects.toMatchObject({
       code: 'CHECKPOINT_TARGET_MISMATCH',
       message: expect.stringContaining('PLATEAU_LINEAGE'),
     })
@@ -517,15 +446,7 @@ describe('a lineage', () => {
     const first = await open()
     await trained(first)
     const counted = total(await savedState(first.store))
-    await log.close()
-    await rm(join(directory, 'log'), { recursive: true })
-    log = openEmbeddedEventLog(join(directory, 'log'))
-    await log.ensureTopics([
-      topics.trainingWindows,
-      topics.forgottenTenants,
-      topics.draftCheckpoints,
-      trainerDeadLetters,
-    ])
+    await world.beginLogAgain()
     await send(records(teacher, 'n', 40))
     const next = await open()
     const running = next.trainer.run()
@@ -536,10 +457,10 @@ describe('a lineage', () => {
 
   test('is saved at the end without waiting for a log that does not answer', async () => {
     await send(records(teacher, 's', 20))
-    const hanging = new Proxy(log, {
+    const hanging = new Proxy(world.log, {
       get: (of, name) => (name === 'commit' ? () => new Promise(() => {}) : Reflect.get(of, name).bind(of)),
     })
-    const { trainer, store, metrics } = await openBench(hanging, join(directory, 'store'), teacher.model, {
+    const { trainer, store, metrics } = await openBench(hanging, join(world.directory, 'store'), teacher.model, {
       snapshotMs: 3_600_000,
     })
     expect(metrics.snapshotAge.value({})).toBeGreaterThanOrEqual(0)

@@ -20,11 +20,11 @@ export interface DraftKind<Model> {
   /** What a window must be for this kind to learn from it. */
   readonly expected: WindowExpectations
   /** A draft that has learned nothing: version 1 of a lineage that is not begun warm. */
-  initial(): Model
+  initial(this: void): Model
   /** The files of a version. */
-  encode(model: Model): readonly StoredFile[]
+  encode(this: void, model: Model): readonly StoredFile[]
   /** The reverse, from files whose digests were checked. `where` names them in errors. Throws DRAFT_INVALID. */
-  decode(files: ReadonlyMap<string, Uint8Array>, where: string): Model
+  decode(this: void, files: ReadonlyMap<string, Uint8Array>, where: string): Model
   /** Of a position in a window that is held in memory. */
   readonly positionBytes: number
   /** Alpha that the model must earn more than the plainest of its kind, because it takes longer to draft with. */

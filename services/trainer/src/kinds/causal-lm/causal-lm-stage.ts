@@ -1,9 +1,9 @@
-import { buildTrainGraph, type CausalDraft } from '@plateau/causal-lm'
+import { buildTrainGraph, type CausalDraft, type DraftLoss } from '@plateau/causal-lm'
 import { loadSession, type InferenceSession } from '@plateau/inference'
 import { CausalDraftTraining, type DraftStepReport, type OptimizerState, type Piece } from '@plateau/training'
 
 export interface CausalLmStageOptions {
-  readonly loss: 'kl' | 'tv'
+  readonly loss: DraftLoss
   readonly learningRate: number
   readonly threads: number
 }
@@ -24,7 +24,7 @@ export class CausalLmStage {
     const { model } = draft.config
     const targetsPerRow = Math.min(CAUSAL_LM_SHAPE.targetsPerRow, model.vocabSize - 1)
     const shape = { ...CAUSAL_LM_SHAPE, targetsPerRow }
-    const loss = options.loss === 'kl' ? 'kl' : 'total-variation'
+    const loss = options.loss === 'tv' ? 'total-variation' : options.loss
     const graph = buildTrainGraph(model, shape, { loss }).model
     const session = await loadSession(graph, { threads: options.threads, name: 'draft training step' })
     const { learningRate } = options

@@ -4,7 +4,9 @@ import {
   featureHeadParameter,
   withLayer,
   withVocabulary,
+  type DraftLoss,
   type FeatureHead,
+  type FeatureHeadBatchShape,
   type FeatureHeadConfig,
   type FeatureHeadLayer,
 } from '@plateau/causal-lm'
@@ -13,7 +15,11 @@ import { FeatureHeadTraining, type DraftStepReport, type FeatureHeadTrainingStat
 import { seededRandom } from '@plateau/speculation'
 
 export interface GradientOptions {
-  readonly loss: 'kl' | 'tv'
+  readonly loss: DraftLoss
+  /** Steps over the head's own states. */
+  readonly unrollSteps: number
+  /** Share of a step's positions that meet the output head: those of the largest weight. */
+  readonly positionShare: number
   readonly learningRate: number
   readonly threads: number
 }
@@ -32,11 +38,19 @@ const SEED = 2
 export class GradientStage {
   readonly #session: InferenceSession
   readonly #training: FeatureHeadTraining
+  /** Positions count by the scorer's weights, and the lightest not at all. */
+  readonly #isSelective: boolean
   /** The closed form's projection that training stands on. */
   #projection: Float32Array
 
-  private constructor(session: InferenceSession, training: FeatureHeadTraining, start: FeatureHead) {
+  private constructor(
+    session: InferenceSession,
+    training: FeatureHeadTraining,
+    start: FeatureHead,
+    isSelective: boolean,
+  ) {
     this.#session = session
+    this.#isSelective = isSelective
     this.#training = training
     this.#projection = featureHeadParameter(start, 'fc.weight')
   }
@@ -44,14 +58,13 @@ export class GradientStage {
   /** `start`: a solution of the closed form. */
   static async open(start: FeatureHead, target: DraftTarget, options: GradientOptions): Promise<GradientStage> {
     const head = layered(start)
-    const shape = {
-      ...GRADIENT_SHAPE,
-      listedTokens: Math.min(GRADIENT_SHAPE.listedTokens, draftVocabSize(head.config) - 1),
-    }
-    const graph = buildFeatureHeadTrainGraph(head.config, shape, options.loss)
+    const isSelective = options.positionShare < 1
+    const shape = batchShape(head.config, options.positionShare)
+    const { unrollSteps: unrolledSteps } = options
+    const graph = buildFeatureHeadTrainGraph(head.config, shape, options.loss, { unrolledSteps })
     const session = await loadSession(graph, { threads: options.threads, name: 'draft training step' })
     const training = new FeatureHeadTraining(head, target, session, shape, { learningRate: options.learningRate })
-    return new GradientStage(session, training, start)
+    return new GradientStage(session, training, start, isSelective)
   }
 
   get head(): FeatureHead {
@@ -63,7 +76,9 @@ export class GradientStage {
   }
 
   step(pieces: readonly Piece[]): Promise<DraftStepReport> {
-    return this.#training.step(pieces)
+    return this.#training.step(
+      this.#isSelective ? pieces.map((one) => ({ ...one, weights: one.rows.weights })) : pieces,
+    )
   }
 
   /** The closed form has a new solution of the same configuration. With another vocabulary the optimisers start anew. */
@@ -98,6 +113,14 @@ export class GradientStage {
   release(): Promise<void> {
     return this.#session.release()
   }
+}
+
+/** Where all positions count, none is selected. */
+function batchShape(config: FeatureHeadConfig, positionShare: number): FeatureHeadBatchShape {
+  const { sequences, positions } = GRADIENT_SHAPE
+  const listedTokens = Math.min(GRADIENT_SHAPE.listedTokens, draftVocabSize(config) - 1)
+  const selectedRows = Math.max(1, Math.round(positionShare * sequences * positions))
+  return { sequences, positions, listedTokens, ...(positionShare < 1 && { selectedRows }) }
 }
 
 /** Of the head that gradients train on top of a solution. */

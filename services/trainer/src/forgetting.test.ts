@@ -1,0 +1,212 @@
+import { featureHeadParameter } from '@plateau/causal-lm'
+import type { CheckpointStore } from '@plateau/checkpoints'
+import { ForgottenTenant, PlateauError, topics } from '@plateau/contracts'
+import type { NewRecord } from '@plateau/event-log'
+import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
+import { solveRidge, SumBank } from '@plateau/training'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { SNAPSHOT_NAME } from './snapshot.js'
+import { BILINEAR_FEATURES, defaults, Teacher, trainingRecord, type Bench } from './testing.js'
+import { useTrainerWorld } from './testing-world.js'
+
+const teacher = new Teacher()
+/** Of another domain: what is learned from it shows. */
+const other = new Teacher(2)
+const world = useTrainerWorld(teacher)
+const neverSaw = useTrainerWorld(teacher)
+const { open, send, consumed, announcements, savedHeadState, savedState, versionFiles } = world
+const options = { checkpointDtype: 'F32' } as const
+
+const windowsOf = (from: Teacher, tenant: string, count: number, first = 0): NewRecord[] =>
+  Array.from({ length: count }, (_, i) =>
+    trainingRecord({ ...from.window(`${tenant}-${first + i}`), tenant, domain: i % 2 ? 'chat' : 'code' }),
+  )
+
+const forget = (tenant: string, capturedUntilMs = Date.now(), lineage = 'default'): Promise<void> =>
+  send(
+    [
+      {
+        key: `${lineage}/${tenant}`,
+        value: ForgottenTenant.encode({ schemaVersion: 1, lineage, tenant, capturedUntilMs }).finish(),
+        headers: {},
+      },
+    ],
+    topics.forgottenTenants.name,
+  )
+
+async function whileRunning(bench: Bench, action: () => Promise<void>): Promise<void> {
+  const running = bench.trainer.run()
+  await Promise.race([action(), running])
+  await bench.trainer.close()
+  await running
+}
+
+/** Until a version was published because somebody was forgotten. */
+const replaced = async ({ metrics }: Bench): Promise<void> => {
+  while (metrics.publishes.value({ origin: 'foundation' }) === 0) await sleep(5)
+}
+
+async function newestProjection({ store, line }: Bench): Promise<Float32Array> {
+  return featureHeadParameter(decodeFeatureHead((await versionFiles(store, line.version)).files, 'test'), 'fc.weight')
+}
+
+/** The plain solution of what a trainer has saved, as the head stores it. */
+async function plainProjection(of: typeof world, { store }: Bench): Promise<Float32Array> {
+  const sums = SumBank.of((await of.savedHeadState(store)).closedForm.bank).total()
+  const lambda = new Float64Array(sums.inputs).fill(defaults.ridgeLambda)
+  lambda.fill(10 * defaults.ridgeLambda, sums.inputs - BILINEAR_FEATURES)
+  const w = solveRidge(sums, lambda)
+  return Float32Array.from(w, (_, at) => w[(at % sums.inputs) * sums.outputs + Math.floor(at / sums.inputs)]!)
+}
+
+function difference(a: Float32Array, b: Float32Array): number {
+  const size = Math.sqrt(b.reduce((sum, x) => sum + x * x, 0))
+  return Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]!) ** 2, 0)) / size
+}
+
+/** Both tenants' windows, mixed. */
+const mixed = (ours: readonly NewRecord[], theirs: readonly NewRecord[]): NewRecord[] => [
+  ...ours.slice(0, 30),
+  ...theirs,
+  ...ours.slice(30),
+]
+
+test("the version that follows is a trainer's that never saw the tenant", async () => {
+  const [ours, theirs] = [windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)]
+  const never = await neverSaw.open(options)
+  await neverSaw.send(ours)
+  await neverSaw.trained(never)
+  const expected = await plainProjection(neverSaw, never)
+
+  const bench = await open(options)
+  await send(mixed(ours, theirs))
+  await world.trained(bench)
+  expect(difference(await plainProjection(world, bench), expected)).toBeGreaterThan(0.1)
+  const next = await open(options)
+  await whileRunning(next, async () => {
+    await forget('them')
+    await replaced(next)
+  })
+  expect(difference(await newestProjection(next), expected)).toBeLessThan(1e-5)
+  expect(difference(await plainProjection(world, next), expected)).toBeLessThan(1e-5)
+  expect((await announcements()).at(-1)!.version).toBe(next.line.version)
+})
+
+test('nothing of the tenant comes back: not what was held back or replayed, nor what still lies in the log', async () => {
+  const changes = { ...options, gradients: true, testFirstPositions: 500, replayPositions: 1500 }
+  await send(mixed(windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)))
+  const bench = await open(changes)
+  await whileRunning(bench, async () => {
+    await consumed()
+    while (bench.metrics.steps.value({ result: 'applied' }) < 5) await sleep(5)
+  })
+  const stillToCome = windowsOf(other, 'them', 20, 60)
+  await forget('them')
+  await send(stillToCome)
+  const next = await open(changes)
+  await whileRunning(next, async () => {
+    await replaced(next)
+    await send(windowsOf(teacher, 'us', 20, 60))
+    await consumed()
+  })
+  const tenants = (await world.readAll(topics.trainingWindows.name)).map(({ key }) => key!.split('-')[0])
+  const places = (await world.readAll(topics.trainingWindows.name)).map(
+    ({ partition, offset }) => `${partition}/${offset}`,
+  )
+  const tenantAt = new Map(places.map((place, i) => [place, tenants[i]]))
+  const { waiting, replay, heldOut, calibration, closedForm } = await savedHeadState(next.store)
+  const held = [...waiting, ...replay, ...heldOut, ...calibration]
+  expect(held.length).toBeGreaterThan(10)
+  expect(new Set(held.map(({ partition, offset }) => tenantAt.get(`${partition}/${offset}`)))).toEqual(new Set(['us']))
+  expect(closedForm.bank.cells.map(({ key }) => key.tenant)).not.toContain('them')
+  // Those that arrived before the request was read were dropped with what waited.
+  expect(next.metrics.forgotten.value({})).toBeGreaterThan(0)
+})
+
+test.each(['feature-head', 'causal-lm'] as const)(
+  'killed before it was saved, a %s obeys again; what is captured later is trained on',
+  async (draft) => {
+    const changes = { ...options, draft, gradients: true }
+    await send(mixed(windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)))
+    const before = await open(changes)
+    await whileRunning(before, async () => {
+      await consumed()
+      while (before.metrics.steps.value({ result: 'applied' }) < 3) await sleep(5)
+    })
+    const survivor = (await before.store.readState('default', SNAPSHOT_NAME))!
+    const until = Date.now()
+    await forget('them', until)
+    const killed = await open(changes)
+    await whileRunning(killed, () => replaced(killed))
+    await before.store.putState('default', SNAPSHOT_NAME, survivor, 0)
+
+    const after = await open(changes)
+    await whileRunning(after, async () => {
+      await replaced(after)
+      const late = { ...other.window('them-late'), tenant: 'them', capturedAtMs: until + 1 }
+      await send([trainingRecord(late)])
+      await consumed()
+    })
+    const versions = (await announcements()).map(({ version }) => version)
+    expect(versions).toEqual([...new Set(versions)].toSorted((a, b) => a - b))
+    const { forgotten, owesVersion, replay } = await savedState(after.store)
+    expect(forgotten).toEqual({ nextOffset: 1, until: { them: until } })
+    expect(owesVersion).toBe(false)
+    expect(after.metrics.forgotten.value({})).toBe(0)
+    expect(replay.length).toBeGreaterThan(0)
+  },
+)
+
+test('a causal-lm begins again from what it began with, and says so as its next version', async () => {
+  await send(mixed(windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)))
+  const bench = await open({ ...options, draft: 'causal-lm' })
+  const embeddings = async (version: number) =>
+    decodeCausalDraft((await versionFiles(bench.store, version)).files, 'test').parameters.get(
+      'model.embed_tokens.weight',
+    )!.data
+  await whileRunning(bench, async () => {
+    while (bench.metrics.steps.value({ result: 'applied' }) < 10) await sleep(5)
+    await forget('them')
+    await replaced(bench)
+  })
+  const published = (await announcements()).filter(({ evaluation }) => Number.isNaN(evaluation!.alpha))
+  expect(await embeddings(published.at(-1)!.version)).toEqual(await embeddings(1))
+})
+
+test('somebody who was never seen, and the request of another lineage, change nothing', async () => {
+  await send(windowsOf(teacher, 'us', 60))
+  const bench = await open(options)
+  await whileRunning(bench, async () => {
+    await consumed()
+    await forget('nobody')
+    await forget('us', Date.now(), 'another')
+    await send([{ key: 'default/x', value: Buffer.from([255]), headers: {} }], topics.forgottenTenants.name)
+    while ((await savedState(bench.store)).forgotten.nextOffset < 3) await sleep(20)
+  })
+  expect(bench.metrics.publishes.value({ origin: 'foundation' })).toBe(0)
+  expect((await savedHeadState(bench.store)).closedForm.bank.cells.map(({ key }) => key.tenant)).toEqual(['us', 'us'])
+})
+
+test('a version without the tenant that could not be written is owed until it is, across a restart', async () => {
+  let isFull = false
+  const store = (of: CheckpointStore): CheckpointStore =>
+    new Proxy(of, {
+      get: (target, name: keyof CheckpointStore) =>
+        name === 'put' && isFull
+          ? () => Promise.reject(new PlateauError('FULL', 'no space left', { retryable: true }))
+          : Reflect.get(target, name).bind(target),
+    })
+  await send(mixed(windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)))
+  const bench = await open(options, { store })
+  await whileRunning(bench, async () => {
+    await consumed()
+    isFull = true
+    await forget('them')
+    while (!(await savedState(bench.store)).owesVersion) await sleep(20)
+  })
+  isFull = false
+  const next = await open(options)
+  await whileRunning(next, () => replaced(next))
+  expect((await savedState(next.store)).owesVersion).toBe(false)
+})
