@@ -3,6 +3,7 @@ import { checkpoints } from './commands/checkpoints.js'
 import { dlqList } from './commands/dlq-list.js'
 import { dlqReplay } from './commands/dlq-replay.js'
 import { dlqShow } from './commands/dlq-show.js'
+import { draftsForget } from './commands/drafts-forget.js'
 import { exportScoredTokensCommand } from './commands/export-scored-tokens.js'
 import { lag } from './commands/lag.js'
 import { rollouts } from './commands/rollouts.js'
@@ -23,4 +24,5 @@ export const commands: readonly Command[] = [
   schemasCheck,
   checkpoints,
   rollouts,
+  draftsForget,
 ]

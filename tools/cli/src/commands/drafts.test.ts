@@ -1,4 +1,5 @@
-import { DraftCheckpoint, encodeHeaders, Rollout, RolloutState, topics } from '@plateau/contracts'
+import { DraftCheckpoint, encodeHeaders, ForgottenTenant, Rollout, RolloutState, topics } from '@plateau/contracts'
+import { readUpToNow } from '@plateau/event-log'
 import { expect, test } from 'vitest'
 import { plateau } from '../testing/run-command.js'
 import { temporaryLog } from '../testing/temporary-log.js'
@@ -76,4 +77,35 @@ test('rollouts are told in order, of one lineage if asked, and followed until in
   })
   expect(await following).toMatchObject({ code: 0 })
   expect(seen.map(({ version, state }) => `${version} ${state}`)).toEqual(['2 live', '9 live', '3 rejected', '4 live'])
+})
+
+test('a tenant that is to be forgotten is asked for once more, durably, and nobody is left out by mistake', async () => {
+  const { log, url } = await temporaryLog()
+  const { code, out } = await plateau([
+    'drafts',
+    'forget',
+    '--tenant',
+    'acme',
+    '--lineage',
+    'default',
+    '--event-log',
+    url,
+  ])
+  expect(code).toBe(0)
+  expect(out).toMatch(/lineage default will forget what it learned from acme until /)
+  const found: { readonly key: string | null; readonly request: ForgottenTenant }[] = []
+  for await (const { records } of readUpToNow(log.reader({ topic: topics.forgottenTenants.name, from: 'earliest' }))) {
+    for (const { key, value } of records) found.push({ key, request: ForgottenTenant.decode(value!) })
+  }
+  expect(found).toMatchObject([
+    { key: 'default/acme', request: { schemaVersion: 1, lineage: 'default', tenant: 'acme' } },
+  ])
+  expect(found[0]!.request.capturedUntilMs).toBeGreaterThan(Date.parse('2026-01-01'))
+  for (const missing of [
+    ['--tenant', 'acme'],
+    ['--lineage', 'default'],
+    ['--lineage', 'default', '--tenant', ''],
+  ]) {
+    expect((await plateau(['drafts', 'forget', ...missing, '--event-log', url])).code).toBe(2)
+  }
 })
