@@ -50,7 +50,7 @@ export function planDecoder(config: CausalLmConfig, format: WeightFormat, option
 }
 
 export interface DecoderInMemory {
-  readonly step: Uint8Array
+  readonly step: () => Uint8Array
   readonly head: () => Uint8Array
   readonly weightBytes: number
 }
@@ -63,8 +63,9 @@ export async function buildInMemory(plan: DecoderPlan, source: WeightSource): Pr
     vectors: new Map(),
     matrices: new Map([[headKey, prepared.matrices.get(headKey)!]]),
   }
+  const step = plan.step((graph) => preparedWeights(graph, prepared)).encode()
   return {
-    step: plan.step((graph) => preparedWeights(graph, prepared)).encode(),
+    step: () => step,
     head: () => plan.head((graph) => preparedWeights(graph, ofHead)).encode(),
     weightBytes: weightBytesOf(plan, prepared),
   }

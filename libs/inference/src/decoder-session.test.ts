@@ -1,7 +1,7 @@
 import { parameterShapes, type CausalLmConfig, type Parameter, type WeightSource } from '@plateau/causal-lm'
 import { readExternalData } from '@plateau/tensor-graph'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loadDecoderSession, type DecoderSession, type DecoderSessionOptions } from './decoder-session.js'
@@ -110,6 +110,21 @@ test('the bytes a step reads: every matrix once, of the embedding table nothing 
   const down = 2 * 64 * 96
   expect((await load({ weightFormat: 'int8' })).weightBytes).toBe(values + (values - down) / 16 + down / 8)
 })
+
+test('threads are measured with the model itself where so asked, and a model knows what was measured', async () => {
+  const most = availableParallelism()
+  const measured = await load({ threads: 'measured' })
+  expect(measured.threads).toBeGreaterThanOrEqual(1)
+  expect(measured.threads).toBeLessThanOrEqual(most)
+  const [entry] = await readdir(directory)
+  await writeFile(join(directory, entry!, `threads-of-${most}`), String(most))
+  expect((await load({ threads: 'measured' })).threads).toBe(most)
+  for (const nonsense of ['many', String(most + 1)]) {
+    await writeFile(join(directory, entry!, `threads-of-${most}`), nonsense)
+    expect((await load({ threads: 'measured' })).threads).toBeLessThanOrEqual(most)
+  }
+  expect((await load({ threads: 1 })).threads).toBe(1)
+}, 30_000)
 
 test('a tied table is stored once', async () => {
   const bytesOf = async (config: CausalLmConfig) => {

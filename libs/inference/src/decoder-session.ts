@@ -5,13 +5,22 @@
  * is built around them. With a cache, that happens once: the weights lie in a file from which the engine maps them.
  */
 import type { CausalLmConfig, WeightFormat, WeightSource } from '@plateau/causal-lm'
+import { PlateauError } from '@plateau/contracts'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { buildInMemory, buildInto, decoderFiles, planDecoder, type DecoderPlan } from './compiled-decoder.js'
+import { oneTokenFeeds } from './one-token-feeds.js'
 import { cachedModel, forgetModel, type ModelCache } from './model-cache.js'
 import { engineSignature, loadSession, type InferenceSession, type SessionOptions } from './session.js'
+import { keptThreads, keepThreads } from './thread-file.js'
+import { measureThreads } from './thread-measurement.js'
 
-export interface DecoderSessionOptions extends SessionOptions {
+export interface DecoderSessionOptions extends Omit<SessionOptions, 'threads'> {
+  /**
+   * Threads one run may use. 'measured': as many as pay, by running steps for a second; with a cache it is remembered,
+   * unless the machine was busy.
+   */
+  readonly threads: number | 'measured'
   /** How many of the largest logits come out per row; at most vocabSize. */
   readonly topK: number
   /** Longest context in tokens. */
@@ -30,6 +39,7 @@ export interface DecoderSession {
   readonly session: InferenceSession
   /** Whole rows of logits, from the same weights: see buildHeadGraph. Loaded by the first call. */
   readonly head: () => Promise<InferenceSession>
+  readonly threads: number
   /** What one step reads of the weights: every matrix once, and not the embedding table unless it is the head. */
   readonly weightBytes: number
   readonly fromCache: boolean
@@ -43,43 +53,73 @@ export async function loadDecoderSession(
   options: DecoderSessionOptions,
 ): Promise<DecoderSession> {
   const plan = planDecoder(config, options.weightFormat, options)
-  if (options.cache !== undefined) return loadThroughCache(plan, source, options, options.cache)
-  const built = await buildInMemory(plan, source)
-  const session = await loadSession(built.step, options)
-  const loadHead = () => loadSession(built.head(), headOptions(options))
-  return { ...withHead(session, loadHead), weightBytes: built.weightBytes, fromCache: false }
+  const { cache } = options
+  const model = cache === undefined ? await inMemory(plan, source) : await inCache(plan, source, cache)
+  const loadStep = (threads: number) => model.load('step', { ...options, threads })
+  const { threads, session } = await withThreads(loadStep, options.threads, model.directory)
+  const loadHead = () => model.load('head', { ...options, threads, name: `${options.name} head` })
+  return { ...withHead(session, loadHead), threads, weightBytes: model.weightBytes, fromCache: model.fromCache }
 }
 
-async function loadThroughCache(
-  plan: DecoderPlan,
-  source: WeightSource,
-  options: DecoderSessionOptions,
-  cache: DecoderCache,
-): Promise<DecoderSession> {
+interface BuiltDecoder {
+  readonly load: (which: 'step' | 'head', options: SessionOptions) => Promise<InferenceSession>
+  readonly weightBytes: number
+  readonly fromCache: boolean
+  /** Its own on disk, if it has one. */
+  readonly directory: string | undefined
+}
+
+async function inMemory(plan: DecoderPlan, source: WeightSource): Promise<BuiltDecoder> {
+  const built = await buildInMemory(plan, source)
+  return {
+    load: (which, options) => loadSession(built[which](), options),
+    weightBytes: built.weightBytes,
+    fromCache: false,
+    directory: undefined,
+  }
+}
+
+async function inCache(plan: DecoderPlan, source: WeightSource, cache: DecoderCache): Promise<BuiltDecoder> {
   const madeOf = [cache.fingerprint, plan.structureHash, await engineSignature()]
   const hash = createHash('sha256').update(madeOf.join('\n')).digest('hex')
   const key = `${plan.format}-${hash.slice(0, 40)}`
   const find = () => cachedModel(cache, key, (directory) => buildInto(directory, plan, source))
-  /** Sizes may be right and content wrong, or another process has made room since: then it is built anew, once. */
-  const load = async (file: string, sessionOptions: SessionOptions) => {
-    const found = await find()
-    try {
-      return { found, session: await loadSession(join(found.directory, file), sessionOptions) }
-    } catch (error) {
-      if (!found.fromCache) throw error
-      await forgetModel(cache, key)
-      const rebuilt = await find()
-      return { found: rebuilt, session: await loadSession(join(rebuilt.directory, file), sessionOptions) }
-    }
+  let found = await find()
+  const load = (which: 'step' | 'head', options: SessionOptions) =>
+    loadSession(join(found.directory, decoderFiles[which]), options)
+  return {
+    async load(which, options) {
+      try {
+        return await load(which, options)
+      } catch (error) {
+        if (!(error instanceof PlateauError) || error.code !== 'MODEL_NOT_LOADABLE' || !found.fromCache) throw error
+        // Sizes are right and content is not, or another process has made room since: built anew, once.
+        await forgetModel(cache, key)
+        found = await find()
+        return load(which, options)
+      }
+    },
+    weightBytes: Number(found.facts['weightBytes']),
+    get fromCache() {
+      return found.fromCache
+    },
+    directory: found.directory,
   }
-  const { found, session } = await load(decoderFiles.step, options)
-  const loadHead = async () => (await load(decoderFiles.head, headOptions(options))).session
-  const { facts, fromCache } = found
-  return { ...withHead(session, loadHead), weightBytes: Number(facts['weightBytes']), fromCache }
 }
 
-function headOptions(options: DecoderSessionOptions): SessionOptions {
-  return { ...options, name: `${options.name} head` }
+async function withThreads(
+  load: (threads: number) => Promise<InferenceSession>,
+  wanted: number | 'measured',
+  directory: string | undefined,
+): Promise<{ readonly threads: number; readonly session: InferenceSession }> {
+  const known = wanted === 'measured' ? await keptThreads(directory) : wanted
+  if (known !== undefined) return { threads: known, session: await load(known) }
+  const measured = await measureThreads(
+    load,
+    async (session) => (await session.timedRun(oneTokenFeeds(session))).elapsedUs,
+  )
+  await keepThreads(directory, measured.threads)
+  return measured
 }
 
 function withHead(session: InferenceSession, load: () => Promise<InferenceSession>) {

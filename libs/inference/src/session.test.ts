@@ -44,6 +44,7 @@ const values = (tensor: HostTensor | undefined) => Array.from(tensor?.data ?? []
 test('runs a model and names inputs and outputs', async () => {
   const session = await twoOutputs()
   expect(session.inputNames).toEqual(['x', 'y'])
+  expect(session.inputs[0]).toEqual({ name: 'x', type: 'float32', dims: ['n'] })
   expect(session.outputNames).toEqual(['sum', 'product'])
   const result = await session.run({ x: float32(Float32Array.of(1, 2)), y: float32(Float32Array.of(3, 5)) })
   expect(values(result['sum'])).toEqual([4, 7])
@@ -111,6 +112,24 @@ test('a refused model names itself', async () => {
   const error = await loadSession(Uint8Array.of(1, 2, 3), { threads: 1, name: 'broken' }).catch((e: unknown) => e)
   expect(error).toBeInstanceOf(PlateauError)
   expect(error).toMatchObject({ code: 'MODEL_NOT_LOADABLE', facts: { model: 'broken', bytes: 3 } })
+})
+
+test('a provider whose libraries are missing is one clear error, and the cpu goes on working', async () => {
+  const graph = new GraphBuilder()
+  graph.output('y', graph.op('Relu', [graph.input('x', 'f32', ['n'])]), 'f32', ['n'])
+  const options = { threads: 1, name: 'on a GPU' }
+  const outcome = await loadSession(graph.encode(), { ...options, provider: 'cuda' }).then(
+    (session) => {
+      // Where the libraries are there, it loads.
+      loaded.push(session)
+      return 'loaded'
+    },
+    (error: unknown) => (error instanceof PlateauError ? `${error.code}: ${error.message}` : error),
+  )
+  expect(outcome).toMatch(/^loaded$|^EXECUTION_PROVIDER_UNAVAILABLE: The model "on a GPU" .* choose the provider cpu/)
+  const session = await loadSession(graph.encode(), options)
+  loaded.push(session)
+  expect(values((await session.run({ x: float32(Float32Array.of(-1, 2)) }))['y'])).toEqual([0, 2])
 })
 
 test('a failed run says what was fed, and the session goes on working', async () => {

@@ -28,7 +28,11 @@ export interface SessionOptions {
    * but takes a whole core while it waits, so choose sleep for a process that runs beside others at low priority.
    */
   readonly wait?: 'spin' | 'sleep'
+  /** What runs the graph; cpu (the default) takes over what another provider lacks. The engine's CUDA libraries are not ours. */
+  readonly provider?: ExecutionProvider
 }
+
+export type ExecutionProvider = 'cpu' | 'cuda'
 
 /**
  * Checks and optimises the model, given as bytes, which are not needed afterwards, or as the path of its file: external
@@ -41,6 +45,7 @@ export async function loadSession(model: Uint8Array | string, options: SessionOp
   try {
     const session = await engine.InferenceSession.create(model as Uint8Array, {
       ...common,
+      executionProviders: options.provider === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
       intraOpNumThreads: threads,
       extra: {
         session: { force_spinning_stop: '1', intra_op: { allow_spinning: options.wait === 'sleep' ? '0' : '1' } },
@@ -48,8 +53,18 @@ export async function loadSession(model: Uint8Array | string, options: SessionOp
     })
     return new InferenceSession(engine, session, name)
   } catch (cause) {
+    if (options.provider === 'cuda' && /cuda/i.test(messageOf(cause))) throw noCuda(name, cause)
     throw notLoadable(model, name, cause)
   }
+}
+
+function noCuda(name: string, cause: unknown): PlateauError {
+  return new PlateauError(
+    'EXECUTION_PROVIDER_UNAVAILABLE',
+    `The model "${name}" was to run on CUDA, and the engine could not start it: ${messageOf(cause)}. It needs ` +
+      "onnxruntime-node's CUDA libraries, the CUDA runtime with cuDNN, and a GPU; choose the provider cpu to go without.",
+    { facts: { model: name, provider: 'cuda' }, cause },
+  )
 }
 
 /**
@@ -99,10 +114,18 @@ function notLoadable(model: Uint8Array | string, name: string, cause: unknown): 
   })
 }
 
+export interface InputInfo {
+  readonly name: string
+  readonly type: string
+  /** Names stand for sizes that may differ from run to run. */
+  readonly dims: readonly (number | string)[]
+}
+
 /** One loaded model. Runs of one session happen one after the other, in the order they were asked for. */
 export class InferenceSession {
   readonly name: string
   readonly inputNames: readonly string[]
+  readonly inputs: readonly InputInfo[]
   readonly outputNames: readonly string[]
   readonly #engine: Engine
   readonly #session: OrtSession
@@ -117,6 +140,9 @@ export class InferenceSession {
     this.#session = session
     this.name = name
     this.inputNames = session.inputNames
+    this.inputs = session.inputMetadata.flatMap((input) =>
+      input.isTensor ? [{ name: input.name, type: input.type, dims: input.shape }] : [],
+    )
     this.outputNames = session.outputNames
   }
 
