@@ -67,6 +67,7 @@ export class PrefixStore {
       const known = this.#blocks.get(key)
       if (known) {
         chain.push(known)
+        if (!known.features) freeBytes -= this.#addFeatures(known, freeBytes, featuresOf(index))
         continue
       }
       const features = featuresOf(index)
@@ -92,6 +93,14 @@ export class PrefixStore {
     this.#blocks.delete(oldest.key)
     const bytes = oldest.data.byteLength + (oldest.features?.byteLength ?? 0)
     this.#bytes -= bytes
+    return bytes
+  }
+
+  #addFeatures(block: Stored, freeBytes: number, features: Float32Array | undefined): number {
+    const bytes = features?.byteLength ?? 0
+    if (bytes > Math.min(freeBytes, this.#maxBytes - this.#bytes)) return 0
+    block.features = features
+    this.#bytes += bytes
     return bytes
   }
 

@@ -28,14 +28,15 @@ export interface TargetOptions {
 
 /** @param path a Hugging Face directory or a GGUF file */
 export async function loadTarget(path: string, options: TargetOptions): Promise<Target> {
-  const { description, weights, close } = await openModel(path)
+  const model = await openModel(path)
+  const { description } = model
   try {
     if (description.config.maxPositions < 2) {
       throw new PlateauError('MODEL_UNUSABLE', `${path} has room for ${description.config.maxPositions} positions`)
     }
     const threads = options.threads ?? 1
     const load = (directory: string | undefined) =>
-      CausalLmDecoder.load(description.config, weights, {
+      CausalLmDecoder.load(description.config, model.weights, {
         name: description.modelId,
         topK: options.topK,
         maxSequences: options.maxSequences,
@@ -51,7 +52,7 @@ export async function loadTarget(path: string, options: TargetOptions): Promise<
     })
     return { description, decoder, maxProposal: options.maxProposal, threads }
   } finally {
-    await close()
+    await model.close()
   }
 }
 
