@@ -30,6 +30,11 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     help: noOptions('event-log', '[--records N] [--rounds N] [--seconds N]'),
     run: async (args) => (await import('./event-log.js')).benchEventLog(args),
   },
+  decode: {
+    summary: 'a real model without speculation, beside llama.cpp on the same file (overLlamaCpp, overBandwidth)',
+    help: async () => (await import('./decode.js')).decodeHelp,
+    run: async (args) => (await import('./decode.js')).benchDecode(args),
+  },
   speculate: {
     summary: 'plain against speculative decoding with the draft that the loop reaches (speedup)',
     help: noOptions('speculate', '[--model DIR] [--train-seconds N] [--prompts N] [--threads N]'),

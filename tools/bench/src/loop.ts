@@ -6,10 +6,10 @@ import { demoModel } from './demo-model.js'
 
 /** Acceptance over time as in the demo, then what capture costs the target alone. Takes the demo's options. */
 export async function benchLoop(args: readonly string[]): Promise<object> {
-  const options = parseOptions(args, { model: demoModel })
+  const options = parseOptions(args)
   if (!options) throw new TypeError('bench loop takes the options of the demo; see npm run demo -- --help')
   const report = await runDemo({ ...options, plain: true }, process.stdout)
-  const captureRatio = await measureCapture(options.model, options.quick ? 8 : 32)
+  const captureRatio = await measureCapture(demoModel, options.quick ? 8 : 32)
   console.log(`\ntarget tokens/s with capture over without: ${captureRatio.ratio.toFixed(3)}`)
   return { captureRatio: captureRatio.ratio, capture: captureRatio, problems: failures(report), ...report }
 }

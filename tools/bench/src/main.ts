@@ -2,6 +2,7 @@
 /** `npm run bench -- NAME`: prints a table and ends with one line of JSON. */
 import { benchmarks, overview } from './benchmarks.js'
 import { BenchError } from './bench-error.js'
+import { PlateauError } from '@plateau/contracts'
 
 const [name, ...args] = process.argv.slice(2)
 const benchmark = name === undefined ? undefined : benchmarks[name]
@@ -26,6 +27,7 @@ try {
 /** Undefined: a defect, which is shown with its stack. */
 function exitCodeOf(error: unknown): number | undefined {
   if (error instanceof BenchError) return error.exitCode
+  if (error instanceof PlateauError) return 1
   const code = error instanceof TypeError && 'code' in error ? String(error.code) : ''
   return code.startsWith('ERR_PARSE_ARGS_') ? 2 : undefined
 }
