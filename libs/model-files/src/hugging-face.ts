@@ -26,7 +26,7 @@ export async function openHuggingFace(directory: string): Promise<OpenedModel> {
       weights: weightsOf(files, shapes),
       storedTensors: [...shapes.keys()].map((name) => {
         const { dtype, shape, begin, end } = files.entry(name)
-        return { name, type: dtype, elements: elementCount(shape), bytes: end - begin }
+        return { name, type: dtype, elements: elementCount(shape), bytes: end - begin, isMatrix: shape.length === 2 }
       }),
       chatTemplate: await readChatTemplate(directory),
       tokenizerFiles: () => readTokenizerFiles(directory),

@@ -5,6 +5,7 @@ export {
   type Model,
   type ModelDescription,
   openModel,
+  type OpenOptions,
   readModelDirectory,
   readParameters,
   writeModelDirectory,
@@ -34,3 +35,4 @@ export {
 } from './feature-head-files.js'
 export { encodeEagle3, type Eagle3Options } from './eagle3-files.js'
 export { decodeCausalDraft, encodeCausalDraft, readCausalDraft } from './causal-draft-files.js'
+export { type MemoryLimit, weightMemory } from './weight-memory.js'

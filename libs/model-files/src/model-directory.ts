@@ -15,6 +15,7 @@ import { locateModel } from './model-location.js'
 import type { ModelFormat, OpenedModel, StoredTensor } from './opened-model.js'
 import { checkShape, missingTensor, writeTensors, writeWhole } from './tensor-file.js'
 import { type FloatDtype, floatTensor } from './tensor.js'
+import { type MemoryLimit, requireMemory } from './weight-memory.js'
 
 /** What a model's files say about it, without its weights. */
 export interface ModelDescription {
@@ -40,15 +41,22 @@ export interface Model extends ModelDescription {
   readonly parameters: Parameters
 }
 
+export interface OpenOptions {
+  /** Given: a model that does not fit is refused (MODEL_TOO_LARGE) before any weight is read. */
+  readonly memory?: MemoryLimit
+}
+
 /**
  * Opens a Hugging Face directory, a GGUF file, or a directory with exactly one. Headers are checked against the
  * configuration at once, each tensor's numbers when it is read. Throws PlateauError; the caller closes.
  */
 export async function openModel(
   path: string,
+  { memory }: OpenOptions = {},
 ): Promise<{ description: ModelDescription; weights: WeightSource; close(): Promise<void> }> {
   const opened = await openFiles(path)
   try {
+    if (memory !== undefined) requireMemory(path, opened.storedTensors, memory)
     return { description: await describe(opened), weights: opened.weights, close: () => opened.close() }
   } catch (thrown) {
     await opened.close()

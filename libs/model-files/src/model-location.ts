@@ -9,7 +9,10 @@ export type ModelLocation =
 /** What lies at a path: a Hugging Face directory, a GGUF file, or a directory with exactly one. */
 export async function locateModel(path: string): Promise<ModelLocation> {
   const found = await stat(path).catch(() => undefined)
-  if (found?.isFile()) return { kind: 'gguf', file: path }
+  if (found?.isFile()) {
+    if (path.endsWith('.safetensors')) throw unknown(path, `${path} is only a model's weights; name their directory`)
+    return { kind: 'gguf', file: path }
+  }
   if (!found?.isDirectory()) throw unknown(path, `there is no model at ${path}`)
   const names = await readdir(path)
   if (names.includes('config.json')) return { kind: 'directory', directory: path }

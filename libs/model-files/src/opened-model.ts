@@ -24,6 +24,8 @@ export interface StoredTensor {
   readonly type: string
   readonly elements: number
   readonly bytes: number
+  /** Norms and biases are not: they are always kept as 32-bit floats. */
+  readonly isMatrix: boolean
 }
 
 /** What a tokenizer is made from, in Hugging Face's formats. */

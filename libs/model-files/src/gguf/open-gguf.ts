@@ -23,7 +23,13 @@ export async function openGguf(path: string): Promise<OpenedModel> {
       weights,
       storedTensors: weights.names.map((name) => {
         const { type, shape, begin, end } = file.tensor(ggufName(name))
-        return { name, type: type.name, elements: elementCount(shape), bytes: end - begin }
+        return {
+          name,
+          type: type.name,
+          elements: elementCount(shape),
+          bytes: end - begin,
+          isMatrix: shape.length === 2,
+        }
       }),
       chatTemplate: typeof template === 'string' ? template : undefined,
       tokenizerFiles: () => Promise.resolve(ggufTokenizer(file.header.metadata, path)),
