@@ -12,7 +12,10 @@ export interface Command<O extends Options = Options> {
   /** What a person should know before using it; lines of at most 100 characters. */
   readonly details?: string
   readonly options: O
-  run(context: Context, options: OptionValues<O>): Promise<ExitCode>
+  /** What stands after the name: "NAME" in help. It is required; a command without it takes none. */
+  readonly argument?: { readonly placeholder: string; readonly help: string }
+  /** `argument` is what stood there; '' for a command that takes none. */
+  run(context: Context, options: OptionValues<O>, argument: string): Promise<ExitCode>
 }
 
 /** A command's view of the process it runs in, so that a test can stand in for it. */
@@ -29,6 +32,8 @@ export interface Context {
   report(result: { readonly json: unknown; readonly text: string }): void
   /** A line on stderr about work in progress. */
   say(line: string): void
+  /** Text on stderr without a line's end, where that is a terminal: to draw over the same line again. */
+  readonly redraw: ((text: string) => void) | undefined
 }
 
 /** Keeps the types of a command's options together with its `run`. */

@@ -6,6 +6,9 @@ import { dlqShow } from './commands/dlq-show.js'
 import { draftsForget } from './commands/drafts-forget.js'
 import { exportScoredTokensCommand } from './commands/export-scored-tokens.js'
 import { lag } from './commands/lag.js'
+import { modelFetch } from './commands/model-fetch.js'
+import { modelInspect } from './commands/model-inspect.js'
+import { modelList } from './commands/model-list.js'
 import { rollouts } from './commands/rollouts.js'
 import { schemasCheck, schemasRegister } from './commands/schemas.js'
 import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
@@ -24,5 +27,8 @@ export const commands: readonly Command[] = [
   schemasCheck,
   checkpoints,
   rollouts,
+  modelList,
+  modelFetch,
+  modelInspect,
   draftsForget,
 ]

@@ -17,11 +17,12 @@ export function overview(program: string, commands: readonly Command[], options:
 
 export function commandHelp(program: string, command: Command, common: Options): string {
   return [
-    `usage: ${program} ${command.name}${usageOf(command.options)}`,
+    `usage: ${program} ${command.name}${command.argument ? ` ${command.argument.placeholder}` : ''}${usageOf(command.options)}`,
     '',
     command.summary,
     ...(command.details === undefined ? [] : ['', command.details.trim()]),
     '',
+    ...(command.argument ? [...columns([[command.argument.placeholder, command.argument.help]]), ''] : []),
     ...optionLines({ ...command.options, ...common }),
     '',
   ].join('\n')

@@ -28,4 +28,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   now: Date.now,
   print: (text) => void process.stdout.write(text),
   printError: (text) => void process.stderr.write(text),
+  isTerminal: process.stderr.isTTY,
 })

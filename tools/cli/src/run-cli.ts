@@ -27,6 +27,8 @@ export interface CliHost {
   readonly now: () => number
   print(text: string): void
   printError(text: string): void
+  /** What printError writes to is one. */
+  readonly isTerminal?: boolean
 }
 
 /** Runs one command line. Everything that goes wrong becomes one sentence on stderr and an exit code. */
@@ -39,7 +41,8 @@ export async function runCli(args: readonly string[], host: CliHost): Promise<Ex
       host.print(commandHelp(PROGRAM, command, common))
       return 0
     }
-    return await run(command, read(command.options, given.values), read(common, given.values), host)
+    const argument = argumentOf(command, given.positionals)
+    return await run(command, argument, read(command.options, given.values), read(common, given.values), host)
   } catch (error) {
     if (error instanceof UsageError) return wrongUsage(`${command.name}: ${error.message}`, host, command.name)
     if (host.signal.aborted) {
@@ -53,6 +56,7 @@ export async function runCli(args: readonly string[], host: CliHost): Promise<Ex
 
 async function run(
   command: Command,
+  argument: string,
   options: OptionValues<Options>,
   { 'event-log': url, json }: OptionValues<typeof common>,
   host: CliHost,
@@ -66,9 +70,10 @@ async function run(
     logUrl: url ?? host.environment['PLATEAU_EVENT_LOG'] ?? 'the default event log',
     report: (result) => host.print(json ? `${JSON.stringify(result.json)}\n` : result.text),
     say: (line) => host.printError(`${line}\n`),
+    redraw: host.isTerminal === true ? (text) => host.printError(text) : undefined,
   }
   try {
-    return await command.run(context, options)
+    return await command.run(context, options, argument)
   } finally {
     await log?.close()
   }
@@ -105,11 +110,19 @@ function parse(command: Command, args: readonly string[]) {
     ]),
   )
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: command.argument !== undefined })
   } catch (error) {
     // Its sentences go on after the first one to say how a positional would be written.
     throw new UsageError(messageOf(error).split(/[.'"]? (?:To specify|Did you forget)/)[0]!)
   }
+}
+
+function argumentOf({ argument }: Command, given: readonly string[]): string {
+  if (argument === undefined) return ''
+  if (given.length === 1 && given[0] !== '') return given[0]!
+  throw new UsageError(
+    given.length === 0 ? `${argument.placeholder} is missing` : `one ${argument.placeholder} at a time`,
+  )
 }
 
 function read<const O extends Options>(
