@@ -84,12 +84,15 @@ describe('keys and values', () => {
       expect(usedBytes).toBeLessThanOrEqual(reservedBytes)
       for (const [other, expected] of open) {
         if (other.rows < expected.length) {
-          expect(other.rows).toBe(0)
-          evicted++
+          // It loses all of them or none.
           expected.length = 0
+          evicted++
         }
+        expect(other.rows).toBe(expected.length)
       }
-      if (turn % 50 === 0) for (const [other, expected] of open) expect(held(other)).toEqual(expected)
+      // Looking at every number every time would take a minute.
+      const looked = [...open].filter(() => turn % 50 === 0)
+      expect(looked.map(([other]) => held(other))).toEqual(looked.map(([, expected]) => expected))
     }
     expect(refused + evicted).toBeGreaterThan(0)
   })
