@@ -89,6 +89,11 @@ export class Proposer {
     return this.#proposal
   }
 
+  /** What the draft took for the newest proposal; 0 when it made none. */
+  get draftUs(): number {
+    return this.#draftUs
+  }
+
   /** After an empty proposal: how many more rounds may go without one. */
   plainRounds(): number {
     const { controller, draft } = this.#options

@@ -18,4 +18,6 @@ export interface Round {
   /** sum of min(p, q) at every judged position of the draft's. */
   readonly alpha: readonly number[]
   readonly finish: target.FinishReason
+  /** Of a round that verified a proposal: what is not overhead in it, in microseconds. */
+  readonly work?: { readonly draftUs: number; readonly targetUs: number }
 }

@@ -205,6 +205,7 @@ export class ServingEngine {
       const tookSeconds = (nowMs() - pulledMs) / 1000
       if (stats.numEmittedTokens === 0) metrics.firstToken.record({}, tookSeconds)
       else for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
+      if (round.work !== undefined) countParts(metrics, tookSeconds, round.work)
       countRound(stats, round)
       ledger.round(share, round)
       yield round
@@ -248,6 +249,14 @@ function emptyStats(): Mutable<ResponseStats> {
     numAcceptedLookupTokens: 0,
     numEmittedTokens: 0,
   }
+}
+
+function countParts({ roundSeconds }: ServingMetrics, seconds: number, work: NonNullable<Round['work']>): void {
+  const [draft, target] = [work.draftUs / 1e6, work.targetUs / 1e6]
+  roundSeconds.add({ part: 'draft' }, draft)
+  roundSeconds.add({ part: 'target' }, target)
+  // Clocks of two processes: what is left can round to just below nothing.
+  roundSeconds.add({ part: 'other' }, Math.max(0, seconds - draft - target))
 }
 
 function countRound(stats: Mutable<ResponseStats>, { source, proposed, accepted, tokens }: Round): void {

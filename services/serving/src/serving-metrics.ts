@@ -70,6 +70,11 @@ export function declareServingMetrics(metrics: Metrics) {
       help: 'Time of a round divided by the tokens it emitted, one observation for each token.',
       buckets: LATENCY_SECONDS,
     }),
+    roundSeconds: metrics.counter({
+      name: 'plateau_speculative_round_seconds_total',
+      help: 'Time of rounds that verified a proposal, by part: draft (proposing), target (its engine), other.',
+      labels: ['part'],
+    }),
     draftErrors: metrics.counter({
       name: 'plateau_draft_errors_total',
       help: 'Failures of a draft while proposing; the response went on without it.',

@@ -60,7 +60,8 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
         proposer.observe({ accepted, judged, targetUs: stepUs, exchangeUs: clockUs() - startedUs }, asked)
         emitted += tokens.length
         finish = verdict.finishReason
-        yield { tokens, source: proposal.source, proposed, accepted, alpha, finish }
+        const work = proposed === 0 ? {} : { work: { draftUs: proposer.draftUs, targetUs: stepUs } }
+        yield { tokens, source: proposal.source, proposed, accepted, alpha, finish, ...work }
         if (finish !== UNFINISHED || plainRounds-- === 0) break
         startedUs = clockUs()
         proposer.pass()
