@@ -26,7 +26,25 @@ export interface DecodeGraphOptions {
   /** k. */
   readonly listedTokens: number
   /** int8: matrices in 8-bit blocks, a quarter of the bytes to read at every step. Default f32. */
-  readonly weightFormat?: 'f32' | 'int8'
+  readonly weightFormat?: DraftWeightFormat
+  /** `draftOutputMatrix` of a head with this vocabulary and format, when there is one already: it is most of the work. */
+  readonly outputMatrix?: PreparedMatrix
+}
+
+export type DraftWeightFormat = 'f32' | 'int8'
+
+/** The output head of a draft as its steps multiply it: the same for all heads of one vocabulary. */
+export function draftOutputMatrix(
+  head: FeatureHead,
+  target: Pick<FeatureHeadTarget, 'head'>,
+  format: DraftWeightFormat,
+): PreparedMatrix {
+  return preparedMatrix(draftOutputHead(head, target), head.config.hiddenSize, format)
+}
+
+function preparedMatrix(values: Float32Array, columns: number, format: DraftWeightFormat): PreparedMatrix {
+  if (format === 'int8') return quantizeTo8Bits(values, columns)
+  return { kind: 'floats', rows: values.length / columns, columns, values }
 }
 
 export function buildFeatureHeadDecodeGraph(
@@ -47,9 +65,8 @@ export function buildFeatureHeadDecodeGraph(
   if (layer !== undefined) state = step.decoderLayer(state, layer)
   const last = layer === undefined ? state : graph.op('Gather', [state, graph.ints(-1)], { attributes: { axis: 0 } })
   const hidden = step.norm(last, featureHeadParameter(head, 'norm.weight'))
-  // The scale goes into the matrix: one multiplication less.
-  const outputHead = draftOutputHead(head, target).map((value) => value * featureHeadParameter(head, 'logit_scale')[0]!)
-  const logits = step.times(hidden, outputHead, h)
+  const scaled = graph.op('Mul', [hidden, graph.scalar(featureHeadParameter(head, 'logit_scale')[0]!)])
+  const logits = step.times(scaled, options.outputMatrix ?? draftOutputMatrix(head, target, step.format))
   const [topLogits = '', topIds = ''] = graph.ops('TopK', [logits, graph.ints(k)], 2, { attributes: { axis: -1 } })
   const logSumExp = graph.op('ReduceLogSumExp', [logits, graph.ints(1)], { attributes: { keepdims: 1 } })
 
@@ -71,13 +88,13 @@ function targetIds(graph: GraphBuilder, { vocabulary }: FeatureHead, rows: strin
 class DecodeOps {
   readonly #graph: GraphBuilder
   readonly #head: FeatureHead
-  readonly #format: 'f32' | 'int8'
+  readonly format: DraftWeightFormat
   readonly #multiply: (x: string, matrix: PreparedMatrix) => string
 
-  constructor(graph: GraphBuilder, head: FeatureHead, format: 'f32' | 'int8') {
+  constructor(graph: GraphBuilder, head: FeatureHead, format: DraftWeightFormat) {
     this.#graph = graph
     this.#head = head
-    this.#format = format
+    this.format = format
     this.#multiply = multiplyBy(graph)
   }
 
@@ -146,14 +163,11 @@ class DecodeOps {
   /** x w' for a parameter stored [out, in], x [S, in]. */
   linear(x: string, name: string): string {
     const columns = this.#head.parameters.get(name)?.shape[1] ?? 0
-    return this.times(x, featureHeadParameter(this.#head, name), columns)
+    return this.times(x, preparedMatrix(featureHeadParameter(this.#head, name), columns, this.format))
   }
 
-  /** x w' for w [rows, columns]. */
-  times(x: string, w: Float32Array, columns: number): string {
-    if (this.#format === 'int8') return this.#multiply(x, quantizeTo8Bits(w, columns))
-    const values = transposed(w, w.length / columns, columns)
-    return this.#graph.op('MatMul', [x, this.#graph.constant(values, [columns, w.length / columns])])
+  times(x: string, matrix: PreparedMatrix): string {
+    return this.#multiply(x, matrix)
   }
 
   norm(x: string, weight: Float32Array): string {
@@ -170,13 +184,4 @@ class DecodeOps {
   #add(a: string, b: string): string {
     return this.#graph.op('Add', [a, b])
   }
-}
-
-/** w', from w [rows, columns] to [columns, rows]. */
-function transposed(w: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(w.length)
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = w[r * columns + c]!
-  }
-  return out
 }

@@ -50,7 +50,12 @@ export {
   type DraftVocabularyMap,
 } from './causal-draft.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
-export { buildFeatureHeadDecodeGraph, type DecodeGraphOptions } from './feature-head-decode.js'
+export {
+  buildFeatureHeadDecodeGraph,
+  draftOutputMatrix,
+  type DecodeGraphOptions,
+  type DraftWeightFormat,
+} from './feature-head-decode.js'
 export { buildRidgeProductsGraph, gramBlocks, type GramBlock } from './ridge-products.js'
 export { eagle3Layout, type Eagle3Layout } from './eagle3-layout.js'
 export { bilinearPairs, type BilinearPairs } from './bilinear-pairs.js'

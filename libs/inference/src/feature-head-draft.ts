@@ -1,9 +1,12 @@
 import {
   buildFeatureHeadDecodeGraph,
   checkFeatureHead,
+  draftOutputMatrix,
+  type DraftWeightFormat,
   type FeatureHead,
   type FeatureHeadConfig,
   type FeatureHeadLayer,
+  type PreparedMatrix,
 } from '@plateau/causal-lm'
 import type {
   Draft,
@@ -26,7 +29,7 @@ export interface FeatureHeadDraftOptions {
   /** Of how many most probable tokens q consists. Default 64. */
   readonly listedTokens?: number
   /** How the matrices are multiplied. Default int8. */
-  readonly weightFormat?: 'f32' | 'int8'
+  readonly weightFormat?: DraftWeightFormat
   /** Default 1: a step is so short that waking a second thread costs more than it brings. */
   readonly threads?: number
 }
@@ -62,9 +65,11 @@ export class FeatureHeadDraft implements Draft {
     options: FeatureHeadDraftOptions,
   ): Promise<FeatureHeadDraft> {
     checkFeatureHead(head)
+    const weightFormat = options.weightFormat ?? 'int8'
     const graph = buildFeatureHeadDecodeGraph(head, target, {
       listedTokens: options.listedTokens ?? 64,
-      weightFormat: options.weightFormat ?? 'int8',
+      weightFormat,
+      outputMatrix: outputMatrixOf(head, target, weightFormat),
     })
     const session = await loadSession(graph, { threads: options.threads ?? 1, name: `draft ${options.version}` })
     return new FeatureHeadDraft(session, head, target, options)
@@ -82,6 +87,27 @@ export class FeatureHeadDraft implements Draft {
   release(): Promise<void> {
     return this.#session.release()
   }
+}
+
+/** Of each target the newest: successive versions mostly share their vocabulary, and loading one should not be felt. */
+const outputMatrices = new WeakMap<DraftTarget, OutputMatrix>()
+
+interface OutputMatrix {
+  readonly vocabulary: Int32Array | undefined
+  readonly format: DraftWeightFormat
+  readonly matrix: PreparedMatrix
+}
+
+function outputMatrixOf(head: FeatureHead, target: DraftTarget, format: DraftWeightFormat): PreparedMatrix {
+  const known = outputMatrices.get(target)
+  if (known?.format === format && sameIds(known.vocabulary, head.vocabulary)) return known.matrix
+  const matrix = draftOutputMatrix(head, target, format)
+  outputMatrices.set(target, { vocabulary: head.vocabulary, format, matrix })
+  return matrix
+}
+
+function sameIds(a: Int32Array | undefined, b: Int32Array | undefined): boolean {
+  return a === b || (a?.length === b?.length && a!.every((id, i) => id === b![i]))
 }
 
 /** Pairs (token, feature row) of consecutive positions; features [tokens.length, H]. */

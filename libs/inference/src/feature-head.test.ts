@@ -313,6 +313,17 @@ test('a scorer takes heads of any vocabulary, and what a draft cannot propose ea
   )
 })
 
+test('a version over other tokens, or of another scale, is not taken for the one before it', async () => {
+  const rows = someRows(4, 6)
+  const start = { tokens: Array.from(rows.tokens), features: rows.features }
+  const heads = [plainHead, withVocabulary(plainHead, someTokens), withVocabulary(plainHead, someTokens.slice(0, 50))]
+  for (const head of [...heads, ...heads.map((each) => withParameters(each, { logit_scale: Float32Array.of(2) }))]) {
+    const { q } = await (await load(head)).open(start).propose(1, natural, seededRandom(4))
+    const reference = referenceFeatureHead(head, target, start.tokens, rowsOf(rows.features)).at(-1)!
+    expect(worst(dense(q[0]!), softmax(reference.logits))).toBeLessThan(1e-5)
+  }
+})
+
 test('versions stand beside each other, and one can be released while the other drafts', async () => {
   const rows = someRows(3, 2)
   const start = { tokens: Array.from(rows.tokens), features: rows.features }
