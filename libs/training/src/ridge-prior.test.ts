@@ -76,6 +76,9 @@ describe('a prior', () => {
   test('takes two bytes a pair of inputs, and damaged bytes are refused', () => {
     const bytes = encodeRidgePrior(read)
     expect(bytes.length).toBe(16 + 4 * D + D * (D - 1))
+    // As files are read: somewhere in a larger memory.
+    const inside = Buffer.concat([Buffer.from('before'), bytes]).subarray(6)
+    expect(decodeRidgePrior(inside)).toEqual(read)
     expect(() => decodeRidgePrior(bytes.subarray(0, 400))).toThrow(/truncated/)
     expect(() => decodeRidgePrior(bytes.subarray(1))).toThrow(/do not begin/)
     expect(() => decodeRidgePrior(bytes.fill(0, 16, 24))).toThrow(/scale 0/)

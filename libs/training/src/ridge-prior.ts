@@ -76,8 +76,10 @@ export function decodeRidgePrior(bytes: Uint8Array): RidgePrior {
   if (inputs < 1 || bytes.length !== start + 4 * inputs + 2 * pairs) {
     throw new RangeError(`a prior of ${inputs} inputs has ${bytes.length} bytes: truncated?`)
   }
-  const scales = new Float32Array(bytes.slice(start, start + 4 * inputs).buffer)
+  // A copy, which begins at 0: slice of a Buffer is none.
+  const { buffer } = new Uint8Array(bytes)
+  const scales = new Float32Array(buffer, start, inputs)
   const bad = scales.findIndex((scale) => !(scale > 0) || scale === Infinity)
   if (bad >= 0) throw new RangeError(`scale ${bad} of a prior is ${scales[bad]}`)
-  return { inputs, scales, correlations: new Int16Array(bytes.slice(start + 4 * inputs).buffer) }
+  return { inputs, scales, correlations: new Int16Array(buffer, start + 4 * inputs) }
 }

@@ -138,8 +138,8 @@ export function decodeSums(bytes: Uint8Array): RidgeSums {
   if (bytes.length % 8 !== 0 || bytes.length < 8 * HEADER_NUMBERS) {
     throw new RangeError(`${bytes.length} bytes are not encoded ridge sums`)
   }
-  // A copy: the source may start at an odd offset.
-  const packed = new Float64Array(bytes.slice().buffer)
+  // A copy: the source may start at an odd offset. Not by slice, which copies nothing of a Buffer.
+  const packed = new Float64Array(new Uint8Array(bytes).buffer)
   const inputs = packed[0]!
   const outputs = packed[1]!
   if (!Number.isInteger(inputs) || !Number.isInteger(outputs) || inputs < 1 || outputs < 1) {
