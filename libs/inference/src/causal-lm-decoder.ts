@@ -26,9 +26,10 @@ export interface DecoderOptions {
   readonly name?: string
   /**
    * Default 1. Reading the weights limits a small model, so a second thread brings little (13.9 M parameters: a quarter)
-   * and costs far more than that as soon as something else wants its core. Give large models on idle cores more.
+   * and costs far more than that as soon as something else wants its core. Give large models on idle cores more, or let
+   * it be 'measured' at start: see measureThreads.
    */
-  readonly threads?: number
+  readonly threads?: number | 'measured'
   /** How many of the largest logits a row returns; at most the vocabulary. */
   readonly topK?: number
   /** Sequences open at once. */
@@ -103,6 +104,11 @@ export class CausalLmDecoder {
   /** What one step reads of the weights, bytes. */
   get weightBytes(): number {
     return this.#loaded.weightBytes
+  }
+
+  /** Threads that one run may use. */
+  get threads(): number {
+    return this.#loaded.threads
   }
 
   /** Whether the model was found built. */

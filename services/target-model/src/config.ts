@@ -45,7 +45,7 @@ export const targetModelConfig = defineConfig({
       env: 'PLATEAU_THREADS',
       min: 1,
       max: 256,
-      help: 'Threads of one step; not set: two where there are two.',
+      help: 'Threads of one step; not set: as many as pay, measured for a second at the first start.',
     }),
   ),
   topK: integer({

@@ -17,6 +17,7 @@ export interface TargetOptions {
   readonly topK: number
   readonly maxSequences: number
   readonly maxProposal: number
+  /** Undefined: measured at start. */
   readonly threads?: number | undefined
   readonly weights: WeightFormat
   /** Memory for keys and values. */
@@ -34,13 +35,12 @@ export async function loadTarget(path: string, options: TargetOptions): Promise<
     if (description.config.maxPositions < 2) {
       throw new PlateauError('MODEL_UNUSABLE', `${path} has room for ${description.config.maxPositions} positions`)
     }
-    const threads = options.threads ?? 1
     const load = (directory: string | undefined) =>
       CausalLmDecoder.load(description.config, model.weights, {
         name: description.modelId,
         topK: options.topK,
         maxSequences: options.maxSequences,
-        threads,
+        threads: options.threads ?? 'measured',
         weightFormat: options.weights,
         cacheBytes: options.cacheBytes,
         modelCache: directory === undefined ? undefined : { directory, fingerprint: description.fingerprint },
@@ -50,7 +50,7 @@ export async function loadTarget(path: string, options: TargetOptions): Promise<
       if (options.modelCache !== undefined || !isUnusableCache(error)) throw error
       return load(undefined)
     })
-    return { description, decoder, maxProposal: options.maxProposal, threads }
+    return { description, decoder, maxProposal: options.maxProposal, threads: decoder.threads }
   } finally {
     await model.close()
   }
