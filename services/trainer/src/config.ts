@@ -6,8 +6,10 @@ import {
   directory,
   existingDirectory,
   existingFile,
+  existingPath,
   flag,
   integer,
+  optional,
   seconds,
   share,
   text,
@@ -16,9 +18,9 @@ import {
 /** The trainer's own settings; the ones that every service has come with the shell. */
 export const trainerConfig = defineConfig(
   {
-    model: existingDirectory({
+    model: existingPath({
       env: 'PLATEAU_MODEL',
-      help: "The target's Hugging Face directory: drafts share its embeddings, final norm and output head.",
+      help: "The target's Hugging Face directory or GGUF file: drafts share its embeddings, final norm and output head.",
     }),
     checkpoints: directory({
       env: 'PLATEAU_CHECKPOINTS',
@@ -47,6 +49,18 @@ export const trainerConfig = defineConfig(
       of: ['feature-head', 'causal-lm'],
       default: 'feature-head',
       help: "feature-head: fed with the target's hidden states. causal-lm: a small model that reads tokens only.",
+    }),
+    warmStart: optional(
+      existingDirectory({
+        env: 'PLATEAU_WARM_START',
+        help: 'A draft directory (as plateau train writes it) that a new lineage begins with, for this target.',
+      }),
+    ),
+    priorPositions: integer({
+      env: 'PLATEAU_PRIOR_POSITIONS',
+      default: 15_000,
+      min: 1,
+      help: 'As how many positions it counts in the closed form what a warm start has seen.',
     }),
     draftVocabulary: integer({
       env: 'PLATEAU_DRAFT_VOCABULARY',

@@ -22,6 +22,7 @@ import { acceptRecord, expectationsOf, type AcceptedRecord } from './training-re
 import type { DraftKind } from './kinds/draft-kind.js'
 import { causalLmKind } from './kinds/causal-lm/causal-lm-kind.js'
 import { type DraftKindOptions } from './kinds/draft-kinds.js'
+import { readWarmStart } from './kinds/warm-start.js'
 import { featureHeadKind } from './kinds/feature-head/feature-head-kind.js'
 
 const H = 16
@@ -199,6 +200,8 @@ export const defaults: BenchOptions = {
   ridgeLambda: 3,
   halfLifePositions: 1e15,
   sumCells: 8,
+  priorPositions: 1000,
+  warmStart: undefined,
   gradients: false,
   gradientShare: 1,
   loss: 'tv',
@@ -218,12 +221,15 @@ export const defaults: BenchOptions = {
 export const headKind = (model: DraftTargetModel, options: BenchOptions = defaults) => featureHeadKind(options, model)
 
 /** Hands the kind that the options name to `use`. */
-export function useKind<T>(
+export async function useKind<T>(
   model: DraftTargetModel,
-  options: BenchOptions,
+  { warmStart, ...options }: BenchOptions,
   use: <Model>(kind: DraftKind<Model>) => Promise<T>,
 ): Promise<T> {
-  return options.draft === 'causal-lm' ? use(causalLmKind(options, model)) : use(featureHeadKind(options, model))
+  const warm = warmStart === undefined ? undefined : await readWarmStart(warmStart, model)
+  return options.draft === 'causal-lm'
+    ? use(causalLmKind({ ...options, warm }, model))
+    : use(featureHeadKind({ ...options, warm }, model))
 }
 
 export interface Bench {

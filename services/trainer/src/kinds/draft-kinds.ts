@@ -2,9 +2,15 @@ import { describeModelDirectory, readDraftTarget, type ModelDescription } from '
 import { causalLmKind, type CausalLmKindOptions } from './causal-lm/causal-lm-kind.js'
 import type { DraftKind } from './draft-kind.js'
 import { featureHeadKind, type FeatureHeadKindOptions } from './feature-head/feature-head-kind.js'
+import { readWarmStart, type WarmStart } from './warm-start.js'
 
-export type DraftKindOptions = FeatureHeadKindOptions &
-  CausalLmKindOptions & { readonly draft: 'feature-head' | 'causal-lm'; readonly model: string }
+export interface DraftKindOptions extends Omit<FeatureHeadKindOptions & CausalLmKindOptions, 'warm'> {
+  readonly draft: 'feature-head' | 'causal-lm'
+  /** The target's directory or file. */
+  readonly model: string
+  /** A draft directory that a new lineage begins with. */
+  readonly warmStart: string | undefined
+}
 
 /** The target as its drafts need it. */
 export interface OpenedKind {
@@ -13,16 +19,22 @@ export interface OpenedKind {
   use<T>(run: <Model>(kind: DraftKind<Model>) => Promise<T>): Promise<T>
 }
 
-/** The configured kind, with what it reads of the target's directory. */
+/** The configured kind, with what it reads of the target and of the draft that it begins with. */
 export async function openDraftKind(options: DraftKindOptions): Promise<OpenedKind> {
   switch (options.draft) {
     case 'feature-head': {
       const model = await readDraftTarget(options.model)
-      return { model, use: (run) => run(featureHeadKind(options, model)) }
+      const kind = featureHeadKind({ ...options, warm: await warmOf(options, model) }, model)
+      return { model, use: (run) => run(kind) }
     }
     case 'causal-lm': {
       const model = await describeModelDirectory(options.model)
-      return { model, use: (run) => run(causalLmKind(options, model)) }
+      const kind = causalLmKind({ ...options, warm: await warmOf(options, model) }, model)
+      return { model, use: (run) => run(kind) }
     }
   }
+}
+
+async function warmOf({ warmStart }: DraftKindOptions, model: ModelDescription): Promise<WarmStart | undefined> {
+  return warmStart === undefined ? undefined : readWarmStart(warmStart, model)
 }

@@ -8,16 +8,19 @@ import { decodeCausalDraft, encodeCausalDraft, type FloatDtype, type ModelDescri
 import { seededRandom } from '@plateau/speculation'
 import type { DraftKind } from '../draft-kind.js'
 import { positionBytes } from '../memory.js'
+import { asWarmStart, type WarmStart } from '../warm-start.js'
 import { CausalLmLearner, type CausalLmLearnerOptions } from './causal-lm-learner.js'
 
 export interface CausalLmKindOptions extends CausalLmLearnerOptions {
   /** Of a new lineage's draft. */
   readonly causalLmHiddenSize: number
   readonly causalLmLayers: number
-  /** How many of the target's tokens it proposes from; 0 = all. */
+  /** Of a new lineage's draft: how many of the target's tokens it proposes from; 0 = all. */
   readonly draftVocabulary: number
   /** Of the weights of versions. */
   readonly checkpointDtype: FloatDtype
+  /** What a new lineage begins with instead of an untrained draft. */
+  readonly warm?: WarmStart | undefined
 }
 
 /** Of an untrained first version. */
@@ -28,16 +31,27 @@ const MAX_POSITIONS = 2048
 export function causalLmKind(options: CausalLmKindOptions, target: ModelDescription): DraftKind<CausalDraft> {
   const { fingerprint: targetFingerprint, tokenizerHash, config } = target
   const { vocabSize } = config
+  const warm = options.warm && warmDraft(options.warm, vocabSize)
   return {
     name,
     expected: { targetFingerprint, tokenizerHash, vocabSize, norm: undefined },
-    initial: () => initialCausalDraft(draftConfig(options, target), seededRandom(SEED)),
+    initial: () => warm ?? initialCausalDraft(draftConfig(options, target), seededRandom(SEED)),
     encode: (draft) => encodeCausalDraft(draft, options.checkpointDtype),
     decode: decodeCausalDraft,
     positionBytes: positionBytes(0),
     costOf: () => 0,
-    open: (start) => CausalLmLearner.open({ ...options, vocabSize }, start),
+    open: (start) => CausalLmLearner.open(options, start),
   }
+}
+
+/** Throws WARM_START_INVALID. */
+function warmDraft({ directory, files }: WarmStart, vocabSize: number): CausalDraft {
+  return asWarmStart(directory, () => {
+    const draft = decodeCausalDraft(files, directory)
+    const { targetVocabSize: found } = draft.config
+    if (found === vocabSize) return draft
+    throw new RangeError(`is for a target of ${found} tokens, this one has ${vocabSize}`)
+  })
 }
 
 /** Until the traffic is known the first tokens stand for the frequent ones: tokenizers learn those first. */

@@ -14,7 +14,7 @@ import {
   type StepOutcome,
 } from '../draft-kind.js'
 import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsOptions } from '../gradient-turns.js'
-import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
+import { LiveVocabulary } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
 import { CAUSAL_LM_SHAPE, CausalLmStage, type CausalLmStageOptions } from './causal-lm-stage.js'
@@ -48,10 +48,7 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     this.#initial = parts.initial
   }
 
-  static async open(
-    options: CausalLmLearnerOptions & LiveVocabularyOptions,
-    start: LearnerStart<CausalDraft>,
-  ): Promise<CausalLmLearner> {
+  static async open(options: CausalLmLearnerOptions, start: LearnerStart<CausalDraft>): Promise<CausalLmLearner> {
     const saved = readState(start)
     const ids = saved?.draftVocabulary
     const draft = ids === undefined ? start.incumbent : withDraftVocabulary(start.incumbent, ids)
@@ -60,7 +57,9 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     const stage = await CausalLmStage.open(draft, options)
     if (saved !== undefined) stage.load(saved.training)
     const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.turns)
-    const vocabulary = new LiveVocabulary(options, saved?.counts)
+    // A lineage's drafts keep the number of tokens that they began with.
+    const { targetVocabSize: vocabSize, draftVocabulary: known } = draft.config
+    const vocabulary = new LiveVocabulary({ vocabSize, draftVocabulary: known?.length ?? 0 }, saved?.counts)
     return new CausalLmLearner({ stage, scorer, turns, vocabulary, initial: start.initial })
   }
 

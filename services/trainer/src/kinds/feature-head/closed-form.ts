@@ -1,6 +1,14 @@
-import { featureHeadInputs, type FeatureHead } from '@plateau/causal-lm'
+import { featureHeadInputs, featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
 import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
-import { SumBank, SumBankFullError, type RidgeSums, type SumBankState, type SumKey } from '@plateau/training'
+import {
+  priorSums,
+  SumBank,
+  SumBankFullError,
+  type RidgePrior,
+  type RidgeSums,
+  type SumBankState,
+  type SumKey,
+} from '@plateau/training'
 import type { AcceptedRecord } from '../../training-record.js'
 
 export interface ClosedFormOptions {
@@ -9,6 +17,16 @@ export interface ClosedFormOptions {
   /** Domains and tenants whose sums are kept apart. */
   readonly sumCells: number
   readonly threads: number
+  /** What it knows before it has seen anything. */
+  readonly prior?: ClosedFormPrior | undefined
+  /** As how many of them that counts. */
+  readonly priorPositions: number
+}
+
+export interface ClosedFormPrior {
+  readonly prior: RidgePrior
+  /** What was solved with it. */
+  readonly head: FeatureHead
 }
 
 /** Positions between two looks at the clock: rows are added in batches, and the past is weighed down in small steps. */
@@ -18,6 +36,9 @@ const ADVANCE_EVERY = 1024
  * on the demo target, 512 products: alpha after 1,000 positions .36 to .42, after 30,000 no difference.
  */
 const BILINEAR_LAMBDA = 10
+
+/** What a prior's sums are kept under; no label of a caller's looks like it. */
+const PRIOR_DOMAIN = '(prior)'
 
 /** What has to be saved: the sums and the positions that they do not know of yet. */
 export interface ClosedFormState {
@@ -62,6 +83,9 @@ export class ClosedForm {
     const bank = state === undefined ? new SumBank(bankOptions) : SumBank.of({ ...state.bank, options: bankOptions })
     const accumulator = await RidgeAccumulator.create(base, target, threads)
     const solver = await RidgeSolver.create({ threads })
+    if (state === undefined && options.prior !== undefined) {
+      bank.add({ domain: PRIOR_DOMAIN }, await sumsOfPrior(options.prior, options.priorPositions, solver))
+    }
     return new ClosedForm(accumulator, solver, lambda, bank, state?.sinceAdvance ?? 0)
   }
 
@@ -84,9 +108,7 @@ export class ClosedForm {
     const total = this.#bank.total()
     const { inputs, outputs } = total
     const w = await this.#solver.solve(total, this.#lambda)
-    const projection = new Float32Array(w.length)
-    for (let i = 0; i < inputs; i++) for (let o = 0; o < outputs; o++) projection[o * inputs + i] = w[i * outputs + o]!
-    return projection
+    return transposed(w, inputs, outputs, new Float32Array(w.length))
   }
 
   /** As if the tenant's rows had never been added. True when there were some. */
@@ -125,4 +147,28 @@ export class ClosedForm {
 /** Who has no tenant shares the domains with everybody else who has none. */
 function keyOf({ domain, tenant }: Pick<AcceptedRecord, 'domain' | 'tenant'>): SumKey {
   return tenant === '' ? { domain } : { domain, tenant }
+}
+
+async function sumsOfPrior(
+  { prior, head }: ClosedFormPrior,
+  positions: number,
+  solver: RidgeSolver,
+): Promise<RidgeSums> {
+  const { hiddenSize: outputs } = head.config
+  const sums = priorSums(prior, outputs, positions)
+  const projection = featureHeadParameter(head, 'fc.weight')
+  const w = transposed(projection, outputs, prior.inputs, new Float64Array(projection.length))
+  sums.moment.set(await solver.moment(sums, w))
+  return sums
+}
+
+/** [rows, columns] to [columns, rows]. */
+function transposed<T extends Float32Array | Float64Array>(
+  from: Float32Array | Float64Array,
+  rows: number,
+  columns: number,
+  into: T,
+): T {
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) into[j * rows + i] = from[i * columns + j]!
+  return into
 }
