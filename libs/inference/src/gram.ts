@@ -20,7 +20,8 @@ interface Waiting {
  * Adds rows to the closed form's sums by matrix products: X' diag(w) X of a batch in single precision, accumulated into
  * the sums in double. A thousand times the rate of adding rows one by one; a test compares the two.
  *
- * Rows wait until a batch of their sums is full: call `flush` before sums are used, saved or decayed.
+ * Rows wait until a batch of their sums is full: call `flush` before sums are used, saved or decayed. One call at a time:
+ * batches share their buffers.
  */
 export class RidgeAccumulator {
   readonly #session: InferenceSession
