@@ -106,6 +106,17 @@ describe('a response', () => {
     expect(ledger.totals().get('1')?.alphaPositions).toBeGreaterThan(20)
   })
 
+  it('says how long the target worked on its proposals, and counts no plain round', async () => {
+    const { engine, holder, metrics } = await setUp()
+    await run(engine, request([3, 4], 30, { speculate: false }))
+    expect(metrics.roundSeconds.value({ part: 'target' })).toBe(0)
+    holder.swap(new MarkovDraft('1', V), 1)
+    const { stats } = await run(engine, request([3, 4], 30))
+    // MarkovTarget says 500 us for a round and 20 more for each proposed token.
+    const expected = (500 * stats.numDrafts + 20 * stats.numDraftTokens) / 1e6
+    expect(metrics.roundSeconds.value({ part: 'target' })).toBeCloseTo(expected, 9)
+  })
+
   it('is plain where the request asks for it', async () => {
     const { engine, holder } = await setUp()
     const draft = new MarkovDraft('1', V)
