@@ -22,7 +22,7 @@ describe('the demo, quick', () => {
         plotFile,
         directory,
         clients: 4,
-        model: demoModel,
+        target: demoModel,
         plain: true,
         kafka: undefined,
       },
@@ -68,7 +68,7 @@ describeWithKafka('the demo, quick, on a Kafka broker of its own', () => {
   let report: Awaited<ReturnType<typeof runDemo>>
 
   beforeAll(async () => {
-    const options = { quick: true, keep: false, jsonFile: undefined, clients: 4, model: demoModel, plain: true }
+    const options = { quick: true, keep: false, jsonFile: undefined, clients: 4, target: demoModel, plain: true }
     const files = { plotFile: join(scratch, 'plot.svg'), directory: join(scratch, 'run') }
     report = await runDemo({ ...options, ...files, kafka: 'own broker' }, process.stdout)
   }, 240_000)

@@ -11,6 +11,7 @@ import { modelInspect } from './commands/model-inspect.js'
 import { modelList } from './commands/model-list.js'
 import { rollouts } from './commands/rollouts.js'
 import { schemasCheck, schemasRegister } from './commands/schemas.js'
+import { train } from './commands/train.js'
 import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
 
 /** In the order in which help lists them. */
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   exportScoredTokensCommand,
   schemasRegister,
   schemasCheck,
+  train,
   checkpoints,
   rollouts,
   modelList,

@@ -5,14 +5,16 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { acceptanceCurve, type AcceptanceCurve } from './acceptance-curve.js'
 import { Cluster } from './cluster.js'
-import { compareWithPlain } from './lossless.js'
+import { resolveTarget, type DemoTarget } from './demo-target.js'
+import { compareWithPlain, nearTieGap } from './lossless.js'
 import { metricSum } from './metrics.js'
 import { acceptanceBetween, lagGroups, Observer } from './observer.js'
 import { openBroker } from './broker.js'
 import type { DemoOptions } from './options.js'
 import { plotSvg } from './plot.js'
-import { demoDomains, readPrompts, type PromptSet } from './prompts.js'
+import type { PromptSet } from './prompts.js'
 import { reportTable, type DemoReport, type PhaseReport, type WindowCounts } from './report.js'
+import { measureRounding } from './rounding.js'
 import { measureSpeed, overall } from './speed.js'
 import { TargetClient } from './target-client.js'
 import { Traffic } from './traffic.js'
@@ -26,18 +28,42 @@ interface Phase extends PromptSet {
   readonly frozenVersion: string
 }
 
-/** How long things take and how much is compared: the full demo stays under five minutes, the quick one under 90 s. */
-const pace = (quick: boolean) =>
-  quick
+interface Pace {
+  readonly phaseSeconds: number
+  readonly maxTokens: number
+  readonly greedyKept: number
+  readonly speedPrompts: number
+  readonly buckets: number
+  readonly positionsPerBucket: number
+}
+
+/**
+ * How long things take and how much is compared. The full demo stays under five minutes, the quick one under 90 s; on a
+ * real target, which is slower and answers at length, under six and three minutes.
+ */
+function paceOf({ quick }: DemoOptions, { isReal }: DemoTarget): Pace {
+  if (isReal) {
+    return quick
+      ? { phaseSeconds: 45, maxTokens: 96, greedyKept: 8, speedPrompts: 2, buckets: 8, positionsPerBucket: 250 }
+      : { phaseSeconds: 110, maxTokens: 128, greedyKept: 16, speedPrompts: 5, buckets: 12, positionsPerBucket: 400 }
+  }
+  return quick
     ? { phaseSeconds: 22, maxTokens: 48, greedyKept: 10, speedPrompts: 3, buckets: 8, positionsPerBucket: 250 }
     : { phaseSeconds: 90, maxTokens: 64, greedyKept: 32, speedPrompts: 10, buckets: 18, positionsPerBucket: 500 }
+}
 
 /** What a run of minutes needs: a threshold that has seen enough after seconds, and all versions kept for the comparison. */
-const demoSettings = (lineage: string) => ({
+const demoSettings = (lineage: string, { env }: DemoTarget) => ({
+  'target-model': { ...env['target-model'] },
   'flatness-scorer': { PLATEAU_LINEAGE: lineage, PLATEAU_RECENT_WINDOWS: '12', PLATEAU_WARM_UP_WINDOWS: '4' },
-  trainer: { PLATEAU_LINEAGE: lineage, PLATEAU_KEEP_VERSIONS: '1000' },
-  serving: { PLATEAU_LINEAGE: lineage },
+  trainer: { PLATEAU_LINEAGE: lineage, PLATEAU_KEEP_VERSIONS: '1000', ...env.trainer },
+  serving: { PLATEAU_LINEAGE: lineage, ...env.serving },
 })
+
+/** Prompts whose answers tell how far the target's own numbers lie apart. */
+const ROUNDING_PROMPTS = 4
+/** The version that a warm lineage begins with. */
+const FIRST_VERSION = '1'
 
 /**
  * Runs the whole demonstration and returns its report; prints as it goes. Aborting `signal` ends it: services stop, files
@@ -57,24 +83,25 @@ export async function runDemo(
     open.push(() => broker?.close())
     signal.throwIfAborted()
 
+    const on = await resolveTarget(options.target, { signal, say: (line) => view.say(line) })
     view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
+    if (on.warmStart !== undefined) view.say(`the draft begins as ${on.warmStart}`)
     const lineage = broker?.isShared ? `demo-${Date.now().toString(36)}` : 'default'
-    const model = resolve(options.model)
-    const settings = { env: demoSettings(lineage), ...(broker && { eventLog: broker.settings }) }
-    const cluster = await Cluster.start({ directory, model, ...settings })
+    const settings = { env: demoSettings(lineage, on), ...(broker && { eventLog: broker.settings }) }
+    const cluster = await Cluster.start({ directory, model: resolve(on.path), ...settings })
     open.push(() => cluster.stop())
     const log = await cluster.openEventLog()
     open.push(() => log.close())
-    const target = await TargetClient.connect(cluster.targetAddress, options.model)
+    const target = await TargetClient.connect(cluster.targetAddress, on.path)
     open.push(() => target.close())
     const observer = new Observer(log, lineage, broker?.isShared ? 'latest' : 'earliest')
     await observer.start()
     open.push(() => observer.stop())
-    const { maxTokens, greedyKept } = pace(options.quick)
+    const { maxTokens, greedyKept } = paceOf(options, on)
     const traffic = new Traffic({ url: cluster.httpUrl, clients: options.clients, maxTokens, greedyKept })
     open.push(() => traffic.stop())
 
-    const stage = { options, lineage, stream, view, cluster, observer, target, traffic }
+    const stage = { options, on, lineage, stream, view, cluster, observer, target, traffic }
     const report = await Promise.race([tellStory(stage), rejectedBy(signal)])
     if (options.keep) await keepRunning(cluster, stream, signal)
     return report
@@ -86,6 +113,7 @@ export async function runDemo(
 
 interface Stage {
   readonly options: DemoOptions
+  readonly on: DemoTarget
   readonly lineage: string
   readonly stream: NodeJS.WriteStream
   readonly view: View
@@ -97,15 +125,17 @@ interface Stage {
 
 /** Traffic in two phases; then the comparisons, while nothing else is asked; then the report. */
 async function tellStory(stage: Stage): Promise<DemoReport> {
-  const { options, lineage, stream, view, cluster, observer, target, traffic } = stage
+  const { options, on, lineage, stream, view, cluster, observer, target, traffic } = stage
   const startMs = Date.now()
-  const settings = pace(options.quick)
-  const domains = demoDomains.map((domain) => readPrompts(options.model, domain))
-  const phases = await runPhases(domains, traffic, observer, view, startMs, settings.phaseSeconds)
+  const settings = paceOf(options, on)
+  const { domains } = on
+  const phases = await runPhases(stage, startMs, settings.phaseSeconds)
   await traffic.stop()
 
   view.say('comparing greedy answers with plain decoding')
-  const lossless = await compareWithPlain(cluster.httpUrl, target, traffic.greedyAnswers)
+  const rounding = on.isReal ? await roundingOf(stage, settings) : undefined
+  const tieGap = Math.max(nearTieGap, 2 * (rounding ?? 0))
+  const lossless = await compareWithPlain(cluster.httpUrl, target, traffic.greedyAnswers, tieGap)
   for (const detail of [...lossless.details, ...traffic.failures.slice(0, 5)]) view.say(`  ${detail}`)
 
   view.say('measuring plain and speculative decoding in turn')
@@ -128,7 +158,7 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
         frozenVersion: phase.frozenVersion,
         lineage,
         checkpoints: cluster.checkpointDirectory,
-        model: options.model,
+        model: on.path,
         buckets: settings.buckets,
         positionsPerBucket: settings.positionsPerBucket,
       }),
@@ -142,6 +172,8 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
     losslessChecked: lossless.checked,
     losslessMismatches: lossless.mismatches,
     nearTies: lossless.nearTies,
+    tieGap,
+    startedWarm: on.warmStart !== undefined,
     swaps: observer.swaps,
     phases: phases.map((phase, i) => phaseReport(phase, curves[i]!, observer)),
     windows: await windowCounts(cluster, observer),
@@ -164,18 +196,17 @@ function rejectedBy(signal: AbortSignal): Promise<never> {
   })
 }
 
-async function runPhases(
-  domains: readonly PromptSet[],
-  traffic: Traffic,
-  observer: Observer,
-  view: View,
-  startMs: number,
-  phaseSeconds: number,
-): Promise<Phase[]> {
+function roundingOf({ on, observer, target }: Stage, { maxTokens }: Pace): Promise<number> {
+  const prompts = on.domains.flatMap((domain) => domain.prompts.slice(0, ROUNDING_PROMPTS / on.domains.length))
+  return measureRounding(target, observer, { prompts, maxTokens })
+}
+
+async function runPhases({ on, traffic, observer, view }: Stage, startMs: number, phaseSeconds: number) {
   const phases: Phase[] = []
-  for (const [i, domain] of domains.entries()) {
+  for (const [i, domain] of on.domains.entries()) {
     const title = i === 0 ? 'base' : 'shift'
-    const frozenVersion = observer.live.at(-1)?.version ?? '1'
+    // A warm lineage is compared with what it began with, all through.
+    const frozenVersion = (on.warmStart === undefined ? observer.live.at(-1)?.version : undefined) ?? FIRST_VERSION
     const fromMs = Date.now()
     view.say(`phase ${title}: prompts from ${domain.name}, draft version ${frozenVersion}`)
     traffic.switchTo(domain.name, domain.prompts)

@@ -1,6 +1,7 @@
 export { Cluster, serviceNames, type ClusterOptions, type ProcessName, type ServiceName } from './cluster.js'
 export { complete, type Completion, type CompletionRequest } from './completions.js'
 export { runDemo } from './demo.js'
+export { resolveTarget, type DemoTarget } from './demo-target.js'
 export { compareWithPlain, nearTieGap, type LosslessResult } from './lossless.js'
 export { metricSum } from './metrics.js'
 export { acceptanceBetween, lagGroups, Observer } from './observer.js'

@@ -17,11 +17,15 @@ export interface LosslessResult {
   readonly details: readonly string[]
 }
 
-/** Decodes every greedy answer again, plainly, and compares the tokens. */
+/**
+ * Decodes every greedy answer again, plainly, and compares the tokens. `tieGap`: how close two logits are that rounding
+ * alone can swap; a target whose weights are rounded has a larger one (measureRounding).
+ */
 export async function compareWithPlain(
   url: string,
   target: TargetClient,
   answers: readonly GreedyAnswer[],
+  tieGap = nearTieGap,
 ): Promise<LosslessResult> {
   let mismatches = 0
   let nearTies = 0
@@ -37,7 +41,7 @@ export async function compareWithPlain(
       completion.tokenIds[at],
       plain.tokenIds[at],
     )
-    if (gap < nearTieGap) nearTies++
+    if (gap < tieGap) nearTies++
     else {
       mismatches++
       const sides = `${completion.tokenIds[at]} against ${plain.tokenIds[at]} plainly`

@@ -1,14 +1,11 @@
 #!/usr/bin/env node
-import { fileURLToPath } from 'node:url'
 import { runDemo } from './demo.js'
 import { helpText, parseOptions, type DemoOptions } from './options.js'
 import { failures } from './report.js'
 
-const defaultModel = fileURLToPath(new URL('../../../models/demo-target', import.meta.url))
-
 function optionsOrExit(): DemoOptions {
   try {
-    const options = parseOptions(process.argv.slice(2), { model: defaultModel })
+    const options = parseOptions(process.argv.slice(2))
     if (options) return options
     process.stdout.write(helpText)
     process.exit(0)

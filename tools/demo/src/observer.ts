@@ -9,6 +9,7 @@ import {
   TokenWindow,
   topics,
 } from '@plateau/contracts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readLag, type EventLog, type LogRecord, type Reader } from '@plateau/event-log'
 
 /** Groups whose lag the demo shows. */
@@ -75,6 +76,18 @@ export class Observer {
   /** Drafts that replaced another one. */
   get swaps(): number {
     return Math.max(0, this.live.length - 1)
+  }
+
+  /** All windows of a sample, once its last one has been captured. Throws when that takes longer than `withinMs`. */
+  async windowsOf(sampleId: string, withinMs: number): Promise<TokenWindow[]> {
+    const until = Date.now() + withinMs
+    for (;;) {
+      const found = this.windows.map(({ window }) => window).filter((window) => window.sampleId === sampleId)
+      if (found.some(({ last }) => last)) return found.toSorted((a, b) => a.windowIndex - b.windowIndex)
+      if (this.failure) throw this.failure
+      if (Date.now() > until) throw new Error(`the windows of ${sampleId} were not captured within ${withinMs} ms`)
+      await sleep(50)
+    }
   }
 
   /** Records between what a group committed and the end of its topic. */

@@ -9,7 +9,8 @@ export interface DemoOptions {
   readonly directory: string | undefined
   readonly plotFile: string
   readonly clients: number
-  readonly model: string
+  /** demo-target, a name that the model hub knows, or a path. */
+  readonly target: string
   readonly plain: boolean
   /** On Apache Kafka instead of the embedded log: on a broker of the demo's own, or on the servers given. */
   readonly kafka: 'own broker' | readonly string[] | undefined
@@ -29,17 +30,20 @@ shows a draft model getting better while it serves: first on one domain, then, a
   --json FILE     write the report as JSON
   --plot FILE     where the plot goes (default plateau-demo.svg)
   --dir DIR       keep the event log, checkpoints and service logs here (default: a temporary folder, removed at the end)
-  --model DIR     Hugging Face directory of the target (default models/demo-target; it needs prompts/<domain>.json)
+  --target NAME|PATH
+                  the target: demo-target (default, the repository's own), smollm2 (a real one; fetched when it is
+                  missing), or the path of a Hugging Face directory or GGUF file. A real target answers chat, then
+                  code, from the draft in models/ that was trained for it
   --clients N     concurrent clients (default 4)
   --plain         plain lines even on a terminal
   --help          this text
 
-Exit status: 0 when every check passed; 1 when a request failed, an answer was changed by speculation, fewer than three
-drafts were swapped in, or acceptance did not improve in a phase; 2 for wrong arguments.
+Exit status: 0 when every check passed; 1 when a request failed, an answer was changed by speculation, too few drafts were
+swapped in, or acceptance did not improve in a phase; 2 for wrong arguments.
 `
 
 /** Undefined when help was asked for. Throws TypeError with one clear sentence for wrong arguments. */
-export function parseOptions(args: readonly string[], defaults: { readonly model: string }): DemoOptions | undefined {
+export function parseOptions(args: readonly string[]): DemoOptions | undefined {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -50,7 +54,7 @@ export function parseOptions(args: readonly string[], defaults: { readonly model
       json: { type: 'string' },
       plot: { type: 'string', default: 'plateau-demo.svg' },
       dir: { type: 'string' },
-      model: { type: 'string', default: defaults.model },
+      target: { type: 'string', default: 'demo-target' },
       clients: { type: 'string', default: '4' },
       plain: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -76,7 +80,7 @@ export function parseOptions(args: readonly string[], defaults: { readonly model
     directory: values.dir,
     plotFile: values.plot,
     clients,
-    model: values.model,
+    target: values.target,
     plain: values.plain,
   }
 }

@@ -8,6 +8,10 @@ export interface GenerateOptions {
   readonly seed: number
   /** Given: the response is captured under this name. */
   readonly sampleId?: string
+  /** A label of the captured response. */
+  readonly domain?: string
+  /** The model's own end tokens end the response; otherwise nothing does early. */
+  readonly untilEnd?: boolean
 }
 
 /** The few calls that the demo and the benchmarks make to target-model directly. */
@@ -24,8 +28,12 @@ export class TargetClient {
   }
 
   /** Raw distributions at every position of a given response. */
-  async score(prompt: string, responseTokenIds: readonly number[]): Promise<TokenWindow> {
-    const request = { promptTokenIds: this.tokenizer.encode(prompt), responseTokenIds: [...responseTokenIds] }
+  score(prompt: string, responseTokenIds: readonly number[]): Promise<TokenWindow> {
+    return this.scoreTokens(this.tokenizer.encode(prompt), responseTokenIds)
+  }
+
+  async scoreTokens(promptTokenIds: readonly number[], responseTokenIds: readonly number[]): Promise<TokenWindow> {
+    const request = { promptTokenIds: [...promptTokenIds], responseTokenIds: [...responseTokenIds] }
     const response = await callUnary<target.ScoreRequest, target.ScoreResponse>(
       (...call) => this.client.score(...call),
       request,
@@ -36,11 +44,11 @@ export class TargetClient {
     return response.window!
   }
 
-  /** Plain decoding; returns how many tokens came. Nothing ends the response early. */
+  /** Plain decoding; returns how many tokens came. */
   async generate(promptTokenIds: number[], options: GenerateOptions): Promise<number> {
-    const { maxTokens, temperature, seed, sampleId } = options
-    const sampling = { temperature, topK: 0, topP: 1, seed, maxTokens, stopTokenIds: [], ignoreEos: true }
-    const capture = { consent: sampleId !== undefined, sampleId: sampleId ?? '', tenant: '', domain: '' }
+    const { maxTokens, temperature, seed, sampleId, domain = '', untilEnd = false } = options
+    const sampling = { temperature, topK: 0, topP: 1, seed, maxTokens, stopTokenIds: [], ignoreEos: !untilEnd }
+    const capture = { consent: sampleId !== undefined, sampleId: sampleId ?? '', tenant: '', domain }
     const request = { promptTokenIds, sampling, capture }
     let tokens = 0
     for await (const _ of callServerStream((...call) => this.client.generate(...call), request)) tokens++

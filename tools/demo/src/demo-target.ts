@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describeModelDirectory, loadTokenizer, renderChat } from '@plateau/model-files'
+import { catalogue, fetchModel, type FetchProgress } from '@plateau/model-hub'
+import type { ServiceName } from './cluster.js'
+import { demoDomains, readPrompts, readUserPrompts, type PromptSet } from './prompts.js'
+
+/** What the demo runs on. */
+export interface DemoTarget {
+  /** Hugging Face directory or GGUF file. */
+  readonly path: string
+  /** What traffic starts with, and what it shifts to. */
+  readonly domains: readonly PromptSet[]
+  /** Folder of a draft to start from. */
+  readonly warmStart: string | undefined
+  /** A model that people run, not one of the repository's own: slower, and its weights are rounded. */
+  readonly isReal: boolean
+  readonly env: Partial<Record<ServiceName, Readonly<Record<string, string>>>>
+}
+
+const repository = fileURLToPath(new URL('../../../', import.meta.url))
+const ownModels = ['demo-target', 'tiny-target']
+const shippedDrafts = ['smollm2-draft']
+
+/**
+ * A target by the name of one of the repository's own models, by a name that `plateau model fetch` knows (fetched when it
+ * is missing), or by its path. `say` is told about a download.
+ */
+export async function resolveTarget(
+  nameOrPath: string,
+  { signal, say }: { readonly signal: AbortSignal; readonly say: (line: string) => void },
+): Promise<DemoTarget> {
+  if (ownModels.includes(nameOrPath)) return ownTarget(join(repository, 'models', nameOrPath))
+  const isKnown = catalogue.some(({ name }) => name === nameOrPath)
+  const path = isKnown ? await fetchModel(nameOrPath, { signal, onProgress: sayProgress(say) }) : nameOrPath
+  return existsSync(join(path, 'prompts')) ? ownTarget(path) : realTarget(path)
+}
+
+/** It brings its prompts, and its draft starts from nothing. */
+function ownTarget(path: string): DemoTarget {
+  const domains = demoDomains.map((domain) => readPrompts(path, domain))
+  return { path, domains, warmStart: undefined, isReal: false, env: {} }
+}
+
+async function realTarget(path: string): Promise<DemoTarget> {
+  const { fingerprint, chatTemplate } = await describeModelDirectory(path)
+  const { specialTokens } = await loadTokenizer(path)
+  const asPrompt = (text: string) => renderChat([{ role: 'user', content: text }], chatTemplate, specialTokens)
+  const domains = ['chat', 'code'].map((domain) =>
+    readUserPrompts(join(repository, 'models', 'prompts', `${domain}.json`), domain, asPrompt),
+  )
+  const warmStart = await draftFor(fingerprint)
+  return {
+    path,
+    domains,
+    warmStart,
+    isReal: true,
+    env: {
+      trainer: {
+        PLATEAU_DRAFT_VOCABULARY: '8192',
+        ...(warmStart === undefined ? {} : { PLATEAU_WARM_START: warmStart }),
+      },
+    },
+  }
+}
+
+/** Its card names the target that it was trained for. */
+async function draftFor(fingerprint: string): Promise<string | undefined> {
+  for (const name of shippedDrafts) {
+    const folder = join(repository, 'models', name)
+    const card = await readFile(join(folder, 'README.md'), 'utf8').catch(() => '')
+    if (card.includes(fingerprint)) return folder
+  }
+  return undefined
+}
+
+const SAY_EVERY_BYTES = 10_000_000
+
+function sayProgress(say: (line: string) => void): (progress: FetchProgress) => void {
+  let saidBytes = 0
+  return (progress) => {
+    if (progress.kind === 'note') return say(progress.text)
+    if (progress.receivedBytes - saidBytes < SAY_EVERY_BYTES) return
+    saidBytes = progress.receivedBytes
+    const total = progress.totalBytes === undefined ? '' : ` of ${megabytes(progress.totalBytes)}`
+    say(`  ${megabytes(progress.receivedBytes)}${total} MB`)
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(0)
+}
