@@ -20,9 +20,36 @@ export function declareTargetMetrics(metrics: Metrics) {
     }),
     stepSeconds: metrics.histogram<'positions'>({
       name: 'plateau_target_step_seconds',
-      help: 'Time of a step inside the engine, by positions computed; "prompt" for a prompt, "score" for Score.',
+      help: 'Time of the runs that a step took part in, by positions computed; "prompt" for a prompt, "score" for Score.',
       labels: ['positions'],
       buckets: [0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.016, 0.024, 0.032, 0.05, 0.1, 0.3, 1, 3],
+    }),
+    runSequences: metrics.histogram({
+      name: 'plateau_target_run_sequences',
+      help: 'Responses that one run of the engine computed together.',
+      buckets: [1, 2, 3, 4, 6, 8, 12, 16, 32, 64],
+    }),
+    runTokens: metrics.counter({
+      name: 'plateau_target_run_tokens_total',
+      help: 'Positions that runs computed, prompts included.',
+    }),
+    runSeconds: metrics.counter<'part'>({
+      name: 'plateau_target_run_seconds_total',
+      help: 'Time of runs by part: engine, and host for planning, feeding and storing around it.',
+      labels: ['part'],
+    }),
+    stepsWaiting: metrics.gauge({
+      name: 'plateau_target_steps_waiting',
+      help: 'Steps that the newest run left for a later one.',
+    }),
+    cacheBytes: metrics.gauge<'state'>({
+      name: 'plateau_target_cache_bytes',
+      help: 'Memory for keys and values: used, of which prefixes are kept prompt beginnings; reserved; and the budget.',
+      labels: ['state'],
+    }),
+    reusedTokens: metrics.gauge({
+      name: 'plateau_target_reused_prompt_tokens',
+      help: 'Prompt tokens since the start whose keys and values were found instead of computed.',
     }),
     sequences: metrics.gauge<'state'>({
       name: 'plateau_target_sequences',

@@ -103,7 +103,14 @@ describe('the service', () => {
       Array.from({ length: 6 }, (_, i) => tokensOf(client, request({ capture: consent(`sample-${i}`) }))),
     )
     expect(responses.every(({ length }) => length === 40)).toBe(true)
-    expect(await metricsOf(service.opsUrl)).toMatch(/plateau_target_tokens_total{[^}]*method="generate"[^}]*} 240/)
+    const metrics = await metricsOf(service.opsUrl)
+    expect(metrics).toMatch(/plateau_target_tokens_total{[^}]*method="generate"[^}]*} 240/)
+    // One prompt of 3 tokens and 39 steps each, several of them together.
+    const numberOf = (name: string) => Number(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'm').exec(metrics)![1])
+    expect(numberOf('plateau_target_run_tokens_total')).toBe(6 * (3 + 39))
+    expect(numberOf('plateau_target_run_sequences_sum')).toBe(6 * (1 + 39))
+    expect(numberOf('plateau_target_run_sequences_count')).toBeLessThan((6 * (1 + 39)) / 2)
+    expect(metrics).toMatch(/plateau_target_cache_bytes{[^}]*state="budget"[^}]*} 1073741824/)
     // Six responses of 40 positions: windows of 16, 16 and 8.
     expect(await service.stop()).toBe(0)
     const log = await openLog(directory)

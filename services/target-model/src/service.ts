@@ -16,6 +16,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
     const { startServer } = await import('@plateau/rpc')
     const { grpcTargetService } = await import('./grpc-service.js')
     const { TargetCalls } = await import('./target-calls.js')
+    const { observeDecoder, recordRun } = await import('./decoder-metrics.js')
     const { loadTarget } = await import('./target.js')
     const { WindowPublisher } = await import('./window-publisher.js')
 
@@ -23,7 +24,8 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
 
     await eventLog.ensureTopics([topics.tokenDistributions])
     const metrics = declareTargetMetrics(registry)
-    const loaded = await loadTarget(config.model, config)
+    const loaded = await loadTarget(config.model, { ...config, onRun: (run) => recordRun(metrics, run) })
+    observeDecoder(metrics, loaded.decoder)
     // Waits when it is full; requests do not, for the publisher's own queue in front of it sheds.
     const producer = eventLog.producer({ whenFull: 'wait' })
     const publisher = new WindowPublisher(producer, { maxQueueBytes: config.captureQueueBytes, logger, metrics })
@@ -42,6 +44,13 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       model: loaded.description.modelId,
       fingerprint: loaded.description.fingerprint,
       parameters: loaded.description.parameterCount,
+      format: loaded.description.format,
+      weights: config.weights,
+      weightBytes: loaded.decoder.weightBytes,
+      builtBefore: loaded.decoder.fromCache,
+      threads: loaded.threads,
+      cacheBytes: config.cacheBytes,
+      maxContext: loaded.decoder.maxContext,
       address: server.address,
       capture: config.capture,
     })
