@@ -117,7 +117,7 @@ describe('a draft directory is refused', () => {
 
   test.each([
     ['not complete', 'README.md', undefined, /neither README.md nor manifest.json/],
-    ['damaged', 'prior.bin', 'PLPRIOR', /WARM_START: .*warm/],
+    ['damaged', 'prior.bin', 'PLPRIOR', /do not begin like a prior/],
     ['of another kind', 'config.json', '{"model_type": "llama"}', /model_type/],
   ])('that is %s', async (_, file, text, message) => {
     const warmStart = await untrainedDirectory()
