@@ -1,5 +1,5 @@
 import { decoderOutputs } from '@plateau/causal-lm'
-import type { HostTensor } from './host-tensor.js'
+import { freeOutput, type HostTensor } from './host-tensor.js'
 import type { Chunk } from './pending-step.js'
 import type { BatchMember, BatchPlace } from './step-batch.js'
 import type { StepRows } from './step-rows.js'
@@ -16,10 +16,12 @@ export function receiveAnswer(
 ): StepRows[] {
   const newPast = outputs[decoderOutputs.newPast]!.data as Float32Array
   const rows = new RowReader(outputs, elapsedUs)
-  return members.map(({ step: { place }, chunk }) => {
+  const parts = members.map(({ step: { place }, chunk }) => {
     if (place.arena === arena) arena.append(place, newPast, place.slot - first, width, chunk.to - chunk.from)
     return rows.next(chunk)
   })
+  freeOutput(outputs[decoderOutputs.newPast]!)
+  return parts
 }
 
 /** Cuts the engine's outputs into members' parts, first to last. Parts are views. */

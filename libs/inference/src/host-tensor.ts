@@ -40,3 +40,13 @@ function bigints(data: ArrayLike<number>): BigInt64Array {
   for (let i = 0; i < data.length; i++) out[i] = BigInt(data[i]!)
   return out
 }
+
+/**
+ * Gives an output's memory back at once; its array is empty from then on. For large outputs that are read right away: left
+ * to the collector, some hundred of them make it look through the whole heap (tens of milliseconds), because it does not
+ * see how little keeps them.
+ */
+export function freeOutput({ data }: HostTensor): void {
+  const { buffer } = data
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+}

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { PlateauError } from '@plateau/contracts'
 import { GraphBuilder } from '@plateau/tensor-graph'
 import { afterEach, expect, test } from 'vitest'
-import { float32, int64, type HostTensor } from './host-tensor.js'
+import { float32, freeOutput, int64, type HostTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 
 /** Not among the types of a library without a DOM. */
@@ -50,6 +50,16 @@ test('runs a model and names inputs and outputs', async () => {
   expect(values(result['sum'])).toEqual([4, 7])
   expect(values(result['product'])).toEqual([3, 10])
   expect(result['sum']).toMatchObject({ type: 'float32', dims: [2] })
+})
+
+test('an output can be given back at once; the others stay', async () => {
+  const session = await twoOutputs()
+  const x = float32(Float32Array.of(1, 2))
+  const { sum, product } = await session.run({ x, y: x })
+  freeOutput(sum!)
+  expect(sum!.data).toHaveLength(0)
+  expect(values(product)).toEqual([1, 4])
+  expect(values((await session.run({ x, y: x }))['sum'])).toEqual([2, 4])
 })
 
 test('only the fetched outputs come back', async () => {
