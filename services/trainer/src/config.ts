@@ -177,6 +177,12 @@ export const trainerConfig = defineConfig(
       help: 'How often the state to continue from is saved while windows arrive.',
     }),
     threads: integer({ env: 'PLATEAU_THREADS', default: 1, min: 1, max: 256, help: 'Threads of the arithmetic.' }),
+    executionProvider: choice({
+      env: 'PLATEAU_EXECUTION_PROVIDER',
+      of: ['cpu', 'cuda'],
+      default: 'cpu',
+      help: "What gradient steps run on; cuda needs onnxruntime-node's CUDA libraries and a GPU.",
+    }),
     niceness: integer({
       env: 'PLATEAU_NICENESS',
       default: 19,

@@ -116,6 +116,18 @@ describe('the service', () => {
     expect(await second.stop()).toBe(0)
   })
 
+  test('on a provider that is not there it says so before it stands by', async () => {
+    const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+    const config = schema.parse(environment({ PLATEAU_EXECUTION_PROVIDER: 'cuda' }))
+    const outcome = await startService(trainer, config, { logger: silentLogger, eventLog }).then(
+      async (service) => `started, ${await service.stop()}`,
+      (error: Error) => error.message,
+    )
+    await eventLog.close()
+    // A machine that has one is no worse for this test.
+    expect(outcome).toMatch(/^started, 0$|to run on CUDA.*choose the provider cpu/)
+  })
+
   test.each([
     ['a model without its tokenizer', 'tokenizer', /tokenizer/],
     ['a key that others can read', 'key', /chmod 600/],

@@ -214,6 +214,7 @@ export const defaults: BenchOptions = {
   minPublishMs: 0,
   snapshotMs: 50,
   threads: 1,
+  executionProvider: 'cpu',
   firstSolvePositions: 300,
   testFirstPositions: 0,
 }

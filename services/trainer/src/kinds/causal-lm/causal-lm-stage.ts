@@ -1,11 +1,12 @@
 import { buildTrainGraph, type CausalDraft, type DraftLoss } from '@plateau/causal-lm'
-import { loadSession, type InferenceSession } from '@plateau/inference'
+import { loadSession, type ExecutionProvider, type InferenceSession } from '@plateau/inference'
 import { CausalDraftTraining, type DraftStepReport, type OptimizerState, type Piece } from '@plateau/training'
 
 export interface CausalLmStageOptions {
   readonly loss: DraftLoss
   readonly learningRate: number
   readonly threads: number
+  readonly executionProvider: ExecutionProvider
 }
 
 export const CAUSAL_LM_SHAPE = { sequences: 8, positions: 64, targetsPerRow: 32 }
@@ -26,7 +27,11 @@ export class CausalLmStage {
     const shape = { ...CAUSAL_LM_SHAPE, targetsPerRow }
     const loss = options.loss === 'tv' ? 'total-variation' : options.loss
     const graph = buildTrainGraph(model, shape, { loss }).model
-    const session = await loadSession(graph, { threads: options.threads, name: 'draft training step' })
+    const session = await loadSession(graph, {
+      threads: options.threads,
+      provider: options.executionProvider,
+      name: 'draft training step',
+    })
     const { learningRate } = options
     return new CausalLmStage(session, new CausalDraftTraining(draft, session, shape, { learningRate }))
   }

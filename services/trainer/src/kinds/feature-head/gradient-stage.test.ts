@@ -10,7 +10,14 @@ const { hiddenSize, vocabSize, rmsNormEps } = teacher.model.config
 const config = { hiddenSize, vocabSize, rmsNormEps, bilinearFeatures: 0, layer: undefined }
 const solution = initialFeatureHead(config, teacher.model.target, seededRandom(1))
 const target = prepareDraftTarget(teacher.model.target, config)
-const plain: GradientOptions = { loss: 'tv', learningRate: 1e-3, unrollSteps: 1, positionShare: 1, threads: 1 }
+const plain: GradientOptions = {
+  loss: 'tv',
+  learningRate: 1e-3,
+  unrollSteps: 1,
+  positionShare: 1,
+  threads: 1,
+  executionProvider: 'cpu',
+}
 
 const pieces = Array.from({ length: 8 }, (_, i) => {
   const weights = Array.from({ length: 24 }, (__, position) => (position % 4 === 0 ? 4 : 0.5))

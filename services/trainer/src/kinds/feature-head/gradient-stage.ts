@@ -10,7 +10,7 @@ import {
   type FeatureHeadConfig,
   type FeatureHeadLayer,
 } from '@plateau/causal-lm'
-import { loadSession, type DraftTarget, type InferenceSession } from '@plateau/inference'
+import { loadSession, type DraftTarget, type ExecutionProvider, type InferenceSession } from '@plateau/inference'
 import { FeatureHeadTraining, type DraftStepReport, type FeatureHeadTrainingState, type Piece } from '@plateau/training'
 import { seededRandom } from '@plateau/speculation'
 
@@ -22,6 +22,7 @@ export interface GradientOptions {
   readonly positionShare: number
   readonly learningRate: number
   readonly threads: number
+  readonly executionProvider: ExecutionProvider
 }
 
 /** What has to be saved: the optimisers, and the solution's projection that they stand on. */
@@ -62,7 +63,11 @@ export class GradientStage {
     const shape = batchShape(head.config, options.positionShare)
     const { unrollSteps: unrolledSteps } = options
     const graph = buildFeatureHeadTrainGraph(head.config, shape, options.loss, { unrolledSteps })
-    const session = await loadSession(graph, { threads: options.threads, name: 'draft training step' })
+    const session = await loadSession(graph, {
+      threads: options.threads,
+      provider: options.executionProvider,
+      name: 'draft training step',
+    })
     const training = new FeatureHeadTraining(head, target, session, shape, { learningRate: options.learningRate })
     return new GradientStage(session, training, start, isSelective)
   }
