@@ -35,10 +35,20 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     help: async () => (await import('./decode.js')).decodeHelp,
     run: async (args) => (await import('./decode.js')).benchDecode(args),
   },
+  formats: {
+    summary: 'weight formats of a real model: bytes, step time over reading them once, KL from f32 (formats)',
+    help: async () => (await import('./formats.js')).formatsHelp,
+    run: async (args) => (await import('./formats.js')).benchFormats(args),
+  },
   speculate: {
-    summary: 'plain against speculative decoding with the draft that the loop reaches (speedup)',
-    help: noOptions('speculate', '[--model DIR] [--train-seconds N] [--prompts N] [--threads N]'),
+    summary: 'plain against speculative decoding with the draft that the loop reaches (speedup; --target: overPlain)',
+    help: async () => (await import('./speculate.js')).speculateHelp,
     run: async (args) => (await import('./speculate.js')).benchSpeculate(args),
+  },
+  acceptance: {
+    summary: 'tokens and seconds of live traffic from an untrained draft to acceptance lengths (toLength)',
+    help: async () => (await import('./acceptance.js')).acceptanceHelp,
+    run: async (args) => (await import('./acceptance.js')).benchAcceptance(args),
   },
 }
 

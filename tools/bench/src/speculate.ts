@@ -10,11 +10,34 @@ import {
   type PromptSet,
 } from '@plateau/demo'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { BenchError, wholeNumber } from './bench-error.js'
 import { demoModel } from './demo-model.js'
+import { benchSpeculateReal, type SpeculateRealOptions } from './speculate-real.js'
+
+export const speculateHelp = `npm run bench -- speculate [options]
+       npm run bench -- speculate --target smollm2 [options]
+
+Plain against speculative decoding in turn. Without --target: the repository's demo model, greedy, with an untrained draft
+and with the one that the loop reaches. With it: a real model, by domain and temperature, beside llama.cpp without and with
+its own speculation (prompt lookup; it has no draft model of this vocabulary), with the draft that the lineage begins with
+and after --online-tokens of live traffic; and why: alpha, acceptance by position, cost of draft, target and everything else.
+
+  --target NAME|PATH     a real target (fetched when it is known and missing)
+  --online-tokens N      response tokens that the draft learns from (default 30000)
+  --temperatures LIST    (default 0,0.6,1)
+  --tokens N             of a response, at most (default 96)
+  --without-llama-cpp    ours alone
+  --prompts N            per domain (default 24; with --target 8, per domain and temperature)
+  --threads N            of the target, and of llama.cpp (default 1; with --target all cores)
+  --quick                fewer prompts and tokens: does it run, not how fast
+  --model DIR            another model with prompts, without --target
+  --train-seconds N      of the loop, without --target (default 240)
+  --help                 this text
+`
 
 /**
  * Plain against speculative greedy decoding, same target, same prompts, in turn. First with the untrained draft, where
@@ -26,21 +49,43 @@ export async function benchSpeculate(args: readonly string[]): Promise<object> {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      target: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      'online-tokens': { type: 'string' },
+      tokens: { type: 'string', default: '96' },
+      temperatures: { type: 'string', default: '0,0.6,1' },
+      'without-llama-cpp': { type: 'boolean', default: false },
       model: { type: 'string', default: demoModel },
-      'train-seconds': { type: 'string', default: '240' },
-      prompts: { type: 'string', default: '24' },
-      threads: { type: 'string', default: '1' },
+      'train-seconds': { type: 'string' },
+      prompts: { type: 'string' },
+      threads: { type: 'string' },
     },
   })
+  if (values.target !== undefined) return benchSpeculateReal(realOptions(values.target, values))
+  return benchDemoModel(values)
+}
+
+interface DemoModelOptions {
+  readonly model: string
+  readonly quick: boolean
+  readonly 'train-seconds'?: string
+  readonly prompts?: string
+  readonly threads?: string
+}
+
+async function benchDemoModel(options: DemoModelOptions): Promise<object> {
+  const { model, quick } = options
+  const seconds = wholeNumber('train-seconds', options['train-seconds'] ?? (quick ? '60' : '240'))
+  const prompts = wholeNumber('prompts', options.prompts ?? (quick ? '6' : '24'))
+  const threads = String(wholeNumber('threads', options.threads ?? '1'))
   const directory = await mkdtemp(join(tmpdir(), 'plateau-speculate-'))
-  const domains = demoDomains.map((domain) => readPrompts(values.model, domain))
-  const env = { 'target-model': { PLATEAU_THREADS: values.threads } }
-  const cluster = await Cluster.start({ directory, model: values.model, env })
+  const domains = demoDomains.map((domain) => readPrompts(model, domain))
+  const env = { 'target-model': { PLATEAU_THREADS: threads } }
+  const cluster = await Cluster.start({ directory, model, env })
   try {
-    const prompts = Number(values.prompts)
     const untrained = await measure(cluster, domains, Math.min(8, prompts))
     show('untrained draft: speculation switches itself off', untrained)
-    await train(cluster, domains, Number(values['train-seconds']))
+    await train(cluster, domains, seconds)
     await cluster.terminate('trainer')
     const trained = await measure(cluster, domains, prompts)
     show('trained draft', trained)
@@ -56,6 +101,33 @@ export async function benchSpeculate(args: readonly string[]): Promise<object> {
   } finally {
     await cluster.stop()
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+interface RealValues {
+  readonly quick: boolean
+  readonly 'online-tokens'?: string
+  readonly tokens: string
+  readonly temperatures: string
+  readonly 'without-llama-cpp': boolean
+  readonly prompts?: string
+  readonly threads?: string
+}
+
+function realOptions(target: string, values: RealValues): SpeculateRealOptions {
+  const { quick } = values
+  const temperatures = values.temperatures.split(',').map(Number)
+  if (!temperatures.every((temperature) => temperature >= 0 && temperature <= 2)) {
+    throw new BenchError(`--temperatures are numbers from 0 to 2, not "${values.temperatures}"`, { exitCode: 2 })
+  }
+  return {
+    target,
+    temperatures,
+    threads: wholeNumber('threads', values.threads ?? String(availableParallelism())),
+    promptsPerDomain: wholeNumber('prompts', values.prompts ?? (quick ? '2' : '8')),
+    maxTokens: wholeNumber('tokens', values.tokens),
+    onlineTokens: wholeNumber('online-tokens', values['online-tokens'] ?? (quick ? '2000' : '30000')),
+    llamaCpp: !values['without-llama-cpp'],
   }
 }
 

@@ -83,6 +83,15 @@ export class LlamaCppSequences {
     return { first: () => tokens(1), tokens, end }
   }
 
+  /** One response, which ends where the model ends it. */
+  one(prompt: readonly number[], sampling: { readonly temperature: number; readonly seed: number }) {
+    return this.sequences[0]!.evaluate(prompt, {
+      temperature: sampling.temperature,
+      seed: sampling.seed,
+      yieldEogToken: false,
+    })
+  }
+
   close(): Promise<void> {
     return this.context.dispose()
   }
