@@ -87,7 +87,7 @@ async function watch(live: Live, domain: string, limits: { readonly tokens: numb
     },
   })
   const best = curve.reduce((most, { length }) => Math.max(most, length), 1)
-  const toLength = Object.fromEntries(lengths.map((length) => [length, reached[length] ?? 'not reached']))
+  const toLength = Object.fromEntries(lengths.map((length) => [length.toFixed(1), reached[length] ?? 'not reached']))
   return { toLength, bestLength: best, taught, curve }
 }
 

@@ -3,7 +3,12 @@ export class MetricsSnapshot {
   private constructor(private readonly text: string) {}
 
   static async of(opsUrl: string): Promise<MetricsSnapshot> {
-    return new MetricsSnapshot(await (await fetch(`${opsUrl}/metrics`)).text())
+    return MetricsSnapshot.parse(await (await fetch(`${opsUrl}/metrics`)).text())
+  }
+
+  /** @param text in Prometheus' text format */
+  static parse(text: string): MetricsSnapshot {
+    return new MetricsSnapshot(text)
   }
 
   /** Of all samples whose labels contain every one of `labels`. */
