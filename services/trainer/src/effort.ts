@@ -51,8 +51,7 @@ export class Effort {
       closedFormPositionsPerSecond: rounded((1000 * (closedForm - this.#closedForm)) / passedMs),
       stepPositionsPerSecond: rounded((1000 * (steps - this.#steps)) / passedMs),
       utilisation: rounded(utilisation),
-      loss: metrics.loss.value({}),
-      gradientNorm: metrics.gradientNorm.value({}),
+      ...(steps > this.#steps && { loss: metrics.loss.value({}), gradientNorm: metrics.gradientNorm.value({}) }),
     })
     this.#closedForm = closedForm
     this.#steps = steps

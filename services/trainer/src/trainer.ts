@@ -47,7 +47,7 @@ export interface TrainerParts<Model> {
 const IDLE_WAIT_MS = 100
 const LAG_REPORT_MS = 2000
 /** A large state is saved less often: at most this share of the time goes into it. */
-const MOST_SAVE_SHARE = 0.05
+const MOST_SAVE_SHARE = 0.1
 
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:

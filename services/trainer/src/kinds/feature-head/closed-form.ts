@@ -30,7 +30,7 @@ export interface ClosedFormPrior {
 }
 
 /** Positions between two looks at the clock: rows are added in batches, and the past is weighed down in small steps. */
-const ADVANCE_EVERY = 1024
+const ADVANCE_EVERY = 2048
 /**
  * Random products are held to zero more strongly than the pair itself: with few positions they would fit noise. Measured
  * on the demo target, 512 products: alpha after 1,000 positions .36 to .42, after 30,000 no difference.

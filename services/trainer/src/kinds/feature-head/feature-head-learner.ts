@@ -68,7 +68,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#scorer = scorer
     this.#closedFormPositions = saved?.closedFormPositions ?? 0
     this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
-    this.#gradients = new Gradients(options, { ...start, target }, saved?.turns)
+    this.#gradients = new Gradients(options, { ...start, target, warm: options.prior?.head }, saved?.turns)
   }
 
   static async open(

@@ -27,6 +27,7 @@ type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'turns' | 'logitScal
   readonly sinceAdvance: number
   /** Of the gradients. */
   readonly steps: number
+  readonly isWarm: boolean
 }
 
 const SUMS = 'sums/'
@@ -56,13 +57,14 @@ export function encodeFeatureHeadState({
     bank: { ...bank, keys: cells.map(({ key }) => key) },
     sinceAdvance: closedForm.sinceAdvance,
     steps,
+    isWarm: gradients?.isWarm ?? false,
   }
   return { facts: all, tensors }
 }
 
 /** Throws an Error of any kind when it is not what `encodeFeatureHeadState` gives. */
 export function decodeFeatureHeadState({ facts, tensors }: LearnerState): FeatureHeadState {
-  const { bank, sinceAdvance, steps, counts, ...rest } = facts as Facts
+  const { bank, sinceAdvance, steps, isWarm, counts, ...rest } = facts as Facts
   const { keys, ...options } = bank
   const cells = keys.map((key, i) => ({ key, sums: sumsOf(tensors.get(`${SUMS}${i}`)!) }))
   const projection = tensors.get('projection')
@@ -73,6 +75,7 @@ export function decodeFeatureHeadState({ facts, tensors }: LearnerState): Featur
     closedForm: { bank: { ...options, cells }, sinceAdvance },
     gradients: projection && {
       projection: toFloats(projection).slice(),
+      isWarm,
       training: {
         projection: optimizerState('projection', steps, tensors),
         rest: optimizerState('rest', steps, tensors),

@@ -1,4 +1,4 @@
-import { initialFeatureHead } from '@plateau/causal-lm'
+import { featureHeadParameter, initialFeatureHead, type FeatureHead } from '@plateau/causal-lm'
 import { prepareDraftTarget } from '@plateau/inference'
 import { seededRandom } from '@plateau/speculation'
 import { expect, test } from 'vitest'
@@ -53,4 +53,27 @@ test.each([
   const [ordinary, changed] = [await step(), await step(changes)]
   expect(changed.applied).toBe(true)
   expect(Math.abs(changed.loss - ordinary.loss)).toBeGreaterThan(1e-4)
+})
+
+const projectionOf = (stage: GradientStage): Float32Array => featureHeadParameter(stage.head, 'fc.weight')
+const solutionOf = (seed: number): FeatureHead => initialFeatureHead(config, teacher.model.target, seededRandom(seed))
+
+test('it moves with the closed form, but for one that began warm, until that begins again', async () => {
+  const [first, second, warm] = [solution, solutionOf(2), solutionOf(3)]
+  const ordinary = await GradientStage.open(first, target, plain)
+  expect(projectionOf(ordinary)).toEqual(featureHeadParameter(first, 'fc.weight'))
+  ordinary.rebase(second)
+  expect(projectionOf(ordinary)[5]).toBeCloseTo(featureHeadParameter(second, 'fc.weight')[5]!, 6)
+
+  const begun = await GradientStage.open(first, target, plain, warm)
+  begun.rebase(second)
+  expect(projectionOf(begun)).toEqual(featureHeadParameter(warm, 'fc.weight'))
+  const continued = await GradientStage.open(second, target, plain)
+  continued.load(begun.state)
+  continued.rebase(first)
+  expect(projectionOf(continued)).toEqual(featureHeadParameter(warm, 'fc.weight'))
+  continued.restart(first)
+  continued.rebase(second)
+  expect(projectionOf(continued)[5]).toBeCloseTo(featureHeadParameter(second, 'fc.weight')[5]!, 6)
+  for (const stage of [ordinary, begun, continued]) await stage.release()
 })

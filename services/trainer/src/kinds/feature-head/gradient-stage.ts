@@ -3,6 +3,7 @@ import {
   draftVocabSize,
   featureHeadParameter,
   withLayer,
+  withoutLayer,
   withVocabulary,
   type DraftLoss,
   type FeatureHead,
@@ -29,6 +30,7 @@ export interface GradientOptions {
 export interface GradientState {
   readonly training: FeatureHeadTrainingState
   readonly projection: Float32Array
+  readonly isWarm: boolean
 }
 
 export const GRADIENT_SHAPE = { sequences: 8, positions: 64, listedTokens: 32 }
@@ -41,6 +43,8 @@ export class GradientStage {
   readonly #training: FeatureHeadTraining
   /** Positions count by the scorer's weights, and the lightest not at all. */
   readonly #isSelective: boolean
+  /** They have begun on a warm head, not on a solution. */
+  #isWarm: boolean
   /** The closed form's projection that training stands on. */
   #projection: Float32Array
 
@@ -48,17 +52,26 @@ export class GradientStage {
     session: InferenceSession,
     training: FeatureHeadTraining,
     start: FeatureHead,
-    isSelective: boolean,
+    { isSelective, isWarm }: { readonly isSelective: boolean; readonly isWarm: boolean },
   ) {
     this.#session = session
     this.#isSelective = isSelective
+    this.#isWarm = isWarm
     this.#training = training
     this.#projection = featureHeadParameter(start, 'fc.weight')
   }
 
-  /** `start`: a solution of the closed form. */
-  static async open(start: FeatureHead, target: DraftTarget, options: GradientOptions): Promise<GradientStage> {
-    const head = layered(start)
+  /**
+   * `start`: a solution of the closed form. `warm`: a head of the same features that was trained before; gradients go on
+   * from it, by themselves: how the closed form moves from there says nothing of what they had gained over it.
+   */
+  static async open(
+    start: FeatureHead,
+    target: DraftTarget,
+    options: GradientOptions,
+    warm?: FeatureHead,
+  ): Promise<GradientStage> {
+    const head = layered(warm === undefined ? start : withVocabulary(withoutLayer(warm), start.vocabulary))
     const isSelective = options.positionShare < 1
     const shape = batchShape(head.config, options.positionShare)
     const { unrollSteps: unrolledSteps } = options
@@ -69,7 +82,7 @@ export class GradientStage {
       name: 'draft training step',
     })
     const training = new FeatureHeadTraining(head, target, session, shape, { learningRate: options.learningRate })
-    return new GradientStage(session, training, start, isSelective)
+    return new GradientStage(session, training, start, { isSelective, isWarm: warm !== undefined })
   }
 
   get head(): FeatureHead {
@@ -89,7 +102,7 @@ export class GradientStage {
   /** The closed form has a new solution of the same configuration. With another vocabulary the optimisers start anew. */
   rebase(solution: FeatureHead): void {
     const projection = featureHeadParameter(solution, 'fc.weight')
-    this.#training.shiftProjection(projection.map((value, i) => value - this.#projection[i]!))
+    if (!this.#isWarm) this.#training.shiftProjection(projection.map((value, i) => value - this.#projection[i]!))
     this.#projection = projection
     const { head } = this.#training
     if (head.vocabulary !== solution.vocabulary) this.#training.restart(withVocabulary(head, solution.vocabulary))
@@ -102,15 +115,17 @@ export class GradientStage {
 
   /** Begins again from the closed form. */
   restart(solution: FeatureHead): void {
+    this.#isWarm = false
     this.#projection = featureHeadParameter(solution, 'fc.weight')
     this.#training.restart(layered(solution))
   }
 
   get state(): GradientState {
-    return { training: this.#training.state, projection: this.#projection }
+    return { training: this.#training.state, projection: this.#projection, isWarm: this.#isWarm }
   }
 
-  load({ training, projection }: GradientState): void {
+  load({ training, projection, isWarm }: GradientState): void {
+    this.#isWarm = isWarm
     this.#training.load(training)
     this.#projection = projection
   }

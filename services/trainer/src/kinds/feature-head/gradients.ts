@@ -32,6 +32,8 @@ export interface GradientsOptions extends GradientOptions, Pick<LiveVocabularyOp
 
 export interface GradientsParts extends GradientTurnsParts {
   readonly target: DraftTarget
+  /** What the lineage began with, where that was trained before. */
+  readonly warm: FeatureHead | undefined
 }
 
 const MIN_REPLAY_POSITIONS = 1024
@@ -152,6 +154,7 @@ export class Gradients {
   }
 
   #open(solution: FeatureHead): Promise<GradientStage> {
-    return GradientStage.open(solution, this.#parts.target, this.#options)
+    const { target, warm } = this.#parts
+    return GradientStage.open(solution, target, this.#options, warm)
   }
 }
