@@ -191,6 +191,20 @@ describe('a response', () => {
   })
 })
 
+it('alpha is measured in every round that is captured, and in some of those that are not', async () => {
+  const alphas = async (capture: boolean) => {
+    const { engine, holder, ledger } = await setUp()
+    holder.swap(new MarkovDraft('1', V), 1)
+    await run(engine, request([3, 4], 120, { capture }))
+    const { numDrafts, alphaPositions } = ledger.totals().get('1')!
+    return alphaPositions / numDrafts
+  }
+  const [captured, sampled] = [await alphas(true), await alphas(false)]
+  expect(captured).toBeGreaterThan(1)
+  expect(sampled).toBeGreaterThan(0.1 * captured)
+  expect(sampled).toBeLessThan(0.5 * captured)
+})
+
 describe('copies from prompt and response', () => {
   const lookup = { promptLookup: true }
 

@@ -12,6 +12,12 @@ export interface ResponseContext {
   readonly proposer: ProposerOptions
 }
 
+/**
+ * Raw q is sent where a capture records the overlap of p and q, else in one round of so many: the metric's mean is as good,
+ * and the other messages are half as long.
+ */
+const RAW_Q_INTERVAL = 4
+
 const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 
 /**
@@ -39,7 +45,8 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
     yield { tokens: firstTokens, source: 'none', proposed: 0, accepted: 0, alpha: [], finish }
     proposer.open({ tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) })
 
-    while (finish === UNFINISHED) {
+    for (let round = 0; finish === UNFINISHED; round++) {
+      const wantsAlpha = request.capture.consent || round % RAW_Q_INTERVAL === 0
       // A round emits one token more than it accepts, so the last token is never worth proposing.
       let proposal = await proposer.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
       let startedUs = clockUs()
@@ -47,7 +54,7 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       let verdict = await stream.propose({
         tokenIds: [...proposal.tokens],
         q: packRows(proposal.q),
-        rawQ: packRows(proposal.rawQ),
+        rawQ: wantsAlpha ? packRows(proposal.rawQ) : undefined,
         plainRounds,
       })
       for (let asked = true; ; asked = false) {
