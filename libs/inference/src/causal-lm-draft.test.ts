@@ -5,7 +5,7 @@ import {
   type CausalDraft,
   type CausalDraftConfig,
 } from '@plateau/causal-lm'
-import { seededRandom, transformLogits, type Sampling } from '@plateau/speculation'
+import { overlap, seededRandom, transformLogits, type Sampling } from '@plateau/speculation'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CausalLmDraft } from './causal-lm-draft.js'
 
@@ -49,8 +49,8 @@ function spread(config: CausalDraftConfig, seed: number): CausalDraft {
   return draft
 }
 
-async function load(draft: CausalDraft, maxProposal = 4): Promise<CausalLmDraft> {
-  const loaded = await CausalLmDraft.load(draft, { version: '1', maxProposal })
+async function load(draft: CausalDraft, maxProposal = 4, weightFormat: 'f32' | 'int8' = 'f32'): Promise<CausalLmDraft> {
+  const loaded = await CausalLmDraft.load(draft, { version: '1', maxProposal, weightFormat })
   opened.push(loaded)
   return loaded
 }
@@ -178,6 +178,19 @@ it('says nothing where it thinks that a token comes which it cannot say', async 
   expect(await session.propose(3, greedy, seededRandom(1))).toEqual({ tokens: [], q: [], rawQ: [] })
   const warm = { temperature: 1, topK: 0, topP: 1 }
   expect((await session.propose(3, warm, seededRandom(1))).tokens).toEqual([])
+})
+
+it('with 8-bit weights q is nearly the same', async () => {
+  const draft = spread(whole, 3)
+  const first = async (weightFormat: 'f32' | 'int8') => {
+    const session = (await load(draft, 1, weightFormat)).open({ tokens: [1, 4, 7], features: none })
+    const { rawQ } = await session.propose(1, greedy, seededRandom(1))
+    session.close()
+    return rawQ[0]!
+  }
+  const [exact, rounded] = [await first('f32'), await first('int8')]
+  const q = new Map(Array.from(rounded.ids, (id, i) => [id, rounded.probs[i]!]))
+  expect(overlap((id) => q.get(id), exact)).toBeGreaterThan(0.97)
 })
 
 it('many sessions share one loaded draft and do not see each other', async () => {

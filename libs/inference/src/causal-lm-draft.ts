@@ -1,4 +1,10 @@
-import { checkCausalDraft, draftVocabularyMap, type CausalDraft, type DraftVocabularyMap } from '@plateau/causal-lm'
+import {
+  checkCausalDraft,
+  draftVocabularyMap,
+  type CausalDraft,
+  type DraftVocabularyMap,
+  type WeightFormat,
+} from '@plateau/causal-lm'
 import type {
   Draft,
   DraftSession,
@@ -22,6 +28,8 @@ export interface CausalLmDraftOptions {
   readonly listedTokens?: number
   /** Default 1: a step is so short that waking a second thread costs more than it brings. */
   readonly threads?: number
+  /** How the matrices are multiplied. Default int8: a step reads every weight, and q is whatever the draft says it is. */
+  readonly weightFormat?: WeightFormat
 }
 
 /** Responses that may hold a cache at once; a response that does not speculate holds none. */
@@ -44,7 +52,7 @@ export class CausalLmDraft implements Draft {
   /** Throws RangeError when the draft does not fit its own configuration, or has no room for a proposal. */
   static async load(draft: CausalDraft, options: CausalLmDraftOptions): Promise<CausalLmDraft> {
     checkCausalDraft(draft)
-    const { version, maxProposal = 8, listedTokens = 64, threads = 1 } = options
+    const { version, maxProposal = 8, listedTokens = 64, threads = 1, weightFormat = 'int8' } = options
     const { model } = draft.config
     if (model.maxPositions < 2 * maxProposal) {
       throw new RangeError(`a draft of ${model.maxPositions} positions has no room to propose ${maxProposal} tokens`)
@@ -52,6 +60,7 @@ export class CausalLmDraft implements Draft {
     const decoder = await CausalLmDecoder.load(model, memoryWeights(model, draft.parameters), {
       name: `draft ${version}`,
       threads,
+      weightFormat,
       topK: listedTokens,
       maxSequences: MAX_SESSIONS,
       // A session begins in the middle of a text: beginnings are not shared.
