@@ -4,7 +4,6 @@ import { parseArgs } from 'node:util'
 import { BenchError, progress, wholeNumber } from './bench-error.js'
 import { teach, withLiveCluster, type Live } from './live-cluster.js'
 import { draftedRounds, MetricsSnapshot } from './live-metrics.js'
-import { describeMachine, printMachine } from './machine.js'
 
 export const acceptanceHelp = `npm run bench -- acceptance --target smollm2 [options]
 
@@ -45,7 +44,6 @@ export async function benchAcceptance(args: readonly string[]): Promise<object> 
     },
   })
   if (values.target === undefined) throw new BenchError('name a model with --target smollm2', { exitCode: 2 })
-  const machine = describeMachine()
   const limits = {
     tokens: wholeNumber('max-tokens', values['max-tokens']),
     maxSeconds: wholeNumber('max-seconds', values['max-seconds']),
@@ -54,9 +52,10 @@ export async function benchAcceptance(args: readonly string[]): Promise<object> 
   const result = await withLiveCluster({ target: values.target, threads, warm: false }, (live) =>
     watch(live, values.domain, limits),
   )
-  printMachine(machine, `${threads} threads`, `${result.taught.tokens} tokens in ${result.taught.seconds.toFixed(0)} s`)
+  const { tokens, seconds } = result.taught
+  console.log(`${threads} threads, ${tokens} tokens of live traffic in ${seconds.toFixed(0)} s`)
   show(result)
-  return { domain: values.domain, ...result, machine }
+  return { domain: values.domain, ...result, threads }
 }
 
 async function watch(live: Live, domain: string, limits: { readonly tokens: number; readonly maxSeconds: number }) {

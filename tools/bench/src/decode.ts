@@ -10,7 +10,6 @@ import { BenchError, progress, wholeNumber } from './bench-error.js'
 import { nativeLlamaCpp, nodeLlamaCpp, OwnDecoder, type Contestant } from './decode-contestants.js'
 import { LlamaCppEngine } from './llama-cpp/engine.js'
 import { findBatchedBench } from './llama-cpp/native.js'
-import { describeMachine, printMachine } from './machine.js'
 import { ggufOf, openRealModel, promptTokens } from './real-model.js'
 import { scoringTailMs } from './scoring-tail-cost.js'
 import { median } from './statistics.js'
@@ -35,7 +34,6 @@ log-sum-exp), as target-model does. Greedy; prompts are not counted.
 
 export async function benchDecode(args: readonly string[]): Promise<object> {
   const options = parseOptions(args)
-  const machine = describeMachine()
   const { threads, batches, rounds, tokens } = options
   const model = await openRealModel(options)
   const own = await OwnDecoder.open(model, {
@@ -59,9 +57,9 @@ export async function benchDecode(args: readonly string[]): Promise<object> {
       rows.push({ batch, scoringTailMs: tail, ...(await takeTurns(contestants, own, { prompts, tokens }, rounds)) })
     }
     const report = reportOf(rows, contestants, own.weightBytes, bytesPerSecond)
-    printMachine(machine, `${threads} threads`, `weights ${options.weights}`)
+    console.log(`${threads} threads, weights ${options.weights}`)
     printReport(rows, contestants, report)
-    return { ...report, threads, rounds, tokens, weights: options.weights, machine }
+    return { ...report, threads, rounds, tokens, weights: options.weights }
   } finally {
     await own.release()
     for (const engine of others) await engine.close()

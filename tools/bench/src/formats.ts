@@ -5,7 +5,6 @@ import { openModel } from '@plateau/model-files'
 import { parseArgs } from 'node:util'
 import { progress, wholeNumber } from './bench-error.js'
 import { cacheFolder } from './cache-folder.js'
-import { describeMachine, printMachine } from './machine.js'
 import { openRealModel, promptTokens, type RealModel } from './real-model.js'
 
 export const formatsHelp = `npm run bench -- formats --target smollm2 [options]
@@ -34,7 +33,6 @@ interface Loaded {
 
 export async function benchFormats(args: readonly string[]): Promise<object> {
   const options = parseOptions(args)
-  const machine = describeMachine()
   const model = await openRealModel(options)
   const bytesPerSecond = await measureBandwidth()
   const loaded: Loaded[] = []
@@ -54,9 +52,9 @@ export async function benchFormats(args: readonly string[]): Promise<object> {
       overBandwidth: timesOfReading(stepUs[i]!, decoder.weightBytes, bytesPerSecond),
       ...distances[i]!,
     }))
-    printMachine(machine, `${options.threads} threads`, `${(bytesPerSecond / 1e9).toFixed(1)} GB/s`)
+    console.log(`${options.threads} threads, memory read at ${(bytesPerSecond / 1e9).toFixed(1)} GB/s`)
     console.table(rows)
-    return { formats: Object.fromEntries(rows.map((row) => [row.format, row])), bytesPerSecond, machine }
+    return { formats: Object.fromEntries(rows.map((row) => [row.format, row])), bytesPerSecond }
   } finally {
     for (const { decoder } of loaded) await decoder.release()
   }

@@ -18,6 +18,6 @@ export function describeMachine(): Machine {
   }
 }
 
-export function printMachine({ cores, cpu, loadAverage, node }: Machine, ...more: readonly string[]): void {
-  console.log([`${cores} cores of ${cpu}`, `load average ${loadAverage}`, `Node ${node}`, ...more].join(', '))
+export function printMachine({ cores, cpu, loadAverage, node }: Machine): void {
+  console.log(`\n${cores} cores of ${cpu}, load average ${loadAverage} before the run, Node ${node}`)
 }

@@ -2,6 +2,7 @@
 /** `npm run bench -- NAME`: prints a table and ends with one line of JSON. */
 import { benchmarks, overview } from './benchmarks.js'
 import { BenchError } from './bench-error.js'
+import { describeMachine, printMachine } from './machine.js'
 import { PlateauError } from '@plateau/contracts'
 
 const [name, ...args] = process.argv.slice(2)
@@ -16,7 +17,11 @@ if (args.includes('--help')) {
 }
 process.env['ORT_DISABLE_TELEMETRY'] = '1'
 try {
-  console.log(JSON.stringify({ bench: name, ...(await benchmark.run(args)) }))
+  // Before the benchmark's own load.
+  const machine = describeMachine()
+  const result = await benchmark.run(args)
+  printMachine(machine)
+  console.log(JSON.stringify({ bench: name, ...result, machine }))
 } catch (error) {
   const exitCode = exitCodeOf(error)
   if (exitCode === undefined) throw error

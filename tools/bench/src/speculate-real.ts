@@ -10,7 +10,6 @@ import { join, resolve } from 'node:path'
 import { progress } from './bench-error.js'
 import { settled, teach, withLiveCluster, type Live } from './live-cluster.js'
 import { LlamaCppEngine } from './llama-cpp/engine.js'
-import { describeMachine, printMachine } from './machine.js'
 import { ggufOf, openRealModel } from './real-model.js'
 import { printTurns, summarise } from './speculate-report.js'
 import { takeTurns } from './speculate-turns.js'
@@ -26,7 +25,6 @@ export interface SpeculateRealOptions {
 }
 
 export async function benchSpeculateReal(options: SpeculateRealOptions): Promise<object> {
-  const machine = describeMachine()
   return withLiveCluster({ ...options, warm: true }, async (live) => {
     const model = await openRealModel({ model: live.on.path })
     const llamaCpp = options.llamaCpp ? await LlamaCppEngine.open(ggufOf(model), options.threads) : undefined
@@ -41,7 +39,6 @@ export async function benchSpeculateReal(options: SpeculateRealOptions): Promise
         domains: live.on.domains,
       })
     try {
-      printMachine(machine, `${options.threads} threads`)
       const begins = live.on.warmStart === undefined ? 'nothing' : 'the shipped draft'
       const start = await measure()
       printTurns(`the draft that the lineage begins with (${begins})`, start)
@@ -67,7 +64,6 @@ export async function benchSpeculateReal(options: SpeculateRealOptions): Promise
         start: { ...summarise(start), rows: start },
         rows: reached,
         options,
-        machine,
       }
     } finally {
       await lookup.stop()

@@ -5,7 +5,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { BenchError, wholeNumber } from './bench-error.js'
-import { describeMachine, printMachine } from './machine.js'
 import { median } from './statistics.js'
 import { compareWithPyTorch, type VsPyTorch } from './train-vs-pytorch.js'
 import { featureHeadWorkload, languageModelWorkload, matmulCeiling, type Workload } from './train-workloads.js'
@@ -46,19 +45,18 @@ export async function benchTrain(args: readonly string[]): Promise<object> {
 }
 
 async function benchVsPyTorch(options: Parameters<typeof compareWithPyTorch>[1]): Promise<object> {
-  const machine = describeMachine()
   const { threads, rounds, stepsPerTurn } = options
   const workloads = {
     causalLm: await languageModelWorkload(threads),
     featureHead: await featureHeadWorkload('smollm2', threads),
   }
   const { results, versions } = await compareWithPyTorch(workloads, options)
-  printMachine(machine, versions, `${threads} threads`)
+  console.log(`${versions}, ${threads} threads`)
   console.log(`\n${'median of one step, ms'.padEnd(44)}${columns('ours', 'eager', 'compiled', 'ratio')}`)
   for (const [id, { name }] of Object.entries(workloads)) console.log(name.padEnd(44) + vsCells(results[id]!))
   const over = (of: (result: VsPyTorch) => number) =>
     Object.fromEntries(Object.entries(results).map(([id, result]) => [id, of(result)]))
-  return { overPyTorch: over((r) => r.overPyTorch), steps: results, threads, rounds, stepsPerTurn, versions, machine }
+  return { overPyTorch: over((r) => r.overPyTorch), steps: results, threads, rounds, stepsPerTurn, versions }
 }
 
 function vsCells({ oursMs, eagerMs, compiledMs, overPyTorch }: VsPyTorch): string {
@@ -71,7 +69,6 @@ const columns = (...cells: string[]): string => cells.map((cell) => cell.padStar
 const warmUpRounds = 5
 
 async function benchVsMatMul(threads: number, rounds: number): Promise<object> {
-  const machine = describeMachine()
   const ceiling = await matmulCeiling(threads)
   const languageModel = await languageModelWorkload(threads)
   const draft = await featureHeadWorkload('demo', threads)
@@ -85,7 +82,6 @@ async function benchVsMatMul(threads: number, rounds: number): Promise<object> {
     }
   }
   const figures = (workload: Workload) => summarise(workload, timesMs.get(workload)!)
-  printMachine(machine, `${threads} threads`)
   printTable(workloads.map((workload) => ({ name: workload.name, ...figures(workload) })))
   const matMul = figures(ceiling)
   const model = figures(languageModel)
@@ -96,7 +92,6 @@ async function benchVsMatMul(threads: number, rounds: number): Promise<object> {
     draft: figures(draft),
     threads,
     rounds,
-    machine,
   }
 }
 
