@@ -148,7 +148,10 @@ export interface Acceptance {
   server: string;
   /** The draft's line of versions, for example "default". */
   lineage: string;
-  /** Version of the draft; it is the record's key. "0" stands for no draft (plain decoding). */
+  /**
+   * Version of the draft; it is the record's key. "0" stands for no draft (plain decoding), "prompt-lookup" for rounds
+   * whose proposal was copied from prompt and response: they are counted here and not with the draft of their request.
+   */
   draftVersion: string;
   /** Whose requests; empty for the default tenant. */
   tenant: string;
