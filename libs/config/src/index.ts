@@ -21,6 +21,7 @@ export {
   existingPath,
   flag,
   integer,
+  list,
   port,
   seconds,
   secret,

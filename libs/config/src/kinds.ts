@@ -77,6 +77,19 @@ export function choice<const T extends string>(options: FieldOptions & { readonl
   )
 }
 
+/** Values of one kind, separated by commas: "0,1". */
+export function list<T>(item: Field<T>): Field<readonly T[]> {
+  const values = z.string().transform((text, context) =>
+    text.split(',').map((part) => {
+      const value = item.schema.safeParse(part.trim())
+      if (value.success) return value.data
+      context.addIssue({ code: 'custom', message: `${item.allowed}; ${JSON.stringify(part.trim())} is none` })
+      return z.NEVER
+    }),
+  )
+  return { ...item, allowed: `${item.allowed}, or several with commas between them`, schema: values }
+}
+
 /** on or off. */
 export function flag(options: FieldOptions): Field<boolean> {
   const base = choice({ ...options, of: ['on', 'off'] })

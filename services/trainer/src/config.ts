@@ -9,6 +9,7 @@ import {
   existingPath,
   flag,
   integer,
+  list,
   optional,
   seconds,
   share,
@@ -99,6 +100,22 @@ export const trainerConfig = defineConfig(
       min: 1000,
       help: 'Positions after which the closed form counts a position half: shorter follows a shift faster.',
     }),
+    partitions: optional(
+      list(
+        integer({
+          env: 'PLATEAU_PARTITIONS',
+          help: 'Partitions of training-windows that this trainer reads, such as 0,1; default: all.',
+        }),
+      ),
+    ),
+    mergeLineages: optional(
+      list(
+        text({
+          env: 'PLATEAU_MERGE_LINEAGES',
+          help: 'Lineages whose trainers read the other partitions, in the same store: their sums are merged with ours.',
+        }),
+      ),
+    ),
     sumCells: integer({
       env: 'PLATEAU_SUM_CELLS',
       default: 8,
@@ -202,6 +219,12 @@ export const trainerConfig = defineConfig(
         draft === 'causal-lm' && (unrollSteps > 1 || positionShare < 1)
           ? 'PLATEAU_UNROLL_STEPS and PLATEAU_POSITION_SHARE are for PLATEAU_DRAFT=feature-head'
           : undefined,
+      ({ draft, mergeLineages }) =>
+        draft === 'causal-lm' && mergeLineages !== undefined
+          ? 'PLATEAU_MERGE_LINEAGES merges the sums of PLATEAU_DRAFT=feature-head: a causal-lm has none'
+          : undefined,
+      ({ lineage, mergeLineages }) =>
+        mergeLineages?.includes(lineage) ? 'PLATEAU_MERGE_LINEAGES names PLATEAU_LINEAGE itself' : undefined,
       ({ positionShare }) => (positionShare === 0 ? 'PLATEAU_POSITION_SHARE is 0: nothing would count' : undefined),
     ],
   },

@@ -60,6 +60,10 @@ export class ForgottenTenants {
     return capturedAtMs <= (this.#until.get(tenant) ?? Number.NEGATIVE_INFINITY)
   }
 
+  get tenants(): Iterable<string> {
+    return this.#until.keys()
+  }
+
   get state(): ForgottenTenantsState {
     return { nextOffset: this.#nextOffset, until: Object.fromEntries(this.#until) }
   }

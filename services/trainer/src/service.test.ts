@@ -47,6 +47,8 @@ const environment = (changes: Record<string, string> = {}): Record<string, strin
 describe('the configuration', () => {
   test('needs a model and a signing key, and has a default for the rest', () => {
     expect(schema.parse(environment())).toMatchObject({ lineage: 'default', loss: 'tv', gradients: true })
+    const shared = { PLATEAU_PARTITIONS: '0, 2', PLATEAU_MERGE_LINEAGES: 'other' }
+    expect(schema.parse(environment(shared))).toMatchObject({ partitions: [0, 2], mergeLineages: ['other'] })
     expect(() => schema.parse({})).toThrow(/PLATEAU_MODEL[^]*PLATEAU_SIGNING_KEY_FILE/)
   })
 
@@ -55,6 +57,9 @@ describe('the configuration', () => {
     [{ PLATEAU_GRADIENT_SHARE: '0' }, /PLATEAU_GRADIENTS=off/],
     [{ PLATEAU_DRAFT: 'trigrams' }, /PLATEAU_DRAFT.*feature-head, causal-lm/],
     [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_GRADIENTS: 'off' }, /PLATEAU_GRADIENTS=on/],
+    [{ PLATEAU_PARTITIONS: '0,x' }, /PLATEAU_PARTITIONS.*"x" is none/],
+    [{ PLATEAU_MERGE_LINEAGES: 'other,default' }, /PLATEAU_LINEAGE itself/],
+    [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_MERGE_LINEAGES: 'other' }, /causal-lm has none/],
     [{ PLATEAU_POSITION_SHARE: '0' }, /nothing would count/],
     [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_UNROLL_STEPS: '2' }, /feature-head/],
     [{ PLATEAU_RIDGE_LAMBDA: '0' }, /PLATEAU_RIDGE_LAMBDA/],

@@ -60,8 +60,8 @@ export function useTrainerWorld(teacher: Teacher) {
     }
   }
 
-  async function savedState(store: CheckpointStore) {
-    const saved = decodeSnapshot((await store.readState('default', SNAPSHOT_NAME))!, 'test')
+  async function savedState(store: CheckpointStore, lineage = 'default') {
+    const saved = decodeSnapshot((await store.readState(lineage, SNAPSHOT_NAME))!, 'test')
     const { turns } = saved.learner.facts as { readonly turns: GradientTurnsState }
     return { ...saved, gradientPositions: turns.freshPositions, replay: saved.learner.replay }
   }
@@ -98,8 +98,8 @@ export function useTrainerWorld(teacher: Teacher) {
       await running
     },
 
-    savedHeadState: async (store: CheckpointStore) => {
-      const saved = await savedState(store)
+    savedHeadState: async (store: CheckpointStore, lineage?: string) => {
+      const saved = await savedState(store, lineage)
       return { ...saved, ...decodeFeatureHeadState(saved.learner) }
     },
 

@@ -262,7 +262,7 @@ export async function openBench(
   const opened = await useKind(model, options, async (kind) => {
     const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
     const line = await DraftLine.open(
-      { lineage: 'default', keepVersions: 100, codeVersion: 'test' },
+      { lineage: options.lineage, keepVersions: 100, codeVersion: 'test' },
       { ...around, producer: wrap.lease?.producer ?? producer, key },
     )
     return { line, trainer: await Trainer.open(options, { ...around, lease, line, metrics }) }

@@ -14,6 +14,7 @@ import { HeldBack, mostHeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
+import { readOthers } from './other-lineages.js'
 import { putBackWindows, readSnapshot } from './resume.js'
 import { RETRY_MS, within, worksNow } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
@@ -24,6 +25,10 @@ const source = topics.trainingWindows.name
 export interface TrainerOptions extends HeldBackOptions, ContestOptions {
   readonly lineage: string
   readonly snapshotMs: number
+  /** Of the topic, those that this trainer reads; not set: all. */
+  readonly partitions?: readonly number[] | undefined
+  /** Lineages whose trainers read the others: their sums are merged with ours. */
+  readonly mergeLineages?: readonly string[] | undefined
 }
 
 export interface TrainerParts<Model> {
@@ -87,6 +92,7 @@ export class Trainer<Model> {
     options: TrainerOptions,
     parts: TrainerParts<Model>,
     learner: Learner<Model>,
+    forgotten: ForgottenTenants,
     saved: Snapshot | undefined,
   ) {
     const { kind, clock, lease, metrics } = parts
@@ -105,7 +111,7 @@ export class Trainer<Model> {
       },
       saved,
     )
-    this.#forgotten = new ForgottenTenants({ ...parts, lineage: options.lineage }, saved?.forgotten)
+    this.#forgotten = forgotten
     this.#owesVersion = saved?.owesVersion ?? false
     this.#effort = new Effort(parts, learner.positions)
     this.#savedAtMs = clock()
@@ -117,9 +123,17 @@ export class Trainer<Model> {
     const { kind, line } = parts
     const { lineage } = options
     const saved = await readSnapshot(lineage, kind.name, parts)
-    const { incumbent } = line
-    const learner = await kind.open({ ...parts, lineage, incumbent, initial: kind.initial, saved: saved?.learner })
-    const trainer = new Trainer(options, parts, learner, saved)
+    const forgotten = new ForgottenTenants({ ...parts, lineage }, saved?.forgotten)
+    const learner = await kind.open({
+      ...parts,
+      lineage,
+      incumbent: line.incumbent,
+      initial: kind.initial,
+      saved: saved?.learner,
+      others: () => readOthers(options.mergeLineages ?? [], parts),
+      forgotten: () => forgotten.tenants,
+    })
+    const trainer = new Trainer(options, parts, learner, forgotten, saved)
     try {
       if (saved !== undefined) {
         await trainer.#putBack(saved)
@@ -166,7 +180,7 @@ export class Trainer<Model> {
         beat?.()
         const batch = await feed.take(this.#waitMs())
         if (this.#ending.aborted) break
-        if (batch !== undefined) await this.#ingest(batch)
+        if (batch !== undefined && this.#reads(batch)) await this.#ingest(batch)
         if (clock() >= this.#nextForgetMs) await this.#forget()
         await this.#admit()
         if (this.#learner.refreshIsDue()) await this.#refresh()
@@ -192,6 +206,11 @@ export class Trainer<Model> {
       await feed.close()
       await this.#release()
     }
+  }
+
+  #reads({ partition }: Batch): boolean {
+    const { partitions } = this.#options
+    return partitions === undefined || partitions.includes(partition)
   }
 
   #waitMs(): number {

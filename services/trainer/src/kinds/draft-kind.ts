@@ -40,10 +40,19 @@ export interface LearnerStart<Model> {
   /** What a lineage begins with. */
   readonly initial: () => Model
   readonly saved: LearnerState | undefined
+  /** What the trainers have saved whose sums are to be merged. */
+  readonly others: () => Promise<readonly OtherLearner[]>
+  /** Tenants that nothing may be taken from, whoever has it. */
+  readonly forgotten: () => Iterable<string>
   readonly logger: Logger
   readonly metrics: TrainerMetrics
   /** Milliseconds since 1970. */
   readonly clock: () => number
+}
+
+export interface OtherLearner {
+  readonly lineage: string
+  readonly state: LearnerState
 }
 
 /** What a kind needs to continue exactly here, but for the windows themselves: those are found again by their places. */

@@ -13,6 +13,8 @@ const start = {
   logger: silentLogger,
   metrics: declareTrainerMetrics(new MetricRegistry()),
   clock: () => 0,
+  others: async () => [],
+  forgotten: () => [],
 }
 
 /** Through the bytes of a snapshot, with what does not concern the learner left empty. */

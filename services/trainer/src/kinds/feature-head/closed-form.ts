@@ -1,6 +1,7 @@
 import { featureHeadInputs, featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
 import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
 import {
+  mergeSums,
   priorSums,
   SumBank,
   SumBankFullError,
@@ -102,10 +103,14 @@ export class ClosedForm {
     return sums !== undefined
   }
 
-  /** The input projection [H, 2H + m], as the head stores it. Throws RangeError when the sums cannot be solved. */
-  async solve(): Promise<Float32Array> {
+  /**
+   * The input projection [H, 2H + m], as the head stores it. `others`: sums of other trainers, merged with ours. Throws
+   * RangeError when the sums cannot be solved.
+   */
+  async solve(others: readonly RidgeSums[] = []): Promise<Float32Array> {
     await this.#accumulator.flush()
     const total = this.#bank.total()
+    for (const other of others) mergeSums(total, other)
     const { inputs, outputs } = total
     const w = await this.#solver.solve(total, this.#lambda)
     return transposed(w, inputs, outputs, new Float32Array(w.length))

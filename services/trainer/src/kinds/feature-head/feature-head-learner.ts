@@ -6,7 +6,9 @@ import {
   withVocabulary,
   type FeatureHead,
 } from '@plateau/causal-lm'
-import { sumsBytes } from '@plateau/training'
+import { SumBank, sumsBytes, type RidgeSums } from '@plateau/training'
+import { createHash } from 'node:crypto'
+import { PlateauError } from '@plateau/contracts'
 import { FeatureHeadScorer, type DraftRows, type DraftScores, type DraftTarget } from '@plateau/inference'
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
@@ -113,7 +115,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { clock, logger, metrics } = this.#start
     this.#schedule.begin()
     try {
-      const solved = withParameters(this.#solution, { 'fc.weight': await this.#closedForm.solve() })
+      const solved = withParameters(this.#solution, { 'fc.weight': await this.#closedForm.solve(await this.#others()) })
       this.#solution = await this.#calibrated(this.#withLiveVocabulary(solved), calibration)
     } catch (error) {
       // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
@@ -192,6 +194,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const encoded = encodeFeatureHeadState({
       closedFormPositions: this.#closedFormPositions,
       turns: this.#gradients.turnsState,
+      features: featuresOf(this.#solution),
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
       vocabulary: this.#solution.vocabulary,
       counts: this.#vocabulary.state,
@@ -207,11 +210,24 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     await this.#scorer.release()
   }
 
+  /** The sums of the trainers that are merged with this one, but for tenants that this lineage must not know. */
+  async #others(): Promise<RidgeSums[]> {
+    const { others, forgotten } = this.#start
+    const features = featuresOf(this.#solution)
+    return (await others()).map(({ lineage, state }) => {
+      const theirs = decoded(state, `the state of lineage ${lineage}`)
+      if (theirs.features !== features) throw notMergeable(lineage)
+      const bank = SumBank.of(theirs.closedForm.bank)
+      for (const tenant of forgotten()) bank.forget(tenant)
+      return bank.total()
+    })
+  }
+
   /** From what is left in the sums, with the tokens that are left to count; as at the beginning when nothing is. */
   async #solvedAgain(): Promise<FeatureHead> {
     const base = withVocabulary(withoutLayer(this.#start.initial()), this.#vocabulary.best())
     if (this.#closedForm.isEmpty) return base
-    return withParameters(base, { 'fc.weight': await this.#closedForm.solve() })
+    return withParameters(base, { 'fc.weight': await this.#closedForm.solve(await this.#others()) })
   }
 
   /** With the logit scale at which it does best on `windows`. */
@@ -228,7 +244,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   /** The solution is had by solving again. */
   async #resume(saved: FeatureHeadState): Promise<void> {
     this.#solution = withParameters(this.#solution, {
-      'fc.weight': await this.#closedForm.solve(),
+      'fc.weight': await this.#closedForm.solve(await this.#others()),
       logit_scale: Float32Array.of(saved.logitScale),
     })
     if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
@@ -249,4 +265,21 @@ function decoded(saved: LearnerState, where: string): FeatureHeadState {
   } catch (cause) {
     throw stateInvalid(where, cause)
   }
+}
+
+/** Sums can be merged where the head's fixed features are the same. */
+function featuresOf({ config, parameters }: FeatureHead): string {
+  const { hiddenSize, bilinearFeatures, bilinearSeed } = config
+  const hash = createHash('sha256').update(JSON.stringify({ hiddenSize, bilinearFeatures, bilinearSeed }))
+  for (const [name, { data }] of parameters) if (name.startsWith('bilinear.')) hash.update(name).update(data)
+  return hash.digest('hex')
+}
+
+function notMergeable(lineage: string): PlateauError {
+  return new PlateauError(
+    'LINEAGES_NOT_MERGEABLE',
+    `the sums of lineage ${lineage} are of other features: begin both with the same PLATEAU_BILINEAR_FEATURES, or with ` +
+      'the same PLATEAU_WARM_START',
+    { facts: { lineage } },
+  )
 }

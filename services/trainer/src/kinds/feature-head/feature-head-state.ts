@@ -12,6 +12,8 @@ export interface FeatureHeadState {
   /** In the sums, over the lineage's life. */
   readonly closedFormPositions: number
   readonly turns: GradientTurnsState
+  /** Which features the sums are of: see featuresOf. */
+  readonly features: string
   /** Logit scale of the newest solution. */
   readonly logitScale: number
   /** Of the newest solution; undefined: all tokens. */
@@ -21,7 +23,7 @@ export interface FeatureHeadState {
   readonly gradients: GradientState | undefined
 }
 
-type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'turns' | 'logitScale'> & {
+type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'turns' | 'features' | 'logitScale'> & {
   readonly counts: LiveVocabularyState['facts']
   readonly bank: Pick<SumBankState, 'options' | 'positions'> & { readonly keys: readonly SumKey[] }
   readonly sinceAdvance: number
