@@ -20,7 +20,6 @@ import {
 import { PlateauError } from '@plateau/contracts'
 import type { GraphBuilder, TensorData } from '@plateau/tensor-graph'
 import { createHash } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSynced } from './model-cache.js'
 import { appendPackedWeights, withPackedWeights } from './packed-weights.js'
@@ -37,7 +36,7 @@ export interface DecoderPlan {
 }
 
 /** Raise it when formats or files change in a way that the graphs do not show. */
-const buildVersion = 1
+const buildVersion = 2
 
 export function planDecoder(config: CausalLmConfig, format: WeightFormat, options: DecoderGraphOptions): DecoderPlan {
   const hash = createHash('sha256').update(`${buildVersion} ${format} `)
@@ -71,21 +70,28 @@ export async function buildInMemory(plan: DecoderPlan, source: WeightSource): Pr
   }
 }
 
-/** Names of the files that buildInto writes. */
-export const decoderFiles = { step: 'step.onnx', head: 'head.onnx', weights: 'weights.bin' } as const
+/**
+ * Names of the files that buildInto writes. The graphs are there twice: `own` ones leave the layout that their matrices
+ * are multiplied in to the process that loads them, `shared` ones say where it lies in the weights.
+ */
+export const decoderFiles = {
+  own: { step: 'step-own.onnx', head: 'head-own.onnx' },
+  shared: { step: 'step.onnx', head: 'head.onnx' },
+  weights: 'weights.bin',
+} as const
 
 /** Holds one matrix in memory at a time; then the engine holds all of them once, for the layout that later loads map. */
 export async function buildInto(directory: string, plan: DecoderPlan, source: WeightSource) {
   const weights = await TensorFileWriter.create(join(directory, decoderFiles.weights))
   try {
     const prepared = await prepare(plan, source, (pieces) => weights.append(pieces))
-    const encoded = (build: DecoderPlan['step']) => build((graph) => preparedWeights(graph, prepared)).encode()
-    const step = encoded(plan.step)
-    await writeFile(join(directory, decoderFiles.step), step)
-    const packed = await appendPackedWeights(directory, decoderFiles.step, weights)
-    await rm(join(directory, decoderFiles.step))
-    await writeSynced(join(directory, decoderFiles.step), withPackedWeights(step, packed))
-    await writeSynced(join(directory, decoderFiles.head), withPackedWeights(encoded(plan.head), packed))
+    const write = (name: string, content: Uint8Array) => writeSynced(join(directory, name), content)
+    const graphs = (['step', 'head'] as const).map((which) => {
+      return { which, onnx: plan[which]((graph) => preparedWeights(graph, prepared)).encode() }
+    })
+    for (const { which, onnx } of graphs) await write(decoderFiles.own[which], onnx)
+    const packed = await appendPackedWeights(directory, decoderFiles.own.step, weights)
+    for (const { which, onnx } of graphs) await write(decoderFiles.shared[which], withPackedWeights(onnx, packed))
     return { weightBytes: weightBytesOf(plan, prepared) }
   } finally {
     await weights.close()

@@ -151,12 +151,29 @@ test('the layout that the engine multiplies by lies in the weights, at the begin
       expect(Number(place!.split(';')[0]) % 4096).toBe(0)
     }
   }
+  for (const file of ['step-own.onnx', 'head-own.onnx']) {
+    const external = [...readExternalData(await readFile(join(directory, entry!, file))).values()]
+    expect(external.length).toBeGreaterThan(0)
+    expect(external.filter((entries) => entries['prepacked_0'] !== undefined)).toEqual([])
+  }
   expect((await readdir(join(directory, entry!))).sort()).toEqual([
     'entry.json',
+    'head-own.onnx',
     'head.onnx',
+    'step-own.onnx',
     'step.onnx',
     'weights.bin',
   ])
+})
+
+test('huge pages and shared ones hold the same weights', async () => {
+  const shared = await load({ hugePages: false })
+  const huge = await load({ hugePages: true })
+  expect([shared, huge].map(({ memory, fromCache }) => [memory, fromCache])).toEqual([
+    ['shared', false],
+    ['huge-pages', true],
+  ])
+  expect(await logitsOf(huge)).toEqual(await logitsOf(shared))
 })
 
 test('another fingerprint, format, top-k, context or shape is another model', async () => {
@@ -176,7 +193,7 @@ test('another fingerprint, format, top-k, context or shape is another model', as
 test('a model whose files have the right sizes and the wrong content is built anew', async () => {
   const logits = await logitsOf(await load())
   const [entry] = await readdir(directory)
-  for (const file of ['step.onnx', 'head.onnx']) {
+  for (const file of (await readdir(join(directory, entry!))).filter((name) => name.endsWith('.onnx'))) {
     const path = join(directory, entry!, file)
     await writeFile(path, new Uint8Array((await readFile(path)).length).fill(255))
   }

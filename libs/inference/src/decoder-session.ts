@@ -9,6 +9,7 @@ import { PlateauError } from '@plateau/contracts'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { buildInMemory, buildInto, decoderFiles, planDecoder, type DecoderPlan } from './compiled-decoder.js'
+import { allocatesHugePages } from './huge-pages.js'
 import { oneTokenFeeds } from './one-token-feeds.js'
 import { cachedModel, forgetModel, type ModelCache } from './model-cache.js'
 import { engineSignature, loadSession, type InferenceSession, type SessionOptions } from './session.js'
@@ -26,6 +27,8 @@ export interface DecoderSessionOptions extends Omit<SessionOptions, 'threads'> {
   /** Longest context in tokens. */
   readonly maxContext: number
   readonly weightFormat: WeightFormat
+  /** Whether this process allocates them; not set: see allocatesHugePages. */
+  readonly hugePages?: boolean
   /** Where built models are kept; without it the model is built in memory, which takes its size several times meanwhile. */
   readonly cache?: DecoderCache | undefined
 }
@@ -40,6 +43,8 @@ export interface DecoderSession {
   /** Whole rows of logits, from the same weights: see buildHeadGraph. Loaded by the first call. */
   readonly head: () => Promise<InferenceSession>
   readonly threads: number
+  /** Where the weights lie: in pages that processes share, in huge pages of this process, or in others of its own. */
+  readonly memory: 'shared' | 'huge-pages' | 'own'
   /** What one step reads of the weights: every matrix once, and not the embedding table unless it is the head. */
   readonly weightBytes: number
   readonly fromCache: boolean
@@ -53,40 +58,52 @@ export async function loadDecoderSession(
   options: DecoderSessionOptions,
 ): Promise<DecoderSession> {
   const plan = planDecoder(config, options.weightFormat, options)
-  const { cache } = options
-  const model = cache === undefined ? await inMemory(plan, source) : await inCache(plan, source, cache)
+  const { cache, hugePages = allocatesHugePages() } = options
+  const model = await (cache === undefined
+    ? inMemory(plan, source, hugePages)
+    : inCache(plan, source, cache, hugePages))
   const loadStep = (threads: number) => model.load('step', { ...options, threads })
   const { threads, session } = await withThreads(loadStep, options.threads, model.directory)
   const loadHead = () => model.load('head', { ...options, threads, name: `${options.name} head` })
-  return { ...withHead(session, loadHead), threads, weightBytes: model.weightBytes, fromCache: model.fromCache }
+  const { memory, weightBytes, fromCache } = model
+  return { ...withHead(session, loadHead), threads, memory, weightBytes, fromCache }
 }
 
 interface BuiltDecoder {
   readonly load: (which: 'step' | 'head', options: SessionOptions) => Promise<InferenceSession>
   readonly weightBytes: number
   readonly fromCache: boolean
+  readonly memory: DecoderSession['memory']
   /** Its own on disk, if it has one. */
   readonly directory: string | undefined
 }
 
-async function inMemory(plan: DecoderPlan, source: WeightSource): Promise<BuiltDecoder> {
+async function inMemory(plan: DecoderPlan, source: WeightSource, hugePages: boolean): Promise<BuiltDecoder> {
   const built = await buildInMemory(plan, source)
   return {
     load: (which, options) => loadSession(built[which](), options),
     weightBytes: built.weightBytes,
     fromCache: false,
+    memory: hugePages ? 'huge-pages' : 'own',
     directory: undefined,
   }
 }
 
-async function inCache(plan: DecoderPlan, source: WeightSource, cache: DecoderCache): Promise<BuiltDecoder> {
+async function inCache(
+  plan: DecoderPlan,
+  source: WeightSource,
+  cache: DecoderCache,
+  hugePages: boolean,
+): Promise<BuiltDecoder> {
   const madeOf = [cache.fingerprint, plan.structureHash, await engineSignature()]
   const hash = createHash('sha256').update(madeOf.join('\n')).digest('hex')
   const key = `${plan.format}-${hash.slice(0, 40)}`
   const find = () => cachedModel(cache, key, (directory) => buildInto(directory, plan, source))
   let found = await find()
+  // Huge pages are faster, mapped files never lie in them; without them nothing is lost by sharing.
+  const files = hugePages ? decoderFiles.own : decoderFiles.shared
   const load = (which: 'step' | 'head', options: SessionOptions) =>
-    loadSession(join(found.directory, decoderFiles[which]), options)
+    loadSession(join(found.directory, files[which]), options)
   return {
     async load(which, options) {
       try {
@@ -103,6 +120,7 @@ async function inCache(plan: DecoderPlan, source: WeightSource, cache: DecoderCa
     get fromCache() {
       return found.fromCache
     },
+    memory: hugePages ? 'huge-pages' : 'shared',
     directory: found.directory,
   }
 }
