@@ -27,11 +27,11 @@ export class ConfigFields {
     return new ConfigFields(fields, `${this.prefix}${name}.`, this.problems)
   }
 
-  size(name: string, otherwise?: number): number {
+  size(name: string, otherwise?: number, most = 2 ** 31): number {
     const value = this.fields[name] ?? otherwise
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 && value <= most) return value
     if (value === undefined) this.problem(`${this.prefix}${name} is missing`)
-    else this.problem(`${this.prefix}${name} must be a positive integer, not ${show(value)}`)
+    else this.problem(`${this.prefix}${name} must be a positive integer up to ${most}, not ${show(value)}`)
     return 1
   }
 

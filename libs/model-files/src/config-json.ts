@@ -15,7 +15,7 @@ export function parseConfig(json: string, file: string): CausalLmConfig {
   const defaults = familyDefaults[family]
   const hiddenSize = fields.size('hidden_size')
   const heads = fields.size('num_attention_heads')
-  const layers = fields.size('num_hidden_layers')
+  const layers = fields.size('num_hidden_layers', undefined, maxLayers)
   const slidingWindow = readSlidingWindow(fields, family, layers)
   const config: CausalLmConfig = {
     ...(family === 'llama' ? {} : { family }),
@@ -91,6 +91,9 @@ const architectures: Readonly<Record<ModelFamily, string>> = {
   qwen2: 'Qwen2ForCausalLM',
   qwen3: 'Qwen3ForCausalLM',
 }
+
+/** Far beyond every model; names of tensors are made for each. */
+export const maxLayers = 2 ** 12
 
 /** What transformers takes where a file says nothing. */
 const familyDefaults: Readonly<Record<ModelFamily, { kvHeads?: number; headDim?: number; maxPositions: number }>> = {

@@ -12,6 +12,7 @@ import { openGguf } from './gguf/open-gguf.js'
 import { openHuggingFace } from './hugging-face.js'
 import { hashTokenizer } from './model-fingerprint.js'
 import { locateModel } from './model-location.js'
+import { requireEmbeddings } from './vocabulary.js'
 import type { ModelFormat, OpenedModel, StoredTensor } from './opened-model.js'
 import { checkShape, missingTensor, writeTensors, writeWhole } from './tensor-file.js'
 import { type FloatDtype, floatTensor } from './tensor.js'
@@ -128,7 +129,8 @@ async function withFiles<T>(path: string, work: (opened: OpenedModel) => Promise
 
 async function describe(opened: OpenedModel): Promise<ModelDescription> {
   const { modelId, format, config, storedTensors, chatTemplate } = opened
-  const { json } = await opened.tokenizerFiles()
+  const { json, path } = await opened.tokenizerFiles()
+  requireEmbeddings(json, path, config.vocabSize)
   return {
     modelId,
     format,

@@ -1,4 +1,5 @@
 import type { CausalLmConfig, ModelFamily, RopeScaling } from '@plateau/causal-lm'
+import { maxLayers } from '../config-json.js'
 import { invalidGguf, unsupportedGguf } from './errors.js'
 import type { GgufHeader, GgufValue } from './header.js'
 
@@ -39,7 +40,7 @@ export function ggufConfig(header: GgufHeader, file: string, rope: readonly numb
     family: slidingWindow !== undefined && family === 'llama' ? 'mistral' : family,
     vocabSize: vocabSizeOf(header, fields, key, file),
     hiddenSize,
-    layers: fields.size(key('block_count')),
+    layers: fields.size(key('block_count'), undefined, maxLayers),
     heads,
     kvHeads: fields.size(key('attention.head_count_kv'), heads),
     headDim,
@@ -151,10 +152,10 @@ class Metadata {
     throw this.malformed(key, 'a text')
   }
 
-  size(key: string, otherwise?: number): number {
+  size(key: string, otherwise?: number, most = 2 ** 31): number {
     const value = this.get(key) ?? otherwise
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value
-    throw this.malformed(key, 'one positive integer')
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 && value <= most) return value
+    throw this.malformed(key, `one positive integer up to ${most}`)
   }
 
   /** Zero stands for none. */
