@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readModelDirectory, readParameters, writeModelDirectory } from './model-directory.js'
+import { openModel, readModelDirectory, readParameters, writeModelDirectory } from './model-directory.js'
 import { encodeSafetensors } from './safetensors.js'
 import { TensorFile, writeTensors } from './tensor-file.js'
 import { floatTensor, integerTensor, type Tensor } from './tensor.js'
@@ -205,6 +205,25 @@ describe('a broken model directory', () => {
     await writeTensors(weights(), wrong)
     const facts = { tensor: 'model.norm.weight', dtype: 'I64' }
     await expect(readModelDirectory(directory)).rejects.toMatchObject({ code: 'TENSOR_DTYPE', facts })
+  })
+
+  it('is refused when a weight is no number, naming the tensor, however it is read', async () => {
+    const wrong = await tensors()
+    const { shape } = wrong.get('model.norm.weight')!
+    wrong.set('model.norm.weight', floatTensor(shape, Float32Array.of(1, 1, NaN, 1, 1, 1, 1, 1), 'BF16'))
+    await writeTensors(weights(), wrong)
+    const expected = { code: 'TENSOR_NOT_FINITE', facts: { tensor: 'model.norm.weight', index: 2 } }
+    await expect(readModelDirectory(directory)).rejects.toMatchObject(expected)
+    const model = await openModel(directory)
+    await expect(model.weights.read('model.norm.weight')).rejects.toMatchObject(expected)
+    await model.close()
+  })
+
+  it('is refused when its tokenizer has tokens that the model has no embedding for', async () => {
+    const vocab = { a: 0, b: 12 }
+    await writeFile(join(directory, 'tokenizer.json'), JSON.stringify({ model: { type: 'BPE', vocab, merges: [] } }))
+    const facts = { tokenId: 12, embeddings: 12 }
+    await expect(readModelDirectory(directory)).rejects.toMatchObject({ code: 'TOKENIZER_MISMATCH', facts })
   })
 
   it('is never written: missing and misshapen parameters are named first', async () => {
