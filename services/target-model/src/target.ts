@@ -25,11 +25,15 @@ export interface TargetOptions {
   /** Where built models are kept; undefined: in the user's cache, or nowhere where that cannot be written. */
   readonly modelCache?: string | undefined
   readonly onRun?: (report: RunReport) => void
+  /** Memory that weights may take; default: what the system says is available. */
+  readonly freeBytes?: number
 }
 
 /** @param path a Hugging Face directory or a GGUF file */
 export async function loadTarget(path: string, options: TargetOptions): Promise<Target> {
-  const model = await openModel(path)
+  const model = await openModel(path, {
+    memory: { freeBytes: options.freeBytes ?? process.availableMemory(), format: options.weights },
+  })
   const { description } = model
   try {
     if (description.config.maxPositions < 2) {
