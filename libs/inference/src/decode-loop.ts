@@ -96,9 +96,24 @@ export class DecodeLoop {
   }
 
   #plan(): Planned<PendingStep>[] {
-    this.#options.memory.settle()
-    this.#pinned.clear()
-    return this.#planner.next((step, count) => this.#admit(step, count))
+    for (;;) {
+      this.#options.memory.settle()
+      this.#pinned.clear()
+      let failed = false
+      const planned = this.#planner.next((step, count) => {
+        if (failed) return 0
+        try {
+          return this.#admit(step, count)
+        } catch (error) {
+          failed = true
+          this.cancel(step, error)
+          return 0
+        }
+      })
+      if (!failed) return planned
+      // What it took down with it may have been admitted before it: they are planned again.
+      for (const { step } of planned) this.#planner.add(step)
+    }
   }
 
   /** Room for the step's next tokens; those that are known already are taken from the store. */

@@ -1,4 +1,5 @@
 import { decoderInputs } from '@plateau/causal-lm'
+import { PlateauError } from '@plateau/contracts'
 import { float32, type FloatTensor, type HostTensor } from './host-tensor.js'
 
 /** What a row of keys and values is made of: for each layer keys and values [kvHeads, headDim] of one token. */
@@ -204,16 +205,33 @@ export class KvArena {
     const spare = Math.floor(spareBytes / this.#bytesOf(1))
     const capacity = needed > this.#capacity ? needed + Math.min(spare, needed >> 1) : shrink ? needed : this.#capacity
     if (rows === this.#rows && capacity === this.#capacity) return
-    const before = this.#rows
-    for (let i = 0; i < this.#buffers.length; i++) {
-      const buffer = this.#buffers[i]!
-      const target = capacity === this.#capacity ? buffer : new Float32Array(capacity)
-      this.#moveBlocks(buffer, before, target, rows)
-      this.#buffers[i] = target
+    this.#views.clear()
+    try {
+      for (const [i, buffer] of this.#buffers.entries()) {
+        const target = capacity === this.#capacity ? buffer : new Float32Array(capacity)
+        this.#moveBlocks(buffer, this.#rows, target, rows)
+        this.#buffers[i] = target
+      }
+    } catch (cause) {
+      const bytes = this.#bytesOf(capacity)
+      this.#loseAll()
+      throw new PlateauError('MEMORY_EXHAUSTED', `There is no memory for ${bytes} bytes of keys and values.`, {
+        facts: { bytes },
+        cause,
+        retryable: true,
+      })
     }
     this.#rows = rows
     this.#capacity = capacity
-    this.#views.clear()
+  }
+
+  /** Some buffers are laid out anew and some are not: what they hold has to be computed again. */
+  #loseAll(): void {
+    this.#buffers = this.#buffers.map(() => new Float32Array(0))
+    this.#rows = 0
+    this.#capacity = 0
+    for (const place of this.places) if (place) Object.assign(place, { arena: undefined, rows: 0, reserved: 0 })
+    this.places.length = 0
   }
 
   /** In the same buffer blocks move apart from the last one on, and together from the first: none is overwritten. */

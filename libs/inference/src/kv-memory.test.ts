@@ -178,6 +178,19 @@ describe('when memory is short', () => {
     }
   })
 
+  it('of the machine itself, the one that asked fails, the others are computed again, and it goes on', () => {
+    const memory = new KvMemory(shape, { budgetBytes: 2 ** 52, prefixBytes: 0 })
+    const [small, huge] = [memory.open(), memory.open()]
+    memory.reserve(small, 10, 500, nobody)
+    expect(() => memory.reserve(huge, 2 ** 45 / rowBytes, 500, nobody)).toThrow(
+      expect.objectContaining({ code: 'MEMORY_EXHAUSTED', retryable: true }),
+    )
+    expect([small.arena, memory.use.reservedBytes]).toEqual([undefined, 0])
+    expect(memory.reserve(small, 10, 500, nobody)).toBe(true)
+    small.arena!.append(small, newPast([3], 1), 0, 1, 1)
+    expect(held(small)).toEqual([3])
+  })
+
   it('closing gives memory back that others can have at once', () => {
     const memory = new KvMemory(shape, { budgetBytes, prefixBytes: 0 })
     const places = [memory.open(), memory.open()]
