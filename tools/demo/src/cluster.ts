@@ -138,6 +138,7 @@ export class Cluster {
       // A group of its own: Ctrl-C is for whoever runs the cluster, which then drains the services in order.
       detached: true,
     })
+    endWithUs(child)
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
     const exited = new Promise<number | string>((resolve) => {
@@ -247,6 +248,18 @@ export class Cluster {
       }
     }
   }
+}
+
+/** SIGTERM for the service once this process is gone, even by kill -9, after which nobody else would end it. */
+function endWithUs({ pid }: ChildProcess): void {
+  const watch =
+    'while kill -0 "$1" 2>/dev/null && kill -0 "$2" 2>/dev/null; do sleep 1; done; ' +
+    'kill -0 "$1" 2>/dev/null || kill -TERM "$2" 2>/dev/null'
+  const args = ['-c', watch, 'watch', String(process.pid), String(pid)]
+  // Where there is no shell the services stay behind, as they did.
+  spawn('/bin/sh', args, { detached: true, stdio: 'ignore' })
+    .on('error', () => {})
+    .unref()
 }
 
 function serviceOf(name: ProcessName): ServiceName {

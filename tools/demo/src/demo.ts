@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { acceptanceCurve, type AcceptanceCurve } from './acceptance-curve.js'
 import { Cluster } from './cluster.js'
 import { resolveTarget, type DemoTarget } from './demo-target.js'
+import { checkGreedy } from './greedy-check.js'
 import { compareWithPlain, nearTieGap } from './lossless.js'
 import { metricSum } from './metrics.js'
 import { acceptanceBetween, lagGroups, Observer } from './observer.js'
@@ -136,6 +137,7 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
   const rounding = on.isReal ? await roundingOf(stage, settings) : undefined
   const tieGap = Math.max(nearTieGap, 2 * (rounding ?? 0))
   const lossless = await compareWithPlain(cluster.httpUrl, target, traffic.greedyAnswers, tieGap)
+  const greedy = on.isReal ? await checkGreedy(cluster.httpUrl, observer, traffic.greedyAnswers) : undefined
   for (const detail of [...lossless.details, ...traffic.failures.slice(0, 5)]) view.say(`  ${detail}`)
 
   view.say('measuring plain and speculative decoding in turn')
@@ -173,6 +175,7 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
     losslessMismatches: lossless.mismatches,
     nearTies: lossless.nearTies,
     tieGap,
+    ...(greedy && { greedy }),
     startedWarm: on.warmStart !== undefined,
     swaps: observer.swaps,
     phases: phases.map((phase, i) => phaseReport(phase, curves[i]!, observer)),

@@ -1,3 +1,5 @@
+import type { GreedyCheck } from './greedy-check.js'
+
 /** What `--json` writes. alpha = mean over positions of sum min(p, q), raw distributions, live draft of that moment. */
 export interface DemoReport {
   readonly failedRequests: number
@@ -8,6 +10,8 @@ export interface DemoReport {
   /** Answers that parted where the target's two best logits were closer than its own rounding: than `tieGap`. */
   readonly nearTies: number
   readonly tieGap: number
+  /** On a target whose weights are rounded: greedy tokens against the distributions that verified them. */
+  readonly greedy?: GreedyCheck
   /** From a trained draft, with which the frozen one is then the same in every phase. */
   readonly startedWarm: boolean
   readonly swaps: number
@@ -67,6 +71,9 @@ export function failures(report: DemoReport): string[] {
   if (report.failedRequests > 0) found.push(`${report.failedRequests} requests failed`)
   if (report.losslessChecked === 0) found.push('no answer could be compared with plain decoding')
   if (report.losslessMismatches > 0) found.push(`${report.losslessMismatches} answers were changed by speculation`)
+  const { notBest = 0, tokens = 0 } = report.greedy ?? {}
+  if (notBest > 0)
+    found.push(`${notBest} of ${tokens} greedy tokens were not the most probable one where they were verified`)
   const leastSwaps = report.startedWarm ? 1 : 3
   if (report.swaps < leastSwaps) found.push(`only ${report.swaps} drafts were swapped in; ${leastSwaps} are expected`)
   if (windows.scored < windows.captured)
@@ -143,9 +150,13 @@ export function reportTable(report: DemoReport): string {
     report.nearTies > 0
       ? `, ${report.nearTies} parted at a tie within rounding (logits closer than ${report.tieGap.toPrecision(2)})`
       : ''
+  const { greedy } = report
+  const best = greedy
+    ? `; ${greedy.tokens - greedy.notBest} of ${greedy.tokens} greedy tokens are the best of the distribution that verified them`
+    : ''
   const requests =
     `${report.completedRequests} requests answered, ${report.failedRequests} failed; ` +
-    `${report.losslessChecked} greedy answers compared with plain decoding: ${report.losslessMismatches} changed${ties}; ` +
+    `${report.losslessChecked} greedy answers compared with plain decoding: ${report.losslessMismatches} changed${ties}${best}; ` +
     `${report.swaps} drafts swapped in; ${num(report.seconds, 0)} s`
   return [phases, streams, speed, requests].join('\n\n')
 }
