@@ -114,6 +114,11 @@ export class DraftLine<Model> {
     return this.#incumbent
   }
 
+  /** What the lineage began with. It always stays in the store. */
+  async first(): Promise<Model> {
+    return (await readVersion(this.#options, this.#parts, 1)).model
+  }
+
   /** Of the newest trained version of this process; minus infinity before it. */
   get publishedAtMs(): number {
     return this.#publishedAtMs

@@ -174,6 +174,19 @@ test('a causal-lm begins again from what it began with, and says so as its next 
   expect(await embeddings(published.at(-1)!.version)).toEqual(await embeddings(1))
 })
 
+test('what the lineage began with stands, whatever is configured now, when nothing else is left', async () => {
+  await send(windowsOf(other, 'them', 60))
+  const bench = await open({ ...options, bilinearFeatures: 8, draftVocabulary: 24 })
+  await world.trained(bench)
+  const first = featureHeadParameter(decodeFeatureHead((await versionFiles(bench.store, 1)).files, 'test'), 'fc.weight')
+  const next = await open(options)
+  await whileRunning(next, async () => {
+    await forget('them')
+    await replaced(next)
+  })
+  expect(await newestProjection(next)).toEqual(first)
+})
+
 test('somebody who was never seen, and the request of another lineage, change nothing', async () => {
   await send(windowsOf(teacher, 'us', 60))
   const bench = await open(options)

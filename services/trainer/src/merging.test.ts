@@ -27,7 +27,7 @@ async function learner(
   const opened = await kind.open({
     lineage: 'default',
     incumbent: kind.initial(),
-    initial: kind.initial,
+    first: async () => kind.initial(),
     saved: undefined,
     others: async () => [],
     forgotten: () => [],
@@ -42,7 +42,7 @@ async function learner(
 
 async function solution(of: Awaited<ReturnType<typeof learner>>): Promise<Float32Array> {
   await of.refresh([])
-  const projection = featureHeadParameter(of.foundation(), 'fc.weight')
+  const projection = featureHeadParameter(await of.foundation(), 'fc.weight')
   await of.release()
   return projection
 }

@@ -128,7 +128,7 @@ export class Trainer<Model> {
       ...parts,
       lineage,
       incumbent: line.incumbent,
-      initial: kind.initial,
+      first: () => line.first(),
       saved: saved?.learner,
       others: () => readOthers(options.mergeLineages ?? [], parts),
       forgotten: () => forgotten.tenants,
@@ -298,8 +298,8 @@ export class Trainer<Model> {
   }
 
   async #publishFoundation(): Promise<void> {
-    const publish = () =>
-      this.#contest.replace(this.#learner.foundation(), this.#windows(), this.#training(), this.#intake.traceparent)
+    const foundation = await this.#learner.foundation()
+    const publish = () => this.#contest.replace(foundation, this.#windows(), this.#training(), this.#intake.traceparent)
     if (!(await this.#effort.spend('contest', publish))) return
     this.#owesVersion = false
     await this.#save()

@@ -37,8 +37,8 @@ export interface LearnerStart<Model> {
   readonly lineage: string
   /** The newest version. */
   readonly incumbent: Model
-  /** What a lineage begins with. */
-  readonly initial: () => Model
+  /** What the lineage began with. */
+  readonly first: () => Promise<Model>
   readonly saved: LearnerState | undefined
   /** What the trainers have saved whose sums are to be merged. */
   readonly others: () => Promise<readonly OtherLearner[]>
@@ -109,7 +109,7 @@ export interface Learner<Model> {
    */
   forget(request: ForgetRequest): Promise<boolean>
   /** What stands without a gradient step: the newest solution, say, or what the lineage began with. */
-  foundation(): Model
+  foundation(): Promise<Model>
 
   readonly positions: LearnedPositions
   readonly memory: MemoryBounds

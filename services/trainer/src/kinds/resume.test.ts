@@ -35,7 +35,12 @@ async function saved(learner: Learner<unknown>): Promise<LearnerState> {
 }
 
 async function continued<Model>(kind: DraftKind<Model>, from: LearnerState): Promise<Learner<Model>> {
-  const learner = await kind.open({ ...start, incumbent: kind.initial(), initial: kind.initial, saved: from })
+  const learner = await kind.open({
+    ...start,
+    incumbent: kind.initial(),
+    first: async () => kind.initial(),
+    saved: from,
+  })
   for (const place of from.replay) learner.restore(windows[place.offset]!, place)
   return learner
 }
@@ -45,7 +50,12 @@ const bytesOf = ({ tensors }: LearnerState) =>
 
 test.each(['feature-head', 'causal-lm'] as const)('a %s that was saved takes the identical next steps', (draft) =>
   useKind(teacher.model, { ...options, draft }, async (kind) => {
-    const first = await kind.open({ ...start, incumbent: kind.initial(), initial: kind.initial, saved: undefined })
+    const first = await kind.open({
+      ...start,
+      incumbent: kind.initial(),
+      first: async () => kind.initial(),
+      saved: undefined,
+    })
     for (const window of windows.slice(0, 100)) await first.admit(window)
     await first.refresh([])
     for (let i = 0; i < 4; i++) await first.step()

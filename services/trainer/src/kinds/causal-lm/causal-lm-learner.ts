@@ -28,7 +28,7 @@ interface Parts {
   readonly scorer: CausalLmDraftScorer
   readonly turns: GradientTurns
   readonly vocabulary: LiveVocabulary
-  readonly initial: () => CausalDraft
+  readonly first: () => Promise<CausalDraft>
 }
 
 /** One stage: gradients on kept windows. A refresh gives the draft other tokens when the traffic uses others. */
@@ -38,14 +38,14 @@ export class CausalLmLearner implements Learner<CausalDraft> {
   readonly #turns: GradientTurns
   readonly #vocabulary: LiveVocabulary
 
-  readonly #initial: () => CausalDraft
+  readonly #first: () => Promise<CausalDraft>
 
   private constructor(parts: Parts) {
     this.#stage = parts.stage
     this.#scorer = parts.scorer
     this.#turns = parts.turns
     this.#vocabulary = parts.vocabulary
-    this.#initial = parts.initial
+    this.#first = parts.first
   }
 
   static async open(options: CausalLmLearnerOptions, start: LearnerStart<CausalDraft>): Promise<CausalLmLearner> {
@@ -60,7 +60,7 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     // A lineage's drafts keep the number of tokens that they began with.
     const { targetVocabSize: vocabSize, draftVocabulary: known } = draft.config
     const vocabulary = new LiveVocabulary({ vocabSize, draftVocabulary: known?.length ?? 0 }, saved?.counts)
-    return new CausalLmLearner({ stage, scorer, turns, vocabulary, initial: start.initial })
+    return new CausalLmLearner({ stage, scorer, turns, vocabulary, first: start.first })
   }
 
   async admit(window: AcceptedRecord): Promise<void> {
@@ -109,13 +109,13 @@ export class CausalLmLearner implements Learner<CausalDraft> {
   async forget({ tenant, isForgotten }: ForgetRequest): Promise<boolean> {
     this.#vocabulary.forget(tenant)
     if (!this.#turns.forget(tenant, isForgotten)) return false
-    this.#stage.restart(this.#initial())
+    this.#stage.restart(await this.#first())
     this.#turns.restarted()
     return true
   }
 
-  foundation(): CausalDraft {
-    return this.#initial()
+  foundation(): Promise<CausalDraft> {
+    return this.#first()
   }
 
   get positions(): LearnedPositions {

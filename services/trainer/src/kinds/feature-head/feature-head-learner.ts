@@ -170,7 +170,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     return true
   }
 
-  foundation(): FeatureHead {
+  async foundation(): Promise<FeatureHead> {
     return this.#solution
   }
 
@@ -225,7 +225,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   /** From what is left in the sums, with the tokens that are left to count; as at the beginning when nothing is. */
   async #solvedAgain(): Promise<FeatureHead> {
-    const base = withVocabulary(withoutLayer(this.#start.initial()), this.#vocabulary.best())
+    const base = withVocabulary(withoutLayer(await this.#start.first()), this.#vocabulary.best())
     if (this.#closedForm.isEmpty) return base
     return withParameters(base, { 'fc.weight': await this.#closedForm.solve(await this.#others()) })
   }
