@@ -57,7 +57,7 @@ describe('plateau train, on prompts that the target answers', () => {
 
     const second = spawnSync(process.execPath, [...args, ...sizes], { encoding: 'utf8' })
     expect(second.stderr).toContain('windows: ')
-    expect(second.status, second.stderr).toBe(0)
+    if (second.status !== 0) throw new Error(second.stderr)
     expect(windowFiles().slice(0, before.length)).toEqual(before)
     const { figures, vocabularyCoverage, stage } = JSON.parse(second.stdout) as {
       figures: { domain: string; temperature?: number; alpha: number }[]
