@@ -111,6 +111,11 @@ export class CausalLmDecoder {
     return this.#loaded.threads
   }
 
+  /** Where the weights lie. */
+  get weightMemory(): DecoderSession['memory'] {
+    return this.#loaded.memory
+  }
+
   /** Whether the model was found built. */
   get fromCache(): boolean {
     return this.#loaded.fromCache

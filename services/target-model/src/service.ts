@@ -47,6 +47,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       format: loaded.description.format,
       weights: config.weights,
       weightBytes: loaded.decoder.weightBytes,
+      weightMemory: loaded.decoder.weightMemory,
       builtBefore: loaded.decoder.fromCache,
       threads: loaded.threads,
       cacheBytes: config.cacheBytes,
