@@ -1,7 +1,8 @@
 import { PlateauError } from '@plateau/contracts'
 import type { DecodeLoop } from './decode-loop.js'
+import type { KvPlace } from './kv-arena.js'
 import type { KvMemory } from './kv-memory.js'
-import { PendingStep, type StepRequest } from './pending-step.js'
+import { PendingStep, type StepContext, type StepRequest } from './pending-step.js'
 import type { StepRows } from './step-rows.js'
 
 export interface StepOptions {
@@ -39,14 +40,18 @@ export interface SequenceContext {
 /** idle ──step──▶ stepping ──▶ idle; from either ──close──▶ closed. */
 export class DecoderSequence implements Sequence {
   readonly #context: SequenceContext
-  readonly #place
+  readonly #place: KvPlace
+  readonly #stepContext: StepContext
   readonly #tokens: number[] = []
   #step: PendingStep | undefined
   #closed = false
 
   constructor(context: SequenceContext) {
     this.#context = context
-    this.#place = context.memory.open()
+    const { memory, hiddenSize } = context
+    this.#place = memory.open()
+    const classOf = (place: KvPlace, rows: number) => memory.lengthClass(place, rows)
+    this.#stepContext = { hiddenSize, classOf, keepsPrompts: memory.prefixes.maxBytes > 0 }
   }
 
   get length(): number {
@@ -56,11 +61,11 @@ export class DecoderSequence implements Sequence {
   async step(tokens: readonly number[], options: StepOptions = {}): Promise<StepRows> {
     this.#requireIdle('step')
     this.#checkTokens(tokens)
-    const { hiddenSize, loop, memory } = this.#context
+    const { loop } = this.#context
     const request = this.#request(tokens, options)
     const before = this.#tokens.length
     for (const token of tokens) this.#tokens.push(token)
-    this.#step = new PendingStep(request, this.#place, hiddenSize, (place, rows) => memory.lengthClass(place, rows))
+    this.#step = new PendingStep(request, this.#place, this.#stepContext)
     try {
       return await loop.submit(this.#step)
     } catch (error) {

@@ -1,3 +1,4 @@
+import { HiddenStates } from './hidden-states.js'
 import type { KvPlace } from './kv-arena.js'
 import { prefixBlockTokens, type PrefixBlock } from './prefix-store.js'
 import { joinRows, type StepRows } from './step-rows.js'
@@ -15,6 +16,16 @@ export interface StepRequest {
   /** The last so many give their hidden states. */
   readonly features: number
 }
+
+export interface StepContext {
+  readonly hiddenSize: number
+  /** Beginnings of prompts are kept for others. */
+  readonly keepsPrompts: boolean
+  readonly classOf: (place: KvPlace, rows: number) => number
+}
+
+/** Of how many tokens at a prompt's end: drafts ask for some hundred. */
+const keptHiddenStates = 1024
 
 /** What the next run computes of a step: tokens [from, to). */
 export interface Chunk {
@@ -36,31 +47,22 @@ export class PendingStep {
   readonly request: StepRequest
   readonly place: KvPlace
   readonly done = Promise.withResolvers<StepRows>()
-  /** Of every token computed so far, [tokens, hiddenSize], where the step is a prompt that others may begin with. */
-  readonly #hidden: Float32Array | undefined
-  readonly #hiddenSize: number
+  /** Where the step is a prompt that others may begin with. */
+  readonly #hidden: HiddenStates | undefined
   readonly #classOf: (place: KvPlace, rows: number) => number
   readonly #pieces: StepRows[] = []
   /** Up to here rows and features have been told; what is computed anew is not told again. */
   #told = 0
-  /** From here on hidden states are known, as far as tokens have been computed. */
-  #hiddenFrom: number
   over = false
 
-  constructor(
-    request: StepRequest,
-    place: KvPlace,
-    hiddenSize: number,
-    classOf: (place: KvPlace, rows: number) => number,
-  ) {
+  constructor(request: StepRequest, place: KvPlace, { hiddenSize, keepsPrompts, classOf }: StepContext) {
     this.request = request
     this.place = place
-    this.#hiddenSize = hiddenSize
     this.#classOf = classOf
-    const { tokens, newTokens } = request
+    const { tokens, newTokens, features } = request
     const begins = newTokens === tokens.length && newTokens >= prefixBlockTokens
-    this.#hidden = begins ? new Float32Array(tokens.length * hiddenSize) : undefined
-    this.#hiddenFrom = tokens.length
+    const keep = Math.max(features, keptHiddenStates)
+    this.#hidden = keepsPrompts && begins ? new HiddenStates(tokens.length, keep, hiddenSize) : undefined
   }
 
   get total(): number {
@@ -93,7 +95,7 @@ export class PendingStep {
       firstRow,
       temperatures: scored.map(temperature),
       candidates: scored.map((row) => candidates?.[row]),
-      firstFeature: this.isPrompt ? from : first(features),
+      firstFeature: this.#hidden ? Math.min(to, Math.max(from, this.#hidden.first)) : first(features),
     }
   }
 
@@ -109,34 +111,27 @@ export class PendingStep {
 
   /** The sequence's first tokens need not be computed: block by block their hidden states, where those are known. */
   reuse(features: readonly (Float32Array | undefined)[]): void {
-    if (!this.#hidden) return
-    for (const [i, block] of features.entries()) {
-      if (block) this.#hidden.set(block, i * prefixBlockTokens * this.#hiddenSize)
-    }
-    this.#hiddenFrom = (features.lastIndexOf(undefined) + 1) * prefixBlockTokens
+    features.forEach((block, i) => block && this.#hidden?.set(i * prefixBlockTokens, block))
+    this.#hidden?.forget((features.lastIndexOf(undefined) + 1) * prefixBlockTokens)
   }
 
-  /** The answer to a chunk. Features of a prompt come for every token of it. */
+  /** The answer to a chunk. */
   take(chunk: Chunk, piece: StepRows): void {
-    this.#hidden?.set(piece.features, chunk.from * this.#hiddenSize)
-    this.#hiddenFrom = Math.min(this.#hiddenFrom, chunk.from)
+    this.#hidden?.set(chunk.firstFeature, piece.features)
     this.#pieces.push(this.#hidden ? { ...piece, features: noFloats } : piece)
     this.#told = Math.max(this.#told, chunk.to)
   }
 
   /** Hidden states of tokens [from, from + count), where they are known. */
   hiddenOf(from: number, count: number): Float32Array | undefined {
-    if (!this.#hidden || from < this.#hiddenFrom) return undefined
-    return this.#hidden.slice(from * this.#hiddenSize, (from + count) * this.#hiddenSize)
+    return this.#hidden?.of(from, count)
   }
 
   finish(): void {
     const rows = joinRows(this.#pieces)
     const { features } = this.request
-    const wanted =
-      this.#hidden && features > 0 ? this.#hidden.slice((this.total - features) * this.#hiddenSize) : undefined
     this.over = true
-    this.done.resolve(wanted ? { ...rows, features: wanted } : rows)
+    this.done.resolve(this.#hidden ? { ...rows, features: this.hiddenOf(this.total - features, features)! } : rows)
   }
 
   fail(error: unknown): void {

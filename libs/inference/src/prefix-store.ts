@@ -22,8 +22,8 @@ interface Stored extends PrefixBlock {
 }
 
 export class PrefixStore {
+  readonly maxBytes: number
   readonly #shape: KvShape
-  readonly #maxBytes: number
   /** In order of use, the longest unused first. */
   readonly #blocks = new Map<string, Stored>()
   #nextId = 1
@@ -31,7 +31,7 @@ export class PrefixStore {
 
   constructor(shape: KvShape, maxBytes: number) {
     this.#shape = shape
-    this.#maxBytes = maxBytes
+    this.maxBytes = maxBytes
   }
 
   get bytes(): number {
@@ -72,7 +72,7 @@ export class PrefixStore {
       }
       const features = featuresOf(index)
       const bytes = size + (features?.byteLength ?? 0)
-      const room = () => Math.min(this.#maxBytes - this.#bytes, freeBytes)
+      const room = () => Math.min(this.maxBytes - this.#bytes, freeBytes)
       while (room() < bytes && this.#oldestBeside(chain)) freeBytes += this.evictOldest()
       if (room() < bytes) break
       const data = new Float32Array(size / Float32Array.BYTES_PER_ELEMENT)
@@ -98,7 +98,7 @@ export class PrefixStore {
 
   #addFeatures(block: Stored, freeBytes: number, features: Float32Array | undefined): number {
     const bytes = features?.byteLength ?? 0
-    if (bytes > Math.min(freeBytes, this.#maxBytes - this.#bytes)) return 0
+    if (bytes > Math.min(freeBytes, this.maxBytes - this.#bytes)) return 0
     block.features = features
     this.#bytes += bytes
     return bytes
