@@ -51,14 +51,26 @@ export function parseHeader(json: Uint8Array, fileBytes: number, file: string): 
 }
 
 function parseObject(json: Uint8Array, file: string): JsonObject {
+  let text: string
   let parsed: unknown
   try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json))
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json)
+    parsed = JSON.parse(text)
   } catch (cause) {
     throw invalid(file, 'its header is not JSON', {}, cause)
   }
   if (!isJsonObject(parsed)) throw invalid(file, 'its header is not a JSON object')
+  refuseRepeated(text, file)
   return parsed
+}
+
+/** JSON.parse keeps the last of equal names, silently. Only tensors and the metadata are objects in a sound header. */
+function refuseRepeated(text: string, file: string): void {
+  const seen = new Set<string>()
+  for (const [, name] of text.matchAll(/"((?:[^"\\]|\\.)*)"\s*:\s*\{/g)) {
+    if (seen.has(name!)) throw invalid(file, `tensor "${name}" is there twice`, { tensor: name! })
+    seen.add(name!)
+  }
 }
 
 function parseMetadata(metadata: unknown, file: string): Record<string, string> {

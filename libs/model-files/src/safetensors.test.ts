@@ -113,6 +113,11 @@ describe('safetensors', () => {
     ['a gap', file({ a: f32(0, 4), b: f32(8, 12) }, 12), 'tensor "b" begins at byte'],
     ['an overlap', file({ a: f32(0, 8, [2]), b: f32(4, 12, [2]) }, 12), 'overlaps the tensor before it'],
     ['bytes after the last tensor', file({ a: f32(0, 4) }, 9), 'goes on for 5 bytes'],
+    [
+      'a tensor twice',
+      file(`{"w":${JSON.stringify(f32(0, 4))},"w":${JSON.stringify(f32(0, 4))}}`, 4),
+      '"w" is there twice',
+    ],
     ['an endless header', Uint8Array.of(255, 255, 255, 255, 255, 255, 255, 127, 0), 'its header claims to be'],
   ])('refuses %s, naming the file', (_, bytes, sentence) => {
     const error = failure(bytes)
