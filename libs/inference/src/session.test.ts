@@ -52,6 +52,21 @@ test('runs a model and names inputs and outputs', async () => {
   expect(result['sum']).toMatchObject({ type: 'float32', dims: [2] })
 })
 
+test('an output is written where the caller wants it, and the others are fresh', async () => {
+  const session = await twoOutputs()
+  const memory = new WebAssembly.Memory({ initial: 1 })
+  const place = float32(new Float32Array(memory.buffer, 64, 2))
+  const feed = (x: number) => ({ x: float32(Float32Array.of(x, 2)), y: float32(Float32Array.of(3, 5)) })
+  const first = await session.runInto(feed(1), { product: place })
+  expect(first['product']).toBe(place)
+  expect(values(place)).toEqual([3, 10])
+  expect(values(first['sum'])).toEqual([4, 7])
+  await session.runInto(feed(4), { product: place })
+  expect(values(place)).toEqual([12, 10])
+  expect(values(first['sum'])).toEqual([4, 7])
+  await expect(session.runInto(feed(1), { product: float32(new Float32Array(3)) })).rejects.toThrow('two outputs')
+})
+
 test('an output can be given back at once; the others stay', async () => {
   const session = await twoOutputs()
   const x = float32(Float32Array.of(1, 2))

@@ -12,7 +12,7 @@ import { messageOf, PlateauError } from '@plateau/contracts'
 import { cpus } from 'node:os'
 import { basename } from 'node:path'
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxruntime-node'
-import type { ElementType, HostTensor } from './host-tensor.js'
+import { freeOutput, type ElementType, type HostTensor } from './host-tensor.js'
 
 type Engine = typeof import('onnxruntime-node')
 
@@ -151,17 +151,33 @@ export class InferenceSession {
     return (await this.timedRun(feeds, fetches)).outputs
   }
 
+  /**
+   * All outputs; those named in `into` are written into its tensors, and these are returned. The engine copies every
+   * output all the same, but the caller need not: an optimiser, say, has its gradients where it wants them.
+   */
+  async runInto(feeds: Feeds, into: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
+    return (await this.#inTurn(feeds, this.outputNames, into)).outputs
+  }
+
   /** Also says how long the run took, without the wait for earlier ones. */
   async timedRun(
     feeds: Feeds,
     fetches?: readonly string[],
+  ): Promise<{ outputs: Record<string, HostTensor>; elapsedUs: number }> {
+    return this.#inTurn(feeds, fetches ?? this.outputNames, {})
+  }
+
+  async #inTurn(
+    feeds: Feeds,
+    fetches: readonly string[],
+    into: Readonly<Record<string, HostTensor>>,
   ): Promise<{ outputs: Record<string, HostTensor>; elapsedUs: number }> {
     if (this.#released) {
       throw new PlateauError('SESSION_RELEASED', `The model "${this.name}" was asked to run after its release.`, {
         facts: { model: this.name },
       })
     }
-    const result = this.#tail.then(() => this.#runNow(feeds, fetches ?? this.outputNames))
+    const result = this.#tail.then(() => this.#runNow(feeds, fetches, into))
     this.#tail = result.catch(() => undefined)
     return result
   }
@@ -175,13 +191,23 @@ export class InferenceSession {
   async #runNow(
     feeds: Feeds,
     fetches: readonly string[],
+    into: Readonly<Record<string, HostTensor>>,
   ): Promise<{ outputs: Record<string, HostTensor>; elapsedUs: number }> {
     const startMs = performance.now()
     try {
       const inputs: Record<string, OrtTensor> = {}
       for (const name in feeds) inputs[name] = this.#toEngine(feeds[name]!)
-      const outputs = fromEngine(await this.#session.run(inputs, fetches), fetches)
-      return { outputs, elapsedUs: Math.round((performance.now() - startMs) * 1000) }
+      const places: Record<string, OrtTensor | null> = {}
+      for (const name of fetches) places[name] = into[name] === undefined ? null : this.#toEngine(into[name])
+      const outputs = fromEngine(await this.#session.run(inputs, places), fetches)
+      const elapsedUs = Math.round((performance.now() - startMs) * 1000)
+      for (const name of fetches) {
+        const place = into[name]
+        if (place === undefined) continue
+        freeOutput(outputs[name]!)
+        outputs[name] = place
+      }
+      return { outputs, elapsedUs }
     } catch (cause) {
       throw new PlateauError('INFERENCE_FAILED', `Running the model "${this.name}" failed: ${messageOf(cause)}`, {
         facts: { model: this.name, feeds: describe(feeds) },

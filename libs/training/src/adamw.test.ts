@@ -77,6 +77,15 @@ describe('AdamW in WebAssembly', () => {
     expect(optimizer.state.steps).toBe(0)
   })
 
+  it('takes gradients that were written into its own memory as they are', () => {
+    const copied = new AdamW(shapes)
+    const inPlace = new AdamW(shapes)
+    for (const optimizer of [copied, inPlace]) optimizer.loadParameters(arrays(1, 1))
+    for (const [name, values] of arrays(2, 1)) inPlace.gradients.get(name)!.set(values)
+    expect(inPlace.step(inPlace.gradients, 0.1)).toEqual(copied.step(arrays(2, 1), 0.1))
+    expect(copyOf(inPlace.state.parameters)).toEqual(copyOf(copied.state.parameters))
+  })
+
   it('shrinks matrices without a gradient, but not vectors', () => {
     const optimizer = new AdamW(shapes, { weightDecay: 0.5 })
     optimizer.loadParameters(new Map([...arrays(1, 1)].map(([name, data]) => [name, data.fill(2)])))

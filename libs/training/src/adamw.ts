@@ -96,6 +96,14 @@ export class AdamW {
     }
   }
 
+  /**
+   * Where gradients lie: written here (by an engine that can), they need no copy. Views of the live arrays, overwritten by
+   * the next `receive` of others.
+   */
+  get gradients(): Map<string, Float32Array> {
+    return new Map(this.#slots.map((slot) => [slot.name, this.#view(slot.g, slot.count)]))
+  }
+
   /** Copies a state in. Every parameter must be there in its full length. */
   load(state: OptimizerState): void {
     for (const slot of this.#slots) {
@@ -124,7 +132,7 @@ export class AdamW {
     return { gradientNorm, applied }
   }
 
-  /** Copies gradients in and returns their norm. Nothing moves: who has several optimisers judges all norms first. */
+  /** Takes gradients in, copying what is not in `gradients` already, and returns their norm. Nothing moves: who has several optimisers judges all norms first. */
   receive(gradients: ReadonlyMap<string, Float32Array>): number {
     let sum = 0
     for (const slot of this.#slots) {
@@ -160,6 +168,7 @@ export class AdamW {
     if (found?.length !== slot.count) {
       throw new RangeError(`${slot.name} needs ${slot.count} values, got ${found?.length ?? 'none'}`)
     }
+    if (found.buffer === this.#memory.buffer && found.byteOffset === address) return
     this.#view(address, slot.count).set(found)
   }
 }

@@ -14,7 +14,16 @@ import { tokenBatch, type TokenBatchShape, type TokenRows } from './causal-draft
 import type { Piece } from './draft-batch.js'
 import type { DraftStepReport } from './feature-head-training.js'
 import { GuardedOptimizer, type GuardedOptions } from './guarded-optimizer.js'
-import { batchTensors, gradientsOf, lossOf, parameterTensors, type ComputeEngine } from './language-model-training.js'
+import {
+  batchTensors,
+  gradientsOf,
+  gradientTensors,
+  lossOf,
+  parameterTensors,
+  runStep,
+  type EngineTensor,
+  type TrainingEngine,
+} from './language-model-training.js'
 
 export const defaultCausalDraftTraining: GuardedOptions = {
   learningRate: 1e-3,
@@ -25,7 +34,8 @@ export const defaultCausalDraftTraining: GuardedOptions = {
 }
 
 export class CausalDraftTraining {
-  readonly #engine: ComputeEngine
+  readonly #engine: TrainingEngine
+  readonly #places: Record<string, EngineTensor>
   readonly #shape: TokenBatchShape
   readonly #optimizer: GuardedOptimizer
   #draft: CausalDraft
@@ -34,7 +44,7 @@ export class CausalDraftTraining {
   /** `engine` runs buildTrainGraph's graph for the draft's model and this shape. */
   constructor(
     draft: CausalDraft,
-    engine: ComputeEngine,
+    engine: TrainingEngine,
     shape: TokenBatchShape,
     options: Partial<GuardedOptions> = {},
   ) {
@@ -44,6 +54,7 @@ export class CausalDraftTraining {
     this.#vocabulary = draftVocabularyMap(draft.config)
     const shapes = parameterShapes(draft.config.model)
     this.#optimizer = new GuardedOptimizer([{ shapes, rate: 1 }], { ...defaultCausalDraftTraining, ...options })
+    this.#places = gradientTensors(shapes, this.#optimizer.gradients)
     this.restart(draft)
   }
 
@@ -74,7 +85,7 @@ export class CausalDraftTraining {
     if (positions === 0) throw new RangeError('a training step needs at least one position')
     const batch = tokenBatch(pieces, this.#vocabulary, this.#shape)
     const parameters = parameterTensors(this.#draft.config.model, this.#optimizer.parameters)
-    const outputs = await this.#engine.run({ ...parameters, ...batchTensors(batch) })
+    const outputs = await runStep(this.#engine, { ...parameters, ...batchTensors(batch) }, this.#places)
     const loss = lossOf(outputs)
     return { positions, loss, ...this.#optimizer.step(loss, gradientsOf(outputs)) }
   }

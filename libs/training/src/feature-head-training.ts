@@ -21,7 +21,14 @@ import type { OptimizerState } from './adamw.js'
 import { chooseRows, fillBatch, type Piece } from './draft-batch.js'
 import type { DraftTarget } from './draft-rows.js'
 import { GuardedOptimizer, type GuardedOptions, type GuardedStep } from './guarded-optimizer.js'
-import { gradientsOf, lossOf, type ComputeEngine, type EngineTensor } from './language-model-training.js'
+import {
+  gradientsOf,
+  gradientTensors,
+  lossOf,
+  runStep,
+  type EngineTensor,
+  type TrainingEngine,
+} from './language-model-training.js'
 
 export interface FeatureHeadTrainingOptions extends GuardedOptions {
   /** The input projection's share of the learning rate. */
@@ -57,7 +64,8 @@ const PROJECTION = 'fc.weight'
 export class FeatureHeadTraining {
   readonly #shape: FeatureHeadBatchShape
   readonly #target: DraftTarget
-  readonly #engine: ComputeEngine
+  readonly #engine: TrainingEngine
+  readonly #places: Record<string, EngineTensor>
   readonly #optimizer: GuardedOptimizer
   #head: FeatureHead
   /** What depends on the head's vocabulary alone. */
@@ -67,7 +75,7 @@ export class FeatureHeadTraining {
   constructor(
     head: FeatureHead,
     target: DraftTarget,
-    engine: ComputeEngine,
+    engine: TrainingEngine,
     shape: FeatureHeadBatchShape,
     options: Partial<FeatureHeadTrainingOptions> = {},
   ) {
@@ -87,6 +95,7 @@ export class FeatureHeadTraining {
       ],
       guarded,
     )
+    this.#places = gradientTensors(all, this.#optimizer.gradients)
     this.restart(head)
   }
 
@@ -125,7 +134,7 @@ export class FeatureHeadTraining {
     if (!(total > 0)) throw new RangeError('a training step needs at least one position that counts')
     const floats = (data: Float32Array, ...dims: number[]): EngineTensor => ({ type: 'float32', dims, data })
     const hidden = this.#head.config.hiddenSize
-    const outputs = await this.#engine.run({
+    const feeds: Record<string, EngineTensor> = {
       ...this.#parameterTensors(),
       head: this.#vocabulary.outputHead,
       token: floats(batch.token, rows, hidden),
@@ -137,7 +146,8 @@ export class FeatureHeadTraining {
         chosen.weights.map((weight) => weight / total),
         selectedRows,
       ),
-    })
+    }
+    const outputs = await runStep(this.#engine, feeds, this.#places)
     const count = chosen.weights.reduce((sum, weight) => sum + Number(weight > 0), 0)
     const loss = lossOf(outputs)
     return { positions: count, loss, ...this.#optimizer.step(loss, gradientsOf(outputs)) }

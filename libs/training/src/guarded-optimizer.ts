@@ -57,6 +57,11 @@ export class GuardedOptimizer {
     return new Map(this.#groups.flatMap(({ adam }) => [...adam.state.parameters]))
   }
 
+  /** Where the gradients of all groups lie: see AdamW.gradients. */
+  get gradients(): Map<string, Float32Array> {
+    return new Map(this.#groups.flatMap(({ adam }) => [...adam.gradients]))
+  }
+
   /** One per group, copies: everything that a later process needs to continue exactly here. */
   get states(): OptimizerState[] {
     return this.#groups.map(({ adam }) => copyState(adam.state))

@@ -32,6 +32,7 @@ export {
   parameterTensors,
   trainLanguageModel,
   type ComputeEngine,
+  type TrainingEngine,
   type EngineTensor,
   type LanguageModelTraining,
   type StepReport,

@@ -11,6 +11,15 @@ export interface ComputeEngine {
   run(feeds: Readonly<Record<string, EngineTensor>>): Promise<Readonly<Record<string, { readonly data: unknown }>>>
 }
 
+/** What a step wants of an engine. */
+export interface TrainingEngine extends ComputeEngine {
+  /** Where an engine can write outputs into given tensors. Returns all outputs, from wherever they lie. */
+  runInto?(
+    feeds: Readonly<Record<string, EngineTensor>>,
+    into: Readonly<Record<string, EngineTensor>>,
+  ): Promise<Readonly<Record<string, { readonly data: unknown }>>>
+}
+
 export type EngineTensor =
   | { readonly type: 'float32'; readonly dims: readonly number[]; readonly data: Float32Array }
   | { readonly type: 'int64'; readonly dims: readonly number[]; readonly data: BigInt64Array }
@@ -18,7 +27,7 @@ export type EngineTensor =
 export interface LanguageModelTraining {
   readonly config: CausalLmConfig
   /** Runs the graph of buildTrainGraph for this configuration and the batches' shape. */
-  readonly engine: ComputeEngine
+  readonly engine: TrainingEngine
   readonly optimizer: AdamW
   readonly nextBatch: () => LanguageModelBatch
   /** Of this step, counted from 0; undefined ends the training. */
@@ -43,12 +52,13 @@ export interface StepReport {
 export async function trainLanguageModel(training: LanguageModelTraining): Promise<void> {
   const { config, engine, optimizer, nextBatch, onStep } = training
   const parameters = parameterTensors(config, optimizer.state.parameters)
+  const places = gradientTensors(parameterShapes(config), optimizer.gradients)
   let skipped = 0
   for (let step = 0; ; step++) {
     const learningRate = training.learningRate(step)
     if (learningRate === undefined) return
 
-    const outputs = await engine.run({ ...parameters, ...batchTensors(nextBatch()) })
+    const outputs = await runStep(engine, { ...parameters, ...batchTensors(nextBatch()) }, places)
     const loss = lossOf(outputs)
     const gradients = gradientsOf(outputs)
 
@@ -101,6 +111,25 @@ export function batchTensors(batch: LanguageModelBatch): Record<string, EngineTe
 
 export function lossOf(outputs: Readonly<Record<string, { readonly data: unknown }>>): number {
   return floats(outputs['loss']?.data, 'loss')[0] ?? Number.NaN
+}
+
+/** The outputs of a training graph that hold gradients, as tensors over the optimiser's own memory. */
+export function gradientTensors(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  gradients: ReadonlyMap<string, Float32Array>,
+): Record<string, EngineTensor> {
+  const tensor = (name: string, data: Float32Array) =>
+    [`${gradientPrefix}${name}`, { type: 'float32', dims: shapes.get(name)!, data }] as const
+  return Object.fromEntries([...gradients].map(([name, data]) => tensor(name, data)))
+}
+
+/** One run of a training graph, its gradients written to `places` where the engine can. */
+export function runStep(
+  engine: TrainingEngine,
+  feeds: Readonly<Record<string, EngineTensor>>,
+  places: Readonly<Record<string, EngineTensor>>,
+): ReturnType<ComputeEngine['run']> {
+  return engine.runInto === undefined ? engine.run(feeds) : engine.runInto(feeds, places)
 }
 
 /** By the parameter's name. */
