@@ -69,7 +69,7 @@ export class Contest<Model> {
     const contenders: Contender<Model>[] = []
     for (const candidate of this.#published(candidates)) contenders.push(await this.#contender(candidate, windows))
     if (contenders.length === 0) return false
-    const best = contenders.reduce((first, next) => (next.worth > first.worth ? next : first))
+    const best = bestOf(contenders)
     learner.judged(new Map(contenders.map(({ name, alpha }) => [name, alpha])))
     const isDue = clock() - line.publishedAtMs >= this.#options.minPublishMs
     return isDue && isBetter(best, live, windows) && (await this.#publish(best, live, training, traceparent))
@@ -89,17 +89,22 @@ export class Contest<Model> {
     })
   }
 
-  /** Publishes the model in place of what is live, whatever either is worth. False: the next try may work. */
+  /**
+   * Publishes the best of the models in place of what is live, whatever that is worth; the first where nothing tells. False:
+   * the next try may work.
+   */
   async replace(
-    model: Model,
+    models: readonly Model[],
     { unseen }: ContestWindows,
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {
-    const { line, kind } = this.#parts
+    const { line } = this.#parts
     const live = await this.#contender({ name: INCUMBENT, model: line.incumbent }, unseen)
-    const other = await this.#contender({ name: 'foundation', model: asPublished(kind, model) }, unseen)
-    return this.#publish(other, live, training, traceparent)
+    const others = this.#published(models.map((model) => ({ name: 'foundation', model })))
+    const contenders: Contender<Model>[] = []
+    for (const other of others) contenders.push(await this.#contender(other, unseen))
+    return contenders.length > 0 && this.#publish(bestOf(contenders), live, training, traceparent)
   }
 
   async #contender(candidate: Candidate<Model>, windows: readonly DraftRows[]): Promise<Contender<Model>> {
@@ -132,6 +137,11 @@ export class Contest<Model> {
     metrics.alpha.set({ draft: INCUMBENT }, alpha)
     return true
   }
+}
+
+/** The first of equals. */
+function bestOf<Model>(contenders: readonly Contender<Model>[]): Contender<Model> {
+  return contenders.reduce((first, next) => (next.worth > first.worth ? next : first))
 }
 
 /** Null where nothing was held out. */

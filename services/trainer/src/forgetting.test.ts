@@ -1,13 +1,14 @@
 import { featureHeadParameter } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
-import { ForgottenTenant, PlateauError, topics } from '@plateau/contracts'
+import { Arm, ForgottenTenant, PlateauError, topics } from '@plateau/contracts'
 import type { NewRecord } from '@plateau/event-log'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
 import { solveRidge, SumBank } from '@plateau/training'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { SNAPSHOT_NAME } from './snapshot.js'
-import { BILINEAR_FEATURES, defaults, Teacher, trainingRecord, type Bench } from './testing.js'
+import { BILINEAR_FEATURES, defaults, records, Teacher, trainingRecord, type Bench } from './testing.js'
 import { useTrainerWorld } from './testing-world.js'
 
 const teacher = new Teacher()
@@ -172,6 +173,28 @@ test('a causal-lm begins again from what it began with, and says so as its next 
   })
   const published = (await announcements()).filter(({ evaluation }) => Number.isNaN(evaluation!.alpha))
   expect(await embeddings(published.at(-1)!.version)).toEqual(await embeddings(1))
+})
+
+test('what the lineage began with takes the place of a worse solution', async () => {
+  await neverSaw.send(records(teacher, 's', 200))
+  const good = await neverSaw.open(options)
+  await whileRunning(good, async () => {
+    while (good.line.version < 2) await sleep(5)
+  })
+  const warmStart = join(neverSaw.directory, 'store', 'default', `v0000000${good.line.version}`)
+  // Of them there is one sample, of us those that versions are compared on.
+  const heldOut = Array.from({ length: 12 }, (_, i) =>
+    trainingRecord({ ...teacher.window(`us-held${i}`), tenant: 'us' }, { arm: Arm.ARM_EVALUATION }),
+  )
+  await send([...windowsOf(other, 'else', 1), ...windowsOf(other, 'them', 30), ...heldOut])
+  const bench = await open({ ...options, warmStart })
+  await whileRunning(bench, async () => {
+    await consumed()
+    await forget('them')
+    await replaced(bench)
+  })
+  const files = async (version: number) => (await versionFiles(bench.store, version)).files.get('model.safetensors')
+  expect(await files(bench.line.version)).toEqual(await files(1))
 })
 
 test('what the lineage began with stands, whatever is configured now, when nothing else is left', async () => {

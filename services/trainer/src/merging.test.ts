@@ -42,7 +42,8 @@ async function learner(
 
 async function solution(of: Awaited<ReturnType<typeof learner>>): Promise<Float32Array> {
   await of.refresh([])
-  const projection = featureHeadParameter(await of.foundation(), 'fc.weight')
+  const [solved] = await of.foundations()
+  const projection = featureHeadParameter(solved!, 'fc.weight')
   await of.release()
   return projection
 }

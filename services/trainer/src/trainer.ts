@@ -282,7 +282,7 @@ export class Trainer<Model> {
     const read = async (): Promise<void> => void (asked = await this.#forgotten.read())
     if (!(await worksNow(logger, 'not told whom to forget', read))) return false
     for (const tenant of asked) await this.#forgetTenant(tenant)
-    if (this.#owesVersion) await this.#publishFoundation()
+    if (this.#owesVersion) await this.#replaceLive()
     return !this.#owesVersion
   }
 
@@ -297,9 +297,10 @@ export class Trainer<Model> {
     this.#changed = true
   }
 
-  async #publishFoundation(): Promise<void> {
-    const foundation = await this.#learner.foundation()
-    const publish = () => this.#contest.replace(foundation, this.#windows(), this.#training(), this.#intake.traceparent)
+  async #replaceLive(): Promise<void> {
+    const foundations = await this.#learner.foundations()
+    const publish = () =>
+      this.#contest.replace(foundations, this.#windows(), this.#training(), this.#intake.traceparent)
     if (!(await this.#effort.spend('contest', publish))) return
     this.#owesVersion = false
     await this.#save()

@@ -104,12 +104,12 @@ export interface Learner<Model> {
   score(model: Model, windows: readonly DraftRows[]): Promise<DraftScores>
 
   /**
-   * True when what was learned so far held something of the tenant: the learner has begun again without it, and
-   * `foundation` is to replace what is live.
+   * True when what was learned so far held something of the tenant: the learner has begun again without it, and the best
+   * of `foundations` is to replace what is live.
    */
   forget(request: ForgetRequest): Promise<boolean>
-  /** What stands without a gradient step: the newest solution, say, or what the lineage began with. */
-  foundation(): Promise<Model>
+  /** What stands without a gradient step: the newest solution, say, and what the lineage began with. At least one. */
+  foundations(): Promise<readonly Model[]>
 
   readonly positions: LearnedPositions
   readonly memory: MemoryBounds

@@ -114,8 +114,8 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     return true
   }
 
-  foundation(): Promise<CausalDraft> {
-    return this.#first()
+  async foundations(): Promise<CausalDraft[]> {
+    return [await this.#first()]
   }
 
   get positions(): LearnedPositions {

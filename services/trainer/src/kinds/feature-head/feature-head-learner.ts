@@ -170,8 +170,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     return true
   }
 
-  async foundation(): Promise<FeatureHead> {
-    return this.#solution
+  async foundations(): Promise<FeatureHead[]> {
+    return [this.#solution, await this.#start.first()]
   }
 
   get positions(): LearnedPositions {
