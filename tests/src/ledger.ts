@@ -17,7 +17,7 @@ export interface Ledger {
 }
 
 interface TrainerFacts {
-  counts: { windows: Record<string, number> }
+  readonly windows: Readonly<Record<string, number>>
 }
 
 /** Reads what stopped services have left behind. */
@@ -44,7 +44,7 @@ export async function readLedger(cluster: Cluster): Promise<Ledger> {
     for (const kind of forTraining.values()) inTopic[kind] = (inTopic[kind] ?? 0) + 1
     const state = await fileStore(cluster.checkpointDirectory).readState('default', 'trainer.safetensors')
     const facts = JSON.parse(decodeSafetensors(state!, 'the trainer state').metadata['facts']!) as TrainerFacts
-    return { captured, decisions, forTraining: new Set(forTraining.keys()), inTopic, inTrainer: facts.counts.windows }
+    return { captured, decisions, forTraining: new Set(forTraining.keys()), inTopic, inTrainer: facts.windows }
   } finally {
     await log.close()
   }
