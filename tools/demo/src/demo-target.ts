@@ -13,12 +13,21 @@ export interface DemoTarget {
   readonly path: string
   /** What traffic starts with, and what it shifts to. */
   readonly domains: readonly PromptSet[]
+  /** Whose speed is measured beside theirs, at the end. */
+  readonly alsoMeasured: readonly PromptSet[]
   /** Folder of a draft to start from. */
   readonly warmStart: string | undefined
   /** A model that people run, not one of the repository's own: slower, and its weights are rounded. */
   readonly isReal: boolean
   readonly env: Partial<Record<ServiceName, Readonly<Record<string, string>>>>
 }
+
+/**
+ * As how many positions a warm draft counts in the closed form. Measured on SmolLM2: with 15,000 some 4,000 positions of
+ * chat, which it knew, lowered alpha from .399 to .396; with 50,000 they raised it to .403; and 600 positions of Spanish,
+ * which it did not, raised it from .288 to .324 even with 15,000.
+ */
+const PRIOR_POSITIONS = '40000'
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url))
 const ownModels = ['demo-target', 'tiny-target']
@@ -41,29 +50,39 @@ export async function resolveTarget(
 /** It brings its prompts, and its draft starts from nothing. */
 function ownTarget(path: string): DemoTarget {
   const domains = demoDomains.map((domain) => readPrompts(path, domain))
-  return { path, domains, warmStart: undefined, isReal: false, env: {} }
+  return { path, domains, alsoMeasured: [], warmStart: undefined, isReal: false, env: {} }
 }
 
 async function realTarget(path: string): Promise<DemoTarget> {
   const { fingerprint, chatTemplate } = await describeModelDirectory(path)
   const { specialTokens } = await loadTokenizer(path)
   const asPrompt = (text: string) => renderChat([{ role: 'user', content: text }], chatTemplate, specialTokens)
-  const domains = ['chat', 'code'].map((domain) =>
+  const [chat, code] = ['chat', 'code'].map((domain) =>
     readUserPrompts(join(repository, 'models', 'prompts', `${domain}.json`), domain, asPrompt),
+  )
+  // What no draft in the repository has seen: the same questions, to be answered in another language.
+  const spanish = readUserPrompts(join(repository, 'models', 'prompts', 'chat.json'), 'spanish', (text) =>
+    asPrompt(inSpanish(text)),
   )
   const warmStart = await draftFor(fingerprint)
   return {
     path,
-    domains,
+    domains: [chat!, spanish],
+    alsoMeasured: [code!],
     warmStart,
     isReal: true,
     env: {
       trainer: {
         PLATEAU_DRAFT_VOCABULARY: '8192',
+        PLATEAU_PRIOR_POSITIONS: PRIOR_POSITIONS,
         ...(warmStart === undefined ? {} : { PLATEAU_WARM_START: warmStart }),
       },
     },
   }
+}
+
+function inSpanish(text: string): string {
+  return `Responde siempre en español. ${text}\n\nResponde en español, con al menos tres frases.`
 }
 
 /** Its card names the target that it was trained for. */

@@ -129,7 +129,6 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
   const { options, on, lineage, stream, view, cluster, observer, target, traffic } = stage
   const startMs = Date.now()
   const settings = paceOf(options, on)
-  const { domains } = on
   const phases = await runPhases(stage, startMs, settings.phaseSeconds)
   await traffic.stop()
 
@@ -143,7 +142,7 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
   view.say('measuring plain and speculative decoding in turn')
   const byDomain = await measureSpeed({
     url: cluster.httpUrl,
-    domains,
+    domains: [...on.domains, ...on.alsoMeasured],
     maxTokens: settings.maxTokens,
     promptsPerDomain: settings.speedPrompts,
   })

@@ -33,7 +33,7 @@ shows a draft model getting better while it serves: first on one domain, then, a
   --target NAME|PATH
                   the target: demo-target (default, the repository's own), smollm2 (a real one; fetched when it is
                   missing), or the path of a Hugging Face directory or GGUF file. A real target answers chat, then
-                  code, from the draft in models/ that was trained for it
+                  in Spanish, from the draft in models/ that was trained for it (on chat and code)
   --clients N     concurrent clients (default 4)
   --plain         plain lines even on a terminal
   --help          this text
