@@ -1,5 +1,5 @@
 /** A tiny target with random weights, written as a real model directory, and short ways to call it in tests. */
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { initialParameters, referenceForward, type CausalLmConfig, type Parameters } from '@plateau/causal-lm'
@@ -40,12 +40,23 @@ export function tinyParameters(config = tinyConfig): Parameters {
 
 export const parameters = tinyParameters()
 
-const tokenizer = join(import.meta.dirname, '../../../models/tiny-target/tokenizer.json')
+/** A letter for every id. */
+const tokenizer = JSON.stringify({
+  version: '1.0',
+  added_tokens: [],
+  model: {
+    type: 'BPE',
+    vocab: Object.fromEntries(
+      Array.from({ length: tinyConfig.vocabSize }, (_, id) => [String.fromCharCode(97 + id), id]),
+    ),
+    merges: [],
+  },
+})
 
 export async function writeTinyModel(): Promise<{ directory: string; remove: () => Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'target-model-'))
   await writeModelDirectory(directory, tinyConfig, parameters, 'F32')
-  await copyFile(tokenizer, join(directory, 'tokenizer.json'))
+  await writeFile(join(directory, 'tokenizer.json'), tokenizer)
   return { directory, remove: () => rm(directory, { recursive: true }) }
 }
 
