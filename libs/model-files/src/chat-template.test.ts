@@ -55,6 +55,11 @@ describe('a chat', () => {
     )
   })
 
+  it('has no tools, in whichever way a template asks', () => {
+    const asking = '{% if tools %}a{% endif %}{% if tools is not none %}b{% endif %}c'
+    expect(renderChat(hello, asking)).toBe('c')
+  })
+
   it('that the template does not take is refused with its own words', () => {
     const error = failure(() => renderChat([...hello, ...hello], alternating))
     expect(error.code).toBe('CHAT_TEMPLATE_REFUSED')
