@@ -8,10 +8,10 @@
  * k = topK. F and X (decoder-names.ts) may be 0; R may not, for ONNX Runtime divides by it.
  */
 import { GraphBuilder } from '@plateau/tensor-graph'
-import type { CausalLmConfig, Parameters } from './config.js'
+import type { CausalLmConfig } from './config.js'
 import { attention, attentionInputs } from './decoder-attention.js'
 import { decoderInputs, decoderOutputs } from './decoder-names.js'
-import { floatWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
+import type { GraphWeights, WeightsOf } from './graph-weights.js'
 import { headLayerName } from './head-graph.js'
 import { scoringTail } from './scoring-tail.js'
 
@@ -20,11 +20,6 @@ export interface DecoderGraphOptions {
   readonly topK: number
   /** Longest context, for the tables of rotary positions. */
   readonly maxContext: number
-}
-
-/** With the parameters as 32-bit floats inside the model. */
-export function decoderGraph(config: CausalLmConfig, parameters: Parameters, options: DecoderGraphOptions): Uint8Array {
-  return buildDecoderGraph(config, (graph) => floatWeights(graph, config, parameters), options).encode()
 }
 
 export function buildDecoderGraph(
@@ -76,7 +71,7 @@ class DecoderBlocks {
   }
 
   embed(tokenIds: string): string {
-    return this.#weights.embed(this.#graph.op('Cast', [tokenIds], { attributes: { to: 7 } }))
+    return this.#weights.embed(tokenIds)
   }
 
   linear(x: string, layer: string): string {

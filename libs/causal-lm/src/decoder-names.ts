@@ -1,4 +1,4 @@
-/** What goes into and comes out of decoderGraph's graph; its head comment explains the letters. */
+/** What goes into and comes out of buildDecoderGraph's graph; its head comment explains the letters. */
 
 /** Names of the graph's inputs. Indices are 32-bit, all of them from 0. */
 export const decoderInputs = {

@@ -1,15 +1,10 @@
 import { GraphBuilder } from '@plateau/tensor-graph'
-import type { CausalLmConfig, Parameters } from './config.js'
-import { floatWeights, type WeightsOf } from './graph-weights.js'
+import type { CausalLmConfig } from './config.js'
+import type { WeightsOf } from './graph-weights.js'
 
 /** The linear layer that turns hidden states into logits, as GraphWeights names layers. */
 export function headLayerName(config: CausalLmConfig): string {
   return config.tieEmbeddings ? 'model.embed_tokens' : 'lm_head'
-}
-
-/** Name of the parameter that turns hidden states into logits. */
-export function headWeightName(config: CausalLmConfig): string {
-  return `${headLayerName(config)}.weight`
 }
 
 /**
@@ -23,9 +18,4 @@ export function buildHeadGraph(config: CausalLmConfig, weightsOf: WeightsOf): Gr
   const logits = weightsOf(graph).linear(hidden, [headLayerName(config)])
   graph.output('logits', logits, 'f32', ['R', vocabSize])
   return graph
-}
-
-/** With the parameter as 32-bit floats inside the model. */
-export function headGraph(config: CausalLmConfig, parameters: Parameters): Uint8Array {
-  return buildHeadGraph(config, (graph) => floatWeights(graph, config, parameters)).encode()
 }

@@ -7,7 +7,7 @@ export {
   type RopeScaling,
 } from './config.js'
 export { type QuantizedMatrix, type WeightSource } from './weight-source.js'
-export { embeddingLayer, floatWeights, preparedWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
+export { preparedWeights, type GraphWeights, type WeightsOf } from './graph-weights.js'
 export { matrixBytes, matrixKey, type PreparedMatrix, type PreparedWeights } from './prepared-weights.js'
 export { prepareWeights, type KeepTensor, type WeightFormat } from './prepare-weights.js'
 export { recordRequests, type WeightRequests } from './weight-requests.js'
@@ -22,10 +22,10 @@ export {
   type TrainGraphOptions,
   type TrainGraphShape,
 } from './train-graph.js'
-export { buildDecoderGraph, decoderGraph, type DecoderGraphOptions } from './decoder-graph.js'
+export { buildDecoderGraph, type DecoderGraphOptions } from './decoder-graph.js'
 export { decoderInputs, decoderOutputs } from './decoder-names.js'
 export { scoringTail } from './scoring-tail.js'
-export { buildHeadGraph, headGraph, headLayerName, headWeightName } from './head-graph.js'
+export { buildHeadGraph, headLayerName } from './head-graph.js'
 export {
   draftLosses,
   buildFeatureHeadScoreGraph,

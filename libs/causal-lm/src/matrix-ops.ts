@@ -51,7 +51,7 @@ function sumOfBlocks(graph: GraphBuilder, x: string, matrix: BlockMatrix): strin
   return graph.op('ReduceSum', [blocks, graph.ints(-1)], { attributes: { keepdims: 0 } })
 }
 
-/** Rows of the matrix as floats: ids i64 [..] -> [.., columns]. */
+/** Rows of the matrix as floats: ids i32 or i64 [..] -> [.., columns]. */
 export function gatherRows(graph: GraphBuilder, matrix: PreparedMatrix, ids: string): string {
   const { rows, columns } = matrix
   if (matrix.kind === 'floats') {

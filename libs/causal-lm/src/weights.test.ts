@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { stackedRows, weight } from './weights.js'
+import { weight } from './weights.js'
 
 const parameters = new Map([['w', { shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) }]])
 
@@ -12,10 +12,4 @@ test('a missing parameter, another shape and too few values are named', () => {
   expect(() => weight(parameters, 'w', [3, 2])).toThrow('"w" has shape [2, 3] and 6 values, expected shape [3, 2]')
   const short = new Map([['w', { shape: [2, 3], data: new Float32Array(5) }]])
   expect(() => weight(short, 'w', [2, 3])).toThrow('has shape [2, 3] and 5 values')
-})
-
-test('stacked layers lie one below the other; a layer alone is not copied', () => {
-  const single = Float32Array.of(1, 2)
-  expect(stackedRows([single])).toBe(single)
-  expect(Array.from(stackedRows([Float32Array.of(1, 2, 3, 4), Float32Array.of(5, 6)]))).toEqual([1, 2, 3, 4, 5, 6])
 })

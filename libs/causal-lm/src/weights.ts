@@ -13,15 +13,3 @@ export function weight(parameters: Parameters, name: string, shape: readonly num
   }
   return data
 }
-
-/** Linear layers [out, in] that share their input as one [out1 + out2 + ..., in]: one multiplication instead of many. */
-export function stackedRows(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!
-  const stacked = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    stacked.set(part, at)
-    at += part.length
-  }
-  return stacked
-}

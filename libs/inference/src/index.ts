@@ -1,7 +1,6 @@
 export { float32, int32, int64, type ElementType, type FloatTensor, type HostTensor } from './host-tensor.js'
 export { InferenceSession, loadSession, type ExecutionProvider, type SessionOptions } from './session.js'
 export { measureBandwidth, timesOfReading, type BandwidthOptions } from './bandwidth.js'
-export { measureThreads, type MeasuredThreads, type ThreadMeasurement } from './thread-measurement.js'
 export { memoryWeights } from './memory-weights.js'
 export {
   loadDecoderSession,
