@@ -38,7 +38,7 @@ export {
   type StepReport,
 } from './language-model-training.js'
 export { cosineDecay, linearWarmUp } from './schedule.js'
-export { batches, chooseRows, fillBatch, type ChosenRows, type FilledBatch, type Piece } from './draft-batch.js'
+export { batches, fillBatch, type FilledBatch, type Piece } from './draft-batch.js'
 export { countTokens, coverage } from './draft-tokens.js'
 export { embedRows, prepareDraftTarget, type DraftRows, type DraftTarget } from './draft-rows.js'
 export {
