@@ -9,6 +9,7 @@ import { Contest, type ContestOptions, type ContestWindows, type TrainingFacts }
 import { bury, TRAINER_GROUP } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
 import { Effort } from './effort.js'
+import { Forgetting } from './forgetting.js'
 import { ForgottenTenants } from './forgotten-tenants.js'
 import { HeldBack, mostHeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
@@ -75,15 +76,13 @@ export class Trainer<Model> {
   readonly #heldBack: HeldBack
   readonly #effort: Effort
   readonly #forgotten: ForgottenTenants
+  readonly #forgetting: Forgetting<Model>
   readonly #stopping = new AbortController()
   /** Told to stop, or no longer the writer. */
   readonly #ending: AbortSignal
   #savedAtMs: number
   #triedToSaveMs = Number.NEGATIVE_INFINITY
   #saveTookMs = 0
-  #nextForgetMs = 0
-  /** A tenant was forgotten, and the version without it is still to be published. */
-  #owesVersion: boolean
   #nextAnnounceMs = 0
   #changed = false
   #running: Promise<void> | undefined
@@ -112,8 +111,19 @@ export class Trainer<Model> {
       saved,
     )
     this.#forgotten = forgotten
-    this.#owesVersion = saved?.owesVersion ?? false
     this.#effort = new Effort(parts, learner.positions)
+    this.#forgetting = new Forgetting(
+      {
+        ...parts,
+        tenants: forgotten,
+        learner,
+        heldBack: this.#heldBack,
+        contest: this.#contest,
+        effort: this.#effort,
+        about: () => this.#about(),
+      },
+      saved?.owesVersion ?? false,
+    )
     this.#savedAtMs = clock()
     metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
   }
@@ -181,7 +191,7 @@ export class Trainer<Model> {
         const batch = await feed.take(this.#waitMs())
         if (this.#ending.aborted) break
         if (batch !== undefined && this.#reads(batch)) await this.#ingest(batch)
-        if (clock() >= this.#nextForgetMs) await this.#forget()
+        if (this.#forgetting.isDue) await this.#forget()
         await this.#admit()
         if (this.#learner.refreshIsDue()) await this.#refresh()
         else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
@@ -271,60 +281,31 @@ export class Trainer<Model> {
     if (isForContest) await this.#compete()
   }
 
-  /**
-   * Asked before every version, so that none is published that knows more than it may. False when the log does not say
-   * who is to be forgotten, or a version without them is still to be published.
-   */
+  /** False while a version may not be published: see Forgetting. */
   async #forget(): Promise<boolean> {
-    const { clock, logger } = this.#parts
-    this.#nextForgetMs = clock() + RETRY_MS
-    let asked: readonly string[] = []
-    const read = async (): Promise<void> => void (asked = await this.#forgotten.read())
-    if (!(await worksNow(logger, 'not told whom to forget', read))) return false
-    for (const tenant of asked) await this.#forgetTenant(tenant)
-    if (this.#owesVersion) await this.#replaceLive()
-    return !this.#owesVersion
-  }
-
-  async #forgetTenant(tenant: string): Promise<void> {
-    const { clock, logger } = this.#parts
-    const isForgotten = (window: AcceptedRecord): boolean => window.tenant === tenant && this.#forgotten.has(window)
-    this.#heldBack.drop(isForgotten)
-    const calibration = this.#heldBack.calibration(clock())
-    const isOwed = await this.#effort.spend('refresh', () => this.#learner.forget({ tenant, isForgotten, calibration }))
-    logger.info('tenant forgotten', { wasLearnedFrom: isOwed })
-    this.#owesVersion ||= isOwed
-    this.#changed = true
-  }
-
-  async #replaceLive(): Promise<void> {
-    const foundations = await this.#learner.foundations()
-    const publish = () =>
-      this.#contest.replace(foundations, this.#windows(), this.#training(), this.#intake.traceparent)
-    if (!(await this.#effort.spend('contest', publish))) return
-    this.#owesVersion = false
-    await this.#save()
+    const { isClear, isChanged, isPublished } = await this.#forgetting.obey()
+    this.#changed ||= isChanged
+    if (isPublished) await this.#save()
+    return isClear
   }
 
   /** What training has against what is live. */
   async #compete(): Promise<void> {
     if (!(await this.#forget())) return
-    const hold = () => this.#contest.hold(this.#windows(), this.#training(), this.#intake.traceparent)
-    const isPublished = await this.#effort.spend('contest', hold)
-    if (isPublished) await this.#save()
+    const { windows, training, traceparent } = this.#about()
+    const hold = () => this.#contest.hold(windows, training, traceparent)
+    if (await this.#effort.spend('contest', hold)) await this.#save()
   }
 
-  #windows(): ContestWindows {
+  /** What a version that is published now is compared on, and says of its training. */
+  #about(): { windows: ContestWindows; training: TrainingFacts; traceparent: string | undefined } {
     const nowMs = this.#parts.clock()
-    return { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) }
-  }
-
-  #training(): TrainingFacts {
-    const { offsets, policy } = this.#intake
+    const { offsets, policy, traceparent } = this.#intake
+    const trainedThrough = offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset }))
     return {
-      trainedThrough: offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset })),
-      trainedPositions: this.#trainedPositions,
-      policy,
+      windows: { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) },
+      training: { trainedThrough, trainedPositions: this.#trainedPositions, policy },
+      traceparent,
     }
   }
 
@@ -347,7 +328,7 @@ export class Trainer<Model> {
       ...this.#intake.state,
       ...this.#heldBack.places,
       forgotten: this.#forgotten.state,
-      owesVersion: this.#owesVersion,
+      owesVersion: this.#forgetting.owesVersion,
       learner: await this.#learner.state(),
     }
     this.#triedToSaveMs = clock()
