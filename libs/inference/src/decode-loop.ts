@@ -13,7 +13,8 @@ import type { CausalLmConfig } from '@plateau/causal-lm'
 import { setImmediate as turn } from 'node:timers/promises'
 import { receiveAnswer } from './batch-answer.js'
 import { BatchPlanner, type BatchLimits, type Planned } from './batch-planner.js'
-import type { KvArena, KvPlace } from './kv-arena.js'
+import { bringTogether } from './bring-together.js'
+import type { KvPlace } from './kv-arena.js'
 import type { KvMemory } from './kv-memory.js'
 import type { PendingStep } from './pending-step.js'
 import { prefixBlockTokens } from './prefix-store.js'
@@ -146,7 +147,10 @@ export class DecodeLoop {
     const members = planned.map(({ step, count }) => ({ step, chunk: step.chunk(count) }))
     try {
       const arena = members[0]!.step.place.arena!
-      bringTogether(arena, members)
+      bringTogether(
+        arena,
+        members.map(({ step }) => step.place),
+      )
       const place = batchPlace(arena, members)
       const feeds = this.#feeds.build(place, members)
       const preparedMs = performance.now()
@@ -188,23 +192,4 @@ export class DecodeLoop {
       (index) => hiddenOf(at(index), prefixBlockTokens),
     )
   }
-}
-
-/**
- * A run computes attention for all slots from its first to its last member's. Where more than half as many again would be
- * computed for nothing, members move next to each other: moving one costs about what computing a stranger's attention a
- * few times does.
- */
-function bringTogether(arena: KvArena, members: readonly BatchMember[]): void {
-  const slots = members.map(({ step }) => step.place.slot).sort((a, b) => a - b)
-  const span = slots.at(-1)! - slots[0]! + 1
-  if (span - slots.length <= slots.length / 2) return
-  const inside = (first: number) => slots.filter((slot) => slot >= first && slot < first + slots.length)
-  const last = Math.max(0, arena.places.length - slots.length)
-  const start = slots
-    .map((slot) => Math.min(slot, last))
-    .reduce((a, b) => (inside(b).length > inside(a).length ? b : a))
-  const taken = new Set(inside(start))
-  const strangers = Array.from({ length: slots.length }, (_, i) => start + i).filter((slot) => !taken.has(slot))
-  for (const slot of slots) if (!taken.has(slot)) arena.swap(slot, strangers.pop()!)
 }
