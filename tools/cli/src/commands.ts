@@ -1,5 +1,6 @@
 import type { Command } from './command.js'
 import { checkpoints } from './commands/checkpoints.js'
+import { checkpointsExport } from './commands/checkpoints-export.js'
 import { dlqList } from './commands/dlq-list.js'
 import { dlqReplay } from './commands/dlq-replay.js'
 import { dlqShow } from './commands/dlq-show.js'
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   schemasCheck,
   train,
   checkpoints,
+  checkpointsExport,
   rollouts,
   modelList,
   modelFetch,

@@ -79,9 +79,11 @@ async function run(
   }
 }
 
-/** The command whose words the line begins with, options not being words. */
+/** The command whose words the line begins with, options not being words; the longest: "checkpoints export". */
 function findCommand(args: readonly string[]): Command | undefined {
-  return commands.find(({ name }) => name.split(' ').every((word, i) => args[i] === word))
+  return commands
+    .filter(({ name }) => name.split(' ').every((word, i) => args[i] === word))
+    .toSorted((a, b) => b.name.length - a.name.length)[0]
 }
 
 function withoutCommand(args: readonly string[], host: CliHost): ExitCode {
