@@ -47,10 +47,11 @@ export async function resolveTarget(
   return existsSync(join(path, 'prompts')) ? ownTarget(path) : realTarget(path)
 }
 
-/** It brings its prompts, and its draft starts from nothing. */
+/** It brings its prompts, and its draft starts from nothing. With exact weights answers compare token by token. */
 function ownTarget(path: string): DemoTarget {
   const domains = demoDomains.map((domain) => readPrompts(path, domain))
-  return { path, domains, alsoMeasured: [], warmStart: undefined, isReal: false, env: {} }
+  const env = { 'target-model': { PLATEAU_WEIGHTS: 'f32' } }
+  return { path, domains, alsoMeasured: [], warmStart: undefined, isReal: false, env }
 }
 
 async function realTarget(path: string): Promise<DemoTarget> {
