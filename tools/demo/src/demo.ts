@@ -46,7 +46,7 @@ function paceOf({ quick }: DemoOptions, { isReal }: DemoTarget): Pace {
   if (isReal) {
     return quick
       ? { phaseSeconds: 45, maxTokens: 96, greedyKept: 8, speedPrompts: 2, buckets: 8, positionsPerBucket: 250 }
-      : { phaseSeconds: 110, maxTokens: 128, greedyKept: 16, speedPrompts: 5, buckets: 12, positionsPerBucket: 400 }
+      : { phaseSeconds: 90, maxTokens: 128, greedyKept: 16, speedPrompts: 5, buckets: 12, positionsPerBucket: 400 }
   }
   return quick
     ? { phaseSeconds: 22, maxTokens: 48, greedyKept: 10, speedPrompts: 3, buckets: 8, positionsPerBucket: 250 }
