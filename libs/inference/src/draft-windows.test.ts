@@ -52,7 +52,7 @@ describe('the rows of a window', () => {
   })
 
   test('of a draft that reads tokens only have no states, whether the window has them or not', () => {
-    const { features, nextFeatures, ...tokens } = windowRows(window(), expected)
+    const { features: _features, nextFeatures: _nextFeatures, ...tokens } = windowRows(window(), expected)
     const tokensOnly = { ...expected, norm: undefined }
     const none = { features: new Float32Array(0), nextFeatures: new Float32Array(0) }
     const bare = window({ features: Buffer.alloc(0), featureSize: 0, leadFeature: Buffer.alloc(0) })
