@@ -44,7 +44,7 @@ it('ids become rows of the draft; whatever it does not have is the unknown, with
 it('rows weigh the same and sum to 1; padding weighs nothing and lists nothing', () => {
   const batch = tokenBatch(pieces!, vocabulary, shape)
   expect([...batch.rowWeights]).toEqual([1 / 3, 1 / 3, 1 / 3, 0].map(Math.fround))
-  expect([...batch.targetProbs.slice(9)]).toEqual([0, 0, 0])
+  expect(Array.from(batch.targetProbs.slice(9))).toEqual([0, 0, 0])
   expect(new Set(batch.targetIds.slice(9)).size).toBe(3)
 })
 
