@@ -14,15 +14,7 @@
  * drafting will; rows within u - 1 of their sequence's start have no such past and count nothing. The loss is the mean of
  * the steps' losses, each counting UNROLL_DECAY times as much as the one before.
  */
-import {
-  klLoss,
-  lkHybridLoss,
-  Tape,
-  totalVariationLoss,
-  type SparseLoss,
-  type SparseTargets,
-  type Tensor,
-} from '@plateau/tensor-graph'
+import { losses, Tape, type SparseLoss, type SparseTargets, type Tensor } from '@plateau/tensor-graph'
 import { bilinearPairs } from './bilinear-pairs.js'
 import { featureHeadShapes, type FeatureHeadConfig } from './feature-head.js'
 import { draftVocabSize } from './feature-head-vocabulary.js'
@@ -39,8 +31,6 @@ export interface FeatureHeadBatchShape {
   /** S; undefined: all rows. */
   readonly selectedRows?: number
 }
-
-const losses = { kl: klLoss, tv: totalVariationLoss, 'lk-hybrid': lkHybridLoss } satisfies Record<string, SparseLoss>
 
 export type DraftLoss = keyof typeof losses
 

@@ -7,7 +7,7 @@
  * follows each token: one token of probability 1, or a teacher's top k), `row_weights` [N], and every parameter under
  * its Hugging Face name. Outputs: `loss` [], and `gradient.<parameter name>`.
  */
-import { klLoss, lkHybridLoss, Tape, totalVariationLoss, type RotaryTable, type Tensor } from '@plateau/tensor-graph'
+import { losses, Tape, type RotaryTable, type Tensor } from '@plateau/tensor-graph'
 import { parameterShapes, type CausalLmConfig } from './config.js'
 import { rotaryTable } from './rotary-table.js'
 
@@ -17,8 +17,6 @@ export interface TrainGraphShape {
   /** k: how many target tokens a row lists. */
   readonly targetsPerRow: number
 }
-
-const losses = { kl: klLoss, 'total-variation': totalVariationLoss, 'lk-hybrid': lkHybridLoss }
 
 export interface TrainGraphOptions {
   /** "kl" by default: the cross-entropy when targets are single tokens. */

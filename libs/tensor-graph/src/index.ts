@@ -13,5 +13,5 @@ export type {
 export { addExternalEntries, readExternalData, type ExternalEntries } from './external-data.js'
 export { GraphBuilder, type OpOptions } from './graph-builder.js'
 export { Tape, type Backward, type RotaryTable } from './autodiff.js'
-export { klLoss, lkHybridLoss, totalVariationLoss, type SparseLoss, type SparseTargets } from './losses.js'
+export { klLoss, lkHybridLoss, losses, totalVariationLoss, type SparseLoss, type SparseTargets } from './losses.js'
 export { StaticOps, type Attributes, type Tensor } from './static-ops.js'

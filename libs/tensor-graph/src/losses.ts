@@ -74,6 +74,12 @@ export const lkHybridLoss: SparseLoss = (tape, logits, targets) => {
   })
 }
 
+/** By the names that settings and options have for them. */
+export const losses = { kl: klLoss, tv: totalVariationLoss, 'lk-hybrid': lkHybridLoss } satisfies Record<
+  string,
+  SparseLoss
+>
+
 /** What the losses share. */
 interface Outcomes {
   /** [N, V]. */

@@ -1,3 +1,4 @@
+import { draftLosses } from '@plateau/causal-lm'
 import { command } from '../command.js'
 import { defaulted, oneOf, required, text, value, wholeNumber, type OptionValues } from '../option.js'
 
@@ -16,7 +17,7 @@ const options = {
   width: defaulted('N', 'causal-lm: hidden size', wholeNumber(16), '256'),
   layers: defaulted('N', 'causal-lm: layers', wholeNumber(1), '2'),
   gradients: defaulted('N', 'positions that gradient steps go over; 0 = closed form only', wholeNumber(0), '500000'),
-  loss: defaulted('LOSS', 'tv, kl or lk-hybrid', oneOf('tv', 'kl', 'lk-hybrid'), 'lk-hybrid'),
+  loss: defaulted('LOSS', 'tv, kl or lk-hybrid', oneOf(...draftLosses), 'lk-hybrid'),
   'learning-rate': defaulted('X', 'its peak', positive, '0.001'),
   lambda: defaulted('X', 'regularisation of the closed form', positive, '30'),
   domain: value('NAME', 'topic and export: only windows with this label; prompts: the label of all', text),

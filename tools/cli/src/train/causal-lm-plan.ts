@@ -83,8 +83,7 @@ function draftConfig(
 async function openGradients(start: CausalDraft, options: GradientOptions): Promise<GradientRun<CausalDraft>> {
   const { model } = start.config
   const shape = { ...SHAPE, targetsPerRow: Math.min(SHAPE.targetsPerRow, model.vocabSize - 1) }
-  const loss = options.loss === 'tv' ? 'total-variation' : options.loss
-  const session = await loadSession(buildTrainGraph(model, shape, { loss }).model, {
+  const session = await loadSession(buildTrainGraph(model, shape, { loss: options.loss }).model, {
     threads: options.threads,
     name: 'draft training step',
   })

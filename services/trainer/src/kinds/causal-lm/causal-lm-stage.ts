@@ -25,8 +25,7 @@ export class CausalLmStage {
     const { model } = draft.config
     const targetsPerRow = Math.min(CAUSAL_LM_SHAPE.targetsPerRow, model.vocabSize - 1)
     const shape = { ...CAUSAL_LM_SHAPE, targetsPerRow }
-    const loss = options.loss === 'tv' ? 'total-variation' : options.loss
-    const graph = buildTrainGraph(model, shape, { loss }).model
+    const graph = buildTrainGraph(model, shape, { loss: options.loss }).model
     const session = await loadSession(graph, {
       threads: options.threads,
       provider: options.executionProvider,
