@@ -1,12 +1,14 @@
 import { featureHeadParameter } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { Arm, ForgottenTenant, PlateauError, topics } from '@plateau/contracts'
-import type { NewRecord } from '@plateau/event-log'
+import type { EventLog, NewRecord, Reader, ReaderOptions } from '@plateau/event-log'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
+import { silentLogger } from '@plateau/telemetry'
 import { solveRidge, SumBank } from '@plateau/training'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { ForgottenTenants } from './forgotten-tenants.js'
 import { SNAPSHOT_NAME } from './snapshot.js'
 import { BILINEAR_FEATURES, defaults, records, Teacher, trainingRecord, type Bench } from './testing.js'
 import { useTrainerWorld } from './testing-world.js'
@@ -223,6 +225,38 @@ test('somebody who was never seen, and the request of another lineage, change no
   expect(bench.metrics.publishes.value({ origin: 'foundation' })).toBe(0)
   expect((await savedHeadState(bench.store)).closedForm.bank.cells.map(({ key }) => key.tenant)).toEqual(['us', 'us'])
 })
+
+test('a request that was read when reading broke off is obeyed with the next try', async () => {
+  await forget('them', 5)
+  let breaks = true
+  const breaking = new Proxy(world.log, {
+    get: (log, name: keyof EventLog) =>
+      name === 'reader' && breaks
+        ? (of: ReaderOptions) => brokenOff(log.reader(of))
+        : (Reflect.get(log, name) as (...all: unknown[]) => unknown).bind(log),
+  })
+  const tenants = new ForgottenTenants({ log: breaking, lineage: 'default', logger: silentLogger }, undefined)
+  await expect(tenants.read()).rejects.toThrow('broken off')
+  expect(tenants.state).toEqual({ nextOffset: 0, until: {} })
+  breaks = false
+  expect(await tenants.read()).toEqual(['them'])
+  expect(tenants.state).toEqual({ nextOffset: 1, until: { them: 5 } })
+  expect(await tenants.read()).toEqual([])
+})
+
+/** Fails after its first batch. */
+function brokenOff(reader: Reader): Reader {
+  return {
+    caughtUp: reader.caughtUp,
+    close: () => reader.close(),
+    async *[Symbol.asyncIterator]() {
+      for await (const batch of reader) {
+        yield batch
+        throw new Error('broken off')
+      }
+    },
+  }
+}
 
 test('a version without the tenant that could not be written is owed until it is, across a restart', async () => {
   let isFull = false

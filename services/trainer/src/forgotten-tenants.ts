@@ -38,22 +38,21 @@ export class ForgottenTenants {
     const [range] = await within(ANSWER_MS, log.offsets(topic))
     if (range === undefined || range.next === this.#nextOffset) return []
     // Beyond the end: the topic was begun again. What it says is true whenever it is read.
-    if (this.#nextOffset > range.next) this.#nextOffset = 0
-    const from = [{ partition: 0, offset: this.#nextOffset }]
-    const asked = new Set<string>()
-    for await (const { records } of readUpToNow(log.reader({ topic, from }))) {
+    const offset = this.#nextOffset > range.next ? 0 : this.#nextOffset
+    const asked = new Map<string, number>()
+    let nextOffset = offset
+    for await (const { records } of readUpToNow(log.reader({ topic, from: [{ partition: 0, offset }] }))) {
       for (const { value, key, offset: at } of records) {
         const request = value === null ? undefined : decoded(value)
         if (request === undefined) logger.warn('not a request to forget a tenant', { topic, key, offset: at })
-        else if (request.lineage === lineage) {
-          this.#until.set(request.tenant, request.capturedUntilMs)
-          asked.add(request.tenant)
-        }
-        this.#nextOffset = at + 1
+        else if (request.lineage === lineage) asked.set(request.tenant, request.capturedUntilMs)
+        nextOffset = at + 1
       }
     }
-    this.#nextOffset = Math.max(this.#nextOffset, range.next)
-    return [...asked]
+    // Only now: where reading broke off, all of it is read again, and nobody is passed over.
+    for (const [tenant, until] of asked) this.#until.set(tenant, until)
+    this.#nextOffset = Math.max(nextOffset, range.next)
+    return [...asked.keys()]
   }
 
   has({ tenant, capturedAtMs }: Pick<AcceptedRecord, 'tenant' | 'capturedAtMs'>): boolean {
