@@ -76,6 +76,17 @@ test('a tenant that is forgotten is left out of what others have, too', async ()
   await second.release()
 })
 
+test('a learner that continues when everybody was forgotten stands where the lineage began', async () => {
+  const first = await learner(ours)
+  await first.refresh([])
+  for (const tenant of ['us', 'them']) await first.forget({ tenant, isForgotten: () => true, calibration: [] })
+  const [begun] = await first.foundations()
+  const next = await learner([], { saved: await first.state() })
+  const [continued] = await next.foundations()
+  expect(continued!.parameters).toEqual(begun!.parameters)
+  for (const one of [first, next]) await one.release()
+})
+
 test('sums of other features are refused by the name of their lineage', async () => {
   const second = await learner(theirs, {}, { bilinearFeatures: 16 })
   const others = async () => [{ lineage: 'second', state: await second.state() }]

@@ -83,7 +83,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     memoryBytes: metrics.gauge<'part'>({
       name: 'plateau_trainer_memory_bound_bytes',
-      help: 'The most memory that its larger parts take, by part (sums, replay, optimizer, target, held_back).',
+      help: 'The most memory that its larger parts take, by part (sums, replay, counts, optimizer, target, held_back).',
       labels: ['part'],
     }),
     loss: metrics.gauge({

@@ -155,3 +155,12 @@ export function stateInvalid(where: string, cause: unknown): PlateauError {
     cause,
   })
 }
+
+/** What `decode` makes of a saved state; what goes wrong there is TRAINER_STATE_INVALID, with `where` in its sentence. */
+export function decodedState<State>(decode: (saved: LearnerState) => State, saved: LearnerState, where: string): State {
+  try {
+    return decode(saved)
+  } catch (cause) {
+    throw stateInvalid(where, cause)
+  }
+}

@@ -52,6 +52,24 @@ test('a tenant that is forgotten leaves nothing, and the rest continues from its
   expect(next.choose(Int32Array.of(1, 4))).toEqual(Int32Array.of(1, 2))
 })
 
+test('counts are kept of 64 tenants; further ones are not counted until one is forgotten', () => {
+  const live = new LiveVocabulary(options)
+  for (let i = 0; i < 64; i++) live.add(traffic(`t${i}`, i % 2, 50))
+  live.choose(undefined)
+  live.add(traffic('late', 5, 30_000))
+  live.add(traffic('t0', 0, 1))
+  expect(live.isDue).toBe(false)
+  expect(live.best()).toEqual(Int32Array.of(0, 1))
+  expect(live.forget('late')).toBe(false)
+  const { facts, tensors } = live.state
+  expect(facts.tenants).toHaveLength(64)
+  expect([...tensors.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0)).toBe(live.mostBytes)
+
+  expect(live.forget('t0')).toBe(true)
+  live.add(traffic('late', 5, 30_000))
+  expect(live.best()).toContain(5)
+})
+
 test('nothing is counted where every token can be proposed', () => {
   const live = new LiveVocabulary({ ...options, draftVocabulary: 0 })
   live.add(traffic('', 4, 100_000))

@@ -17,6 +17,8 @@ const POSITIONS_PER_LOOK = 8192
 const LEAST_GAIN = 0.02
 /** Positions after which the past counts half. */
 const HALF_LIFE = 32_768
+/** Counts are an array of the vocabulary's size for each; tokens of further tenants are not counted. */
+const MOST_COUNTED_TENANTS = 64
 const PREFIX = 'token_counts/'
 
 /**
@@ -46,8 +48,8 @@ export class LiveVocabulary {
 
   add({ tenant, rows }: Pick<AcceptedRecord, 'tenant' | 'rows'>): void {
     if (!this.isReduced) return
-    const counts = this.#counts.get(tenant) ?? new Float64Array(this.#options.vocabSize)
-    this.#counts.set(tenant, counts)
+    const counts = this.#countsOf(tenant)
+    if (counts === undefined) return
     countTokens(counts, rows)
     this.#sinceLook += rows.length
     this.#sinceDecay += rows.length
@@ -76,9 +78,17 @@ export class LiveVocabulary {
     return mostFrequentTokens(this.#total(), this.#options.draftVocabulary)
   }
 
-  /** As if the tenant had never been seen; the next `choose` is due. */
-  forget(tenant: string): void {
-    if (this.#counts.delete(tenant)) this.#sinceLook = POSITIONS_PER_LOOK
+  /** As if the tenant had never been seen. True when there was something to forget: the next `choose` is due. */
+  forget(tenant: string): boolean {
+    const wasCounted = this.#counts.delete(tenant)
+    if (wasCounted) this.#sinceLook = POSITIONS_PER_LOOK
+    return wasCounted
+  }
+
+  /** The counts take no more. */
+  get mostBytes(): number {
+    const { vocabSize } = this.#options
+    return this.isReduced ? MOST_COUNTED_TENANTS * vocabSize * Float64Array.BYTES_PER_ELEMENT : 0
   }
 
   /** Live arrays. */
@@ -91,6 +101,15 @@ export class LiveVocabulary {
       facts: { tenants: [...this.#counts.keys()], sinceDecay: this.#sinceDecay, sinceLook: this.#sinceLook },
       tensors: new Map(tensors),
     }
+  }
+
+  /** Undefined: there is no room for one more tenant. */
+  #countsOf(tenant: string): Float64Array | undefined {
+    const known = this.#counts.get(tenant)
+    if (known !== undefined || this.#counts.size >= MOST_COUNTED_TENANTS) return known
+    const counts = new Float64Array(this.#options.vocabSize)
+    this.#counts.set(tenant, counts)
+    return counts
   }
 
   #total(): Float64Array {

@@ -3,6 +3,8 @@ export interface MemoryBounds {
   /** Of the closed form, the copy that a solve works on included. */
   readonly sums: number
   readonly replay: number
+  /** Counts of tokens, by tenant. */
+  readonly counts: number
   /** Parameters, gradients and moments, with the copy known to be good. */
   readonly optimizer: number
   /** The target's embeddings and output head. */

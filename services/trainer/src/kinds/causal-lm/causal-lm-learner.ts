@@ -3,7 +3,7 @@ import { CausalLmDraftScorer, type DraftRows, type DraftScores } from '@plateau/
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
 import {
-  stateInvalid,
+  decodedState,
   stateMismatch,
   type Candidate,
   type ForgetRequest,
@@ -107,8 +107,9 @@ export class CausalLmLearner implements Learner<CausalDraft> {
 
   /** What gradients have learned cannot be taken back: the draft begins again, from what it began with. */
   async forget({ tenant, isForgotten }: ForgetRequest): Promise<boolean> {
-    this.#vocabulary.forget(tenant)
-    if (!this.#turns.forget(tenant, isForgotten)) return false
+    const wasCounted = this.#vocabulary.forget(tenant)
+    const wasInGradients = this.#turns.forget(tenant, isForgotten)
+    if (!wasCounted && !wasInGradients) return false
     this.#stage.restart(await this.#first())
     this.#turns.restarted()
     return true
@@ -127,6 +128,7 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     return {
       sums: 0,
       replay: this.#turns.mostPositions * positionBytes(0),
+      counts: this.#vocabulary.mostBytes,
       optimizer: optimizerBytes(parameterShapes(model).values()),
       target: 0,
     }
@@ -156,18 +158,10 @@ export class CausalLmLearner implements Learner<CausalDraft> {
 
 function readState({ lineage, incumbent, saved }: LearnerStart<CausalDraft>): CausalLmState | undefined {
   if (saved === undefined) return undefined
-  const state = decoded(saved, `the state of lineage ${lineage}`)
+  const state = decodedState(decodeCausalLmState, saved, `the state of lineage ${lineage}`)
   for (const [name, { data }] of incumbent.parameters) {
     const [found, expected] = [state.training.parameters.get(name)?.length ?? 0, data.length]
     if (found !== expected) throw stateMismatch(lineage, { parameter: name, saved: found, expected })
   }
   return state
-}
-
-function decoded(saved: LearnerState, where: string): CausalLmState {
-  try {
-    return decodeCausalLmState(saved)
-  } catch (cause) {
-    throw stateInvalid(where, cause)
-  }
 }

@@ -13,7 +13,7 @@ import { FeatureHeadScorer, type DraftRows, type DraftScores, type DraftTarget }
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
 import {
-  stateInvalid,
+  decodedState,
   stateMismatch,
   type Candidate,
   type ForgetRequest,
@@ -98,8 +98,9 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     if (await this.#closedForm.add(window)) {
       this.#schedule.add(rows.length)
       this.#closedFormPositions += rows.length
+      // Whose tokens are counted has sums, too: who is forgotten is found there.
+      this.#vocabulary.add(window)
     } else this.#start.metrics.unusable.add({ reason: 'SUMS_FULL' })
-    this.#vocabulary.add(window)
     if (keep) this.#gradients.keep(window)
   }
 
@@ -115,7 +116,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { clock, logger, metrics } = this.#start
     this.#schedule.begin()
     try {
-      const solved = withParameters(this.#solution, { 'fc.weight': await this.#closedForm.solve(await this.#others()) })
+      const solved = await this.#solvedOn(this.#solution)
       this.#solution = await this.#calibrated(this.#withLiveVocabulary(solved), calibration)
     } catch (error) {
       // Too few or damaged sums: the next windows may mend it, and the incumbent serves meanwhile.
@@ -165,7 +166,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const wasInGradients = this.#gradients.forget(tenant, isForgotten)
     this.#vocabulary.forget(tenant)
     if (!wasInSums && !wasInGradients) return false
-    this.#solution = await this.#calibrated(await this.#solvedAgain(), calibration)
+    this.#solution = await this.#calibrated(await this.#solvedAgain(this.#vocabulary.best()), calibration)
     await this.#gradients.restart(this.#solution)
     return true
   }
@@ -186,6 +187,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
       // As much again as two cells is worked on in a solve.
       sums: (this.#sumCells + 2) * sumsBytes(featureHeadInputs(config), config.hiddenSize),
       ...this.#gradients.memoryOn(config),
+      counts: this.#vocabulary.mostBytes,
       target: [...tensors].reduce((sum, { byteLength }) => sum + byteLength, 0),
     }
   }
@@ -215,7 +217,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { others, forgotten } = this.#start
     const features = featuresOf(this.#solution)
     return (await others()).map(({ lineage, state }) => {
-      const theirs = decoded(state, `the state of lineage ${lineage}`)
+      const theirs = decodedState(decodeFeatureHeadState, state, `the state of lineage ${lineage}`)
       if (theirs.features !== features) throw notMergeable(lineage)
       const bank = SumBank.of(theirs.closedForm.bank)
       for (const tenant of forgotten()) bank.forget(tenant)
@@ -223,11 +225,14 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     })
   }
 
-  /** From what is left in the sums, with the tokens that are left to count; as at the beginning when nothing is. */
-  async #solvedAgain(): Promise<FeatureHead> {
-    const base = withVocabulary(withoutLayer(await this.#start.first()), this.#vocabulary.best())
-    if (this.#closedForm.isEmpty) return base
-    return withParameters(base, { 'fc.weight': await this.#closedForm.solve(await this.#others()) })
+  /** From what is left in the sums, with these tokens; as at the beginning when nothing is. */
+  async #solvedAgain(vocabulary: Int32Array | undefined): Promise<FeatureHead> {
+    const base = withVocabulary(withoutLayer(await this.#start.first()), vocabulary)
+    return this.#closedForm.isEmpty ? base : this.#solvedOn(base)
+  }
+
+  async #solvedOn(head: FeatureHead): Promise<FeatureHead> {
+    return withParameters(head, { 'fc.weight': await this.#closedForm.solve(await this.#others()) })
   }
 
   /** With the logit scale at which it does best on `windows`. */
@@ -241,30 +246,21 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     return ids === undefined ? head : withVocabulary(head, ids)
   }
 
-  /** The solution is had by solving again. */
+  /** The solution is had by solving again; everybody whose rows were in the sums may have been forgotten. */
   async #resume(saved: FeatureHeadState): Promise<void> {
-    this.#solution = withParameters(this.#solution, {
-      'fc.weight': await this.#closedForm.solve(await this.#others()),
-      logit_scale: Float32Array.of(saved.logitScale),
-    })
+    const { isEmpty } = this.#closedForm
+    const solved = isEmpty ? await this.#solvedAgain(saved.vocabulary) : await this.#solvedOn(this.#solution)
+    this.#solution = withParameters(solved, { logit_scale: Float32Array.of(saved.logitScale) })
     if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
   }
 }
 
 function readState({ lineage, incumbent, saved }: LearnerStart<FeatureHead>): FeatureHeadState | undefined {
   if (saved === undefined) return undefined
-  const state = decoded(saved, `the state of lineage ${lineage}`)
+  const state = decodedState(decodeFeatureHeadState, saved, `the state of lineage ${lineage}`)
   const [inputs, expected] = [state.closedForm.bank.options.inputs, featureHeadInputs(incumbent.config)]
   if (inputs !== expected) throw stateMismatch(lineage, { savedInputs: inputs, inputs: expected })
   return state
-}
-
-function decoded(saved: LearnerState, where: string): FeatureHeadState {
-  try {
-    return decodeFeatureHeadState(saved)
-  } catch (cause) {
-    throw stateInvalid(where, cause)
-  }
 }
 
 /** Sums can be merged where the head's fixed features are the same. */

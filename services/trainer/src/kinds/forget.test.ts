@@ -1,0 +1,65 @@
+import { MetricRegistry, silentLogger } from '@plateau/telemetry'
+import { expect, test } from 'vitest'
+import { declareTrainerMetrics } from '../metrics.js'
+import { acceptedWindow, defaults, Teacher, useKind, type BenchOptions } from '../testing.js'
+import type { AcceptedRecord } from '../training-record.js'
+import type { Learner } from './draft-kind.js'
+
+const teacher = new Teacher()
+const windowsOf = (tenant: string, changes: Partial<AcceptedRecord> = {}): AcceptedRecord[] =>
+  Array.from({ length: 30 }, (_, offset) => ({ ...acceptedWindow(teacher, offset), tenant, ...changes }))
+
+async function withLearner(
+  options: Partial<BenchOptions>,
+  windows: readonly AcceptedRecord[],
+  use: (learner: Learner<unknown>, refused: number) => Promise<void>,
+): Promise<void> {
+  const metrics = declareTrainerMetrics(new MetricRegistry())
+  await useKind(teacher.model, { ...defaults, ...options }, async (kind) => {
+    const learner = await kind.open({
+      lineage: 'test',
+      logger: silentLogger,
+      metrics,
+      clock: () => 0,
+      others: async () => [],
+      forgotten: () => [],
+      incumbent: kind.initial(),
+      first: async () => kind.initial(),
+      saved: undefined,
+    })
+    for (const window of windows) await learner.admit(window)
+    await use(learner, metrics.unusable.value({ reason: 'SUMS_FULL' }))
+    await learner.release()
+  })
+}
+
+const forgets = (learner: Learner<unknown>, tenant: string): Promise<boolean> =>
+  learner.forget({ tenant, isForgotten: (window) => window.tenant === tenant, calibration: [] })
+
+const three = ['a', 'b', 'c'].flatMap((tenant) => windowsOf(tenant))
+
+test('of a tenant for whom no cell of sums is left nothing is kept that could not be forgotten', () =>
+  withLearner({ sumCells: 2, draftVocabulary: 24 }, three, async (learner, refused) => {
+    expect(refused).toBe(30)
+    expect((await learner.state()).facts).toMatchObject({ counts: { tenants: ['a', 'b'] } })
+    expect(await forgets(learner, 'c')).toBe(false)
+    expect(await forgets(learner, 'b')).toBe(true)
+  }))
+
+test('gradients that used the windows of a tenant without sums begin again when it is forgotten', () =>
+  withLearner({ sumCells: 2, gradients: true }, three, async (learner) => {
+    await learner.refresh([])
+    while ((await learner.step()).isTaken);
+    expect((await learner.state()).facts).toMatchObject({
+      turns: { tenants: expect.arrayContaining(['c']) as unknown },
+    })
+    expect(await forgets(learner, 'c')).toBe(true)
+    expect((await learner.state()).facts).toMatchObject({ turns: { tenants: [] }, steps: 0 })
+  }))
+
+test('a causal-lm begins again where its tokens were chosen by what a tenant used', () =>
+  withLearner({ draft: 'causal-lm', draftVocabulary: 24 }, windowsOf('them', { keep: false }), async (learner) => {
+    expect(await forgets(learner, 'nobody')).toBe(false)
+    expect(await forgets(learner, 'them')).toBe(true)
+    expect(await forgets(learner, 'them')).toBe(false)
+  }))
