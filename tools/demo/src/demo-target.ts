@@ -30,18 +30,18 @@ export interface DemoTarget {
 const PRIOR_POSITIONS = '40000'
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url))
-const ownModels = ['demo-target', 'tiny-target']
+const ownModel = 'demo-target'
 const shippedDrafts = ['smollm2-draft']
 
 /**
- * A target by the name of one of the repository's own models, by a name that `plateau model fetch` knows (fetched when it
+ * A target by the name of the repository's own model, by a name that `plateau model fetch` knows (fetched when it
  * is missing), or by its path. `say` is told about a download.
  */
 export async function resolveTarget(
   nameOrPath: string,
   { signal, say }: { readonly signal: AbortSignal; readonly say: (line: string) => void },
 ): Promise<DemoTarget> {
-  if (ownModels.includes(nameOrPath)) return ownTarget(join(repository, 'models', nameOrPath))
+  if (nameOrPath === ownModel) return ownTarget(join(repository, 'models', ownModel))
   const isKnown = catalogue.some(({ name }) => name === nameOrPath)
   const path = isKnown ? await fetchModel(nameOrPath, { signal, onProgress: sayProgress(say) }) : nameOrPath
   return existsSync(join(path, 'prompts')) ? ownTarget(path) : realTarget(path)

@@ -5,7 +5,6 @@ import type { Observer } from './observer.js'
 import type { GreedyAnswer } from './traffic.js'
 
 export interface GreedyCheck {
-  readonly answers: number
   readonly tokens: number
   /** Tokens that were not the most probable one of the distribution that verified them. */
   readonly notBest: number
@@ -31,7 +30,7 @@ export async function checkGreedy(
     tokens += tokenIds.length
   }
   const windows = await captured(observer, tokens)
-  return { answers: answers.length, tokens, notBest: windows.reduce((sum, window) => sum + notBestIn(window), 0) }
+  return { tokens, notBest: windows.reduce((sum, window) => sum + notBestIn(window), 0) }
 }
 
 async function captured(observer: Observer, tokens: number): Promise<TokenWindow[]> {
