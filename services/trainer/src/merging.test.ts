@@ -76,6 +76,32 @@ test('a tenant that is forgotten is left out of what others have, too', async ()
   await second.release()
 })
 
+test('a tenant that only others had seen was learned from, too, also by a learner that has continued since', async () => {
+  const isOurs = ({ tenant }: { readonly tenant: string }): boolean => tenant === 'us'
+  const second = await learner(theirs)
+  const asked: string[] = []
+  const merging = {
+    others: async () => [{ lineage: 'second', state: await second.state() }],
+    forgotten: () => asked,
+  }
+  const merged = await learner(ours.filter(isOurs), merging)
+  await merged.refresh([])
+  const continued = await learner([], { ...merging, saved: await merged.state() })
+  asked.push('them')
+  // The other trainer was asked first.
+  await second.forget({ tenant: 'them', isForgotten: () => false, calibration: [] })
+  for (const one of [merged, continued]) {
+    const request = { tenant: 'them', isForgotten: () => false, calibration: [] }
+    expect(await one.forget(request)).toBe(true)
+    expect(await one.forget(request)).toBe(false)
+    const [solved] = await one.foundations()
+    const expected = await solution(await learner(windows.filter(isOurs)))
+    expect(difference(featureHeadParameter(solved!, 'fc.weight'), expected)).toBeLessThan(1e-5)
+    await one.release()
+  }
+  await second.release()
+})
+
 test('a learner that continues when everybody was forgotten stands where the lineage began', async () => {
   const first = await learner(ours)
   await first.refresh([])

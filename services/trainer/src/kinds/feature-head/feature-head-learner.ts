@@ -51,6 +51,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   #solution: FeatureHead
   /** In the sums, over the lineage's life. */
   #closedFormPositions: number
+  /** Whose rows were in the sums of others that were solved with ours. */
+  readonly #mergedTenants: Set<string>
 
   private constructor(
     options: FeatureHeadLearnerOptions,
@@ -69,6 +71,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#vocabulary = new LiveVocabulary({ ...options, vocabSize: base.config.vocabSize }, saved?.counts)
     this.#scorer = scorer
     this.#closedFormPositions = saved?.closedFormPositions ?? 0
+    this.#mergedTenants = new Set(saved?.mergedTenants)
     this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
     this.#gradients = new Gradients(options, { ...start, target, warm: options.prior?.head }, saved?.turns)
   }
@@ -165,7 +168,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const wasInSums = await this.#closedForm.forget(tenant)
     const wasInGradients = this.#gradients.forget(tenant, isForgotten)
     this.#vocabulary.forget(tenant)
-    if (!wasInSums && !wasInGradients) return false
+    if (!wasInSums && !wasInGradients && !this.#mergedTenants.has(tenant)) return false
+    this.#mergedTenants.clear()
     this.#solution = await this.#calibrated(await this.#solvedAgain(this.#vocabulary.best()), calibration)
     await this.#gradients.restart(this.#solution)
     return true
@@ -195,6 +199,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   async state(): Promise<LearnerState> {
     const encoded = encodeFeatureHeadState({
       closedFormPositions: this.#closedFormPositions,
+      mergedTenants: [...this.#mergedTenants],
       turns: this.#gradients.turnsState,
       features: featuresOf(this.#solution),
       logitScale: this.#solution.parameters.get('logit_scale')?.data[0] ?? defaultLogitScale,
@@ -221,6 +226,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
       if (theirs.features !== features) throw notMergeable(lineage)
       const bank = SumBank.of(theirs.closedForm.bank)
       for (const tenant of forgotten()) bank.forget(tenant)
+      for (const { key } of bank.shares) if (key.tenant !== undefined) this.#mergedTenants.add(key.tenant)
       return bank.total()
     })
   }

@@ -11,6 +11,8 @@ import type { GradientState } from './gradient-stage.js'
 export interface FeatureHeadState {
   /** In the sums, over the lineage's life. */
   readonly closedFormPositions: number
+  /** Whose rows the sums of others held that were solved with ours. */
+  readonly mergedTenants: readonly string[]
   readonly turns: GradientTurnsState
   /** Which features the sums are of: see featuresOf. */
   readonly features: string
@@ -23,7 +25,7 @@ export interface FeatureHeadState {
   readonly gradients: GradientState | undefined
 }
 
-type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'turns' | 'features' | 'logitScale'> & {
+type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'mergedTenants' | 'turns' | 'features' | 'logitScale'> & {
   readonly counts: LiveVocabularyState['facts']
   readonly bank: Pick<SumBankState, 'options' | 'positions'> & { readonly keys: readonly SumKey[] }
   readonly sinceAdvance: number
