@@ -17,8 +17,9 @@ import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js
 import type { TrainerMetrics } from './metrics.js'
 import { readOthers } from './other-lineages.js'
 import { putBackWindows, readSnapshot } from './resume.js'
-import { RETRY_MS, within, worksNow } from './retry-later.js'
-import { encodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
+import { RETRY_MS } from './retry-later.js'
+import { Saving } from './saving.js'
+import type { Snapshot } from './snapshot.js'
 import type { AcceptedRecord } from './training-record.js'
 
 const source = topics.trainingWindows.name
@@ -51,9 +52,6 @@ export interface TrainerParts<Model> {
 }
 
 const IDLE_WAIT_MS = 100
-const LAG_REPORT_MS = 2000
-/** A large state is saved less often: at most this share of the time goes into it. */
-const MOST_SAVE_SHARE = 0.1
 
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
@@ -80,11 +78,8 @@ export class Trainer<Model> {
   readonly #stopping = new AbortController()
   /** Told to stop, or no longer the writer. */
   readonly #ending: AbortSignal
-  #savedAtMs: number
-  #triedToSaveMs = Number.NEGATIVE_INFINITY
-  #saveTookMs = 0
+  readonly #saving: Saving
   #nextAnnounceMs = 0
-  #changed = false
   #running: Promise<void> | undefined
 
   private constructor(
@@ -94,7 +89,7 @@ export class Trainer<Model> {
     forgotten: ForgottenTenants,
     saved: Snapshot | undefined,
   ) {
-    const { kind, clock, lease, metrics } = parts
+    const { kind, lease, metrics } = parts
     this.#ending = AbortSignal.any([this.#stopping.signal, lease.lost])
     this.#options = options
     this.#parts = parts
@@ -124,8 +119,7 @@ export class Trainer<Model> {
       },
       saved?.owesVersion ?? false,
     )
-    this.#savedAtMs = clock()
-    metrics.snapshotAge.observe(() => [[{}, (clock() - this.#savedAtMs) / 1000]])
+    this.#saving = new Saving(options, { ...parts, snapshot: () => this.#snapshot() })
   }
 
   /** Continues from the saved state of the lineage, or begins. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
@@ -195,7 +189,7 @@ export class Trainer<Model> {
         await this.#admit()
         if (this.#learner.refreshIsDue()) await this.#refresh()
         else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
-        if (this.#saveIsDue()) await this.#save()
+        if (this.#saving.isDue) await this.#save()
         this.#effort.report(this.#learner.positions)
         if (clock() >= this.#nextAnnounceMs) {
           await line.announce()
@@ -205,7 +199,7 @@ export class Trainer<Model> {
         await turn()
       }
       lease.lost.throwIfAborted()
-      if (this.#changed) await this.#save()
+      if (this.#saving.isNeeded) await this.#save()
       await line.announce()
     } catch (error) {
       lease.lost.throwIfAborted()
@@ -228,11 +222,6 @@ export class Trainer<Model> {
     return Math.min(IDLE_WAIT_MS, Math.max(0, this.#learner.nextStepMs - this.#parts.clock()))
   }
 
-  #saveIsDue(): boolean {
-    const waitedMs = this.#parts.clock() - Math.max(this.#savedAtMs, this.#triedToSaveMs)
-    return this.#changed && waitedMs >= Math.max(this.#options.snapshotMs, this.#saveTookMs / MOST_SAVE_SHARE)
-  }
-
   async #ingest(batch: Batch): Promise<void> {
     const span = batchSpan(batch)
     try {
@@ -242,7 +231,7 @@ export class Trainer<Model> {
       throw error
     }
     span.end()
-    this.#changed = true
+    this.#saving.need()
     this.#showCounts()
   }
 
@@ -259,7 +248,7 @@ export class Trainer<Model> {
     await this.#effort.spend('admit', async () => {
       for (const window of admitted) await this.#learner.admit(window)
     })
-    this.#changed = true
+    this.#saving.need()
     this.#showCounts()
   }
 
@@ -268,7 +257,7 @@ export class Trainer<Model> {
     const startedMs = clock()
     const calibration = this.#heldBack.calibration(startedMs)
     if (!(await this.#effort.spend('refresh', () => this.#learner.refresh(calibration)))) return
-    this.#changed = true
+    this.#saving.need()
     await this.#compete()
     this.#learner.refreshed(clock() - startedMs)
   }
@@ -276,7 +265,7 @@ export class Trainer<Model> {
   async #step(): Promise<void> {
     const { isTaken, isForContest } = await this.#effort.spend('step', () => this.#learner.step())
     if (!isTaken) return
-    this.#changed = true
+    this.#saving.need()
     this.#showCounts()
     if (isForContest) await this.#compete()
   }
@@ -284,7 +273,7 @@ export class Trainer<Model> {
   /** False while a version may not be published: see Forgetting. */
   async #forget(): Promise<boolean> {
     const { isClear, isChanged, isPublished } = await this.#forgetting.obey()
-    this.#changed ||= isChanged
+    if (isChanged) this.#saving.need()
     if (isPublished) await this.#save()
     return isClear
   }
@@ -315,34 +304,17 @@ export class Trainer<Model> {
   }
 
   #save(): Promise<void> {
-    return this.#effort.spend('save', () => this.#saveNow())
+    return this.#effort.spend('save', () => this.#saving.save())
   }
 
-  async #saveNow(): Promise<void> {
-    const { kind, store, log, lease, model, clock } = this.#parts
-    const startedMs = clock()
-    const snapshot: Snapshot = {
-      kind: kind.name,
-      targetFingerprint: model.fingerprint,
-      tokenizerHash: model.tokenizerHash,
+  async #snapshot() {
+    return {
       ...this.#intake.state,
       ...this.#heldBack.places,
       forgotten: this.#forgotten.state,
       owesVersion: this.#forgetting.owesVersion,
       learner: await this.#learner.state(),
     }
-    this.#triedToSaveMs = clock()
-    const isSaved = await worksNow(this.#parts.logger, 'state not saved', () =>
-      store.putState(this.#options.lineage, SNAPSHOT_NAME, encodeSnapshot(snapshot), lease.epoch),
-    )
-    if (!isSaved) return
-    this.#changed = false
-    this.#savedAtMs = clock()
-    this.#saveTookMs = this.#savedAtMs - startedMs
-    // Only to be seen from outside: we never start from these, and do not wait long for them.
-    await worksNow(this.#parts.logger, 'lag not reported', () =>
-      within(LAG_REPORT_MS, log.commit(TRAINER_GROUP, source, snapshot.offsets)),
-    )
   }
 
   /** Puts back the windows that a snapshot refers to by their place in the log. */
@@ -384,7 +356,7 @@ export class Trainer<Model> {
   }
 
   async #release(): Promise<void> {
-    this.#parts.metrics.snapshotAge.observe(() => [])
+    this.#saving.close()
     await this.#learner.release()
   }
 }
