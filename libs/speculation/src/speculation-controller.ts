@@ -24,8 +24,6 @@ export interface SpeculationOptions {
   readonly maxProposal: number
   /** false: there is no draft, only copies from the text. Default true. */
   readonly hasDraft?: boolean
-  /** Belief about a_1 of the draft before anything was judged. Default .6: high enough to try. */
-  readonly initialAcceptance?: number
 }
 
 /** Where a round's proposal comes from: the draft, a copy from the text, or nowhere. */
@@ -84,6 +82,8 @@ export interface SpeculationSnapshot {
   readonly speedup: number
 }
 
+/** Belief about a_1 of the draft before anything was judged: high enough to try. */
+const INITIAL_ACCEPTANCE = 0.6
 /** Gain that switches the draft on again; it goes off when the gain is gone. The gap keeps noise from toggling it. */
 const ON_GAIN = 1.03
 /** Gain that a copy must promise. */
@@ -121,12 +121,12 @@ export class SpeculationController {
   #sinceProbe = 0
   #sinceLook = 0
 
-  constructor({ maxProposal, hasDraft = true, initialAcceptance = 0.6 }: SpeculationOptions) {
+  constructor({ maxProposal, hasDraft = true }: SpeculationOptions) {
     if (!Number.isInteger(maxProposal) || maxProposal < 0) throw new RangeError(`maxProposal is ${maxProposal}`)
     this.#maxProposal = maxProposal
     this.#hasDraft = hasDraft && maxProposal > 0
     this.#costs = new RoundCosts(maxProposal)
-    this.#acceptance = new DraftAcceptance(maxProposal, initialAcceptance)
+    this.#acceptance = new DraftAcceptance(maxProposal, INITIAL_ACCEPTANCE)
     this.#proposal = this.#hasDraft ? maxProposal : 0
   }
 
