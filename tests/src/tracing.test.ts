@@ -95,7 +95,7 @@ describe('with a collector', () => {
       )
     }, 120_000)
     // The trainer, at the lowest priority, sends its own spans when its arithmetic leaves it time.
-    await until(() => inTrace('trainer', /^publish version$/), 60_000)
+    await until(async () => inTrace('trainer', /^publish version$/), 60_000)
   })
 
   afterAll(async () => {
