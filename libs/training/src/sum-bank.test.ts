@@ -158,6 +158,16 @@ describe('a bank of sums', () => {
     expect(sumsBytes(3, 2)).toBe(8 * 15)
   })
 
+  test('a domain that callers themselves call "other" loses nothing when room is made for it', () => {
+    const both = [windows[0]!, windows[2]!, { key: { domain: OTHER_DOMAIN }, rows: 50, seed: 8 }]
+    for (const owner of [{}, acme]) {
+      const owned = both.map((window) => ({ ...window, key: { ...window.key, ...owner } }))
+      const bank = bankOf(owned, { maxCells: 2 })
+      expect(bank.shares.map(({ key }) => key)).toEqual([{ domain: OTHER_DOMAIN, ...owner }])
+      expect(worst(bank.total(), plainTotal(owned))).toBeLessThan(1e-6)
+    }
+  })
+
   test('never mixes tenants: domains of one give way, then another tenant is refused', () => {
     const bank = bankOf([], { maxCells: 3 })
     const tenants = ['a', 'a', 'b', 'b', 'c']

@@ -103,7 +103,8 @@ export class SumBank {
       const message = `no cell of ${this.options.maxCells} is left for ${describe(key)}: each belongs to another tenant`
       throw new SumBankFullError(message)
     }
-    return this.#newCell(key).sums
+    // Making room may have made the very cell that was asked for: a caller's domain can be called "other", too.
+    return (this.#cells.get(idOf(key)) ?? this.#newCell(key)).sums
   }
 
   /** Adds sums as they count now, for example those of a prior. */
