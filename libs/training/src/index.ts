@@ -11,7 +11,6 @@ export {
   type RidgeSums,
 } from './ridge-sums.js'
 export {
-  OTHER_DOMAIN,
   SumBank,
   SumBankFullError,
   sumsBytes,
@@ -20,7 +19,6 @@ export {
   type SumKey,
   type SumShare,
 } from './sum-bank.js'
-export { decodeSumBank, encodeSumBank } from './sum-bank-files.js'
 export { decodeRidgePrior, encodeRidgePrior, priorSums, ridgePrior, type RidgePrior } from './ridge-prior.js'
 export { AdamW, type OptimizerState, type OptimizerStep } from './adamw.js'
 export { defaultAdamWOptions, type AdamWOptions } from './adamw-reference.js'

@@ -86,10 +86,9 @@ export function addProducts(sums: RidgeSums, gram: Iterable<GramPart>, moment: F
   sums.weight += weight
 }
 
-/** into += factor * from. */
-export function mergeSums(into: RidgeSums, from: RidgeSums, factor = 1): void {
-  if (!(factor >= 0) || factor === Infinity) throw new RangeError(`sums cannot count ${factor} times`)
-  combine(into, from, factor)
+/** into += from. */
+export function mergeSums(into: RidgeSums, from: RidgeSums): void {
+  combine(into, from, 1)
 }
 
 /** from's rows are forgotten: into -= from. */
@@ -105,15 +104,15 @@ export function decaySums(sums: RidgeSums, factor: number): void {
   sums.weight *= factor
 }
 
-function combine(into: RidgeSums, from: RidgeSums, factor: number): void {
+function combine(into: RidgeSums, from: RidgeSums, sign: 1 | -1): void {
   if (into.inputs !== from.inputs || into.outputs !== from.outputs) {
     throw new RangeError(
       `cannot combine sums of ${into.inputs} to ${into.outputs} with ${from.inputs} to ${from.outputs}`,
     )
   }
-  for (let at = 0; at < into.gram.length; at++) into.gram[at]! += factor * from.gram[at]!
-  for (let at = 0; at < into.moment.length; at++) into.moment[at]! += factor * from.moment[at]!
-  into.weight += factor * from.weight
+  for (let at = 0; at < into.gram.length; at++) into.gram[at]! += sign * from.gram[at]!
+  for (let at = 0; at < into.moment.length; at++) into.moment[at]! += sign * from.moment[at]!
+  into.weight += sign * from.weight
 }
 
 const HEADER_NUMBERS = 3

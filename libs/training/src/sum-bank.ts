@@ -1,6 +1,6 @@
 /**
- * The closed form's sums kept apart by domain and by tenant: weighed against each other when they are solved, merged across
- * partitions and workers, weighed down with age, and dropped when a tenant is to be forgotten.
+ * The closed form's sums kept apart by domain and by tenant: weighed down with age, and dropped when a tenant is to be
+ * forgotten. Totals of several workers' banks add up like any sums.
  *
  * Time is counted in positions of the stream, in steps of AGE_STEP: a row that came in step s counts 2^(-(now - s) AGE_STEP
  * / halfLife) in step `now`, whichever cell it is in. Cells are brought to the present when they are touched, not before.
@@ -45,7 +45,7 @@ export interface SumShare {
   readonly weight: number
 }
 
-/** A bank as its parts, for writing it down: see sum-bank-files.ts. */
+/** A bank as its parts, for writing it down. */
 export interface SumBankState {
   readonly options: SumBankOptions
   readonly positions: number
@@ -112,10 +112,10 @@ export class SumBank {
     mergeSums(this.sumsOf(key), sums)
   }
 
-  /** The sums of everything, each cell weighed by `weightOf` (default 1): what is solved. */
-  total(weightOf: (key: SumKey) => number = () => 1): RidgeSums {
+  /** The sums of everything: what is solved, alone or merged with other banks' totals. */
+  total(): RidgeSums {
     const total = emptySums(this.options.inputs, this.options.outputs)
-    for (const cell of this.#cells.values()) mergeSums(total, this.#present(cell).sums, weightOf(cell.key))
+    for (const cell of this.#cells.values()) mergeSums(total, this.#present(cell).sums)
     return total
   }
 
@@ -131,25 +131,6 @@ export class SumBank {
     const ids = [...this.#cells].filter(([, { key }]) => key.tenant === tenant).map(([id]) => id)
     for (const id of ids) this.#cells.delete(id)
     return ids.length > 0
-  }
-
-  /**
-   * What another worker has seen is seen here, too; afterwards the positions of both have passed. The order of merging
-   * makes no difference but rounding, and, once a bank is full, which domains are in "other". Throws SumBankFullError
-   * having changed nothing that the other bank says of time or tenants.
-   */
-  merge(from: SumBank): void {
-    const { inputs, outputs } = this.options
-    if (from.options.inputs !== inputs || from.options.outputs !== outputs) {
-      throw new RangeError(
-        `cannot merge a bank of ${from.options.inputs} to ${from.options.outputs} into one of ${inputs} to ${outputs}`,
-      )
-    }
-    this.#refuseWhatDoesNotFit(from)
-    const cells = Array.from(this.#cells.values(), (cell) => this.#present(cell))
-    this.#positions += from.#positions
-    for (const cell of cells) cell.step = this.#step
-    for (const cell of from.#cells.values()) this.add(cell.key, from.#present(cell).sums)
   }
 
   get state(): SumBankState {
@@ -211,15 +192,6 @@ export class SumBank {
     this.#cells.delete(idOf(cell.key))
     this.#cells.set(idOf(renamed.key), renamed)
     return renamed
-  }
-
-  /** Every tenant needs a cell, and shared domains one for all. */
-  #refuseWhatDoesNotFit(from: SumBank): void {
-    const owners = new Set([...this.#cells.values(), ...from.#cells.values()].map(({ key }) => key.tenant))
-    if (owners.size <= this.options.maxCells) return
-    throw new SumBankFullError(
-      `${owners.size} tenants and shared domains do not fit into ${this.options.maxCells} cells that must stay apart`,
-    )
   }
 }
 
