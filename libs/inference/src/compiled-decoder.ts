@@ -71,12 +71,13 @@ export async function buildInMemory(plan: DecoderPlan, source: WeightSource): Pr
 }
 
 /**
- * Names of the files that buildInto writes. The graphs are there twice: `own` ones leave the layout that their matrices
- * are multiplied in to the process that loads them, `shared` ones say where it lies in the weights.
+ * Names of the files that buildInto writes. The step is there twice: `ownStep` leaves the layout that its matrices are
+ * multiplied in to the process that loads it; `step`, and `head` too, say where it lies in the weights.
  */
 export const decoderFiles = {
-  own: { step: 'step-own.onnx', head: 'head-own.onnx' },
-  shared: { step: 'step.onnx', head: 'head.onnx' },
+  ownStep: 'step-own.onnx',
+  step: 'step.onnx',
+  head: 'head.onnx',
   weights: 'weights.bin',
 } as const
 
@@ -86,12 +87,12 @@ export async function buildInto(directory: string, plan: DecoderPlan, source: We
   try {
     const prepared = await prepare(plan, source, (pieces) => weights.append(pieces))
     const write = (name: string, content: Uint8Array) => writeSynced(join(directory, name), content)
-    const graphs = (['step', 'head'] as const).map((which) => {
-      return { which, onnx: plan[which]((graph) => preparedWeights(graph, prepared)).encode() }
-    })
-    for (const { which, onnx } of graphs) await write(decoderFiles.own[which], onnx)
-    const packed = await appendPackedWeights(directory, decoderFiles.own.step, weights)
-    for (const { which, onnx } of graphs) await write(decoderFiles.shared[which], withPackedWeights(onnx, packed))
+    const step = plan.step((graph) => preparedWeights(graph, prepared)).encode()
+    const head = plan.head((graph) => preparedWeights(graph, prepared)).encode()
+    await write(decoderFiles.ownStep, step)
+    const packed = await appendPackedWeights(directory, decoderFiles.ownStep, weights)
+    await write(decoderFiles.step, withPackedWeights(step, packed))
+    await write(decoderFiles.head, withPackedWeights(head, packed))
     return { weightBytes: weightBytesOf(plan, prepared) }
   } finally {
     await weights.close()

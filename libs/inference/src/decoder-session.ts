@@ -40,7 +40,7 @@ export interface DecoderCache extends ModelCache {
 
 export interface DecoderSession {
   readonly session: InferenceSession
-  /** Whole rows of logits, from the same weights: see buildHeadGraph. Loaded by the first call. */
+  /** Whole rows of logits, from the same weights: see buildHeadGraph. */
   readonly head: () => Promise<InferenceSession>
   readonly threads: number
   /** Where the weights lie: in pages that processes share, in huge pages of this process, or in others of its own. */
@@ -65,8 +65,23 @@ export async function loadDecoderSession(
   const loadStep = (threads: number) => model.load('step', { ...options, threads })
   const { threads, session } = await withThreads(loadStep, options.threads, model.directory)
   const loadHead = () => model.load('head', { ...options, threads, name: `${options.name} head` })
+  const sessions = withHead(session, loadHead)
+  if (cache !== undefined) await loadedNow(sessions)
   const { memory, weightBytes, fromCache } = model
-  return { ...withHead(session, loadHead), threads, memory, weightBytes, fromCache }
+  return { ...sessions, threads, memory, weightBytes, fromCache }
+}
+
+/**
+ * By the time that the head is needed first, its files may have made room for another model, and the source may be
+ * closed. Mapped files stay, and cost nothing until they are read (SmolLM2's head: 50 ms in int8, 110 in f32, no memory).
+ */
+async function loadedNow({ head, release }: ReturnType<typeof withHead>): Promise<void> {
+  try {
+    await head()
+  } catch (error) {
+    await release()
+    throw error
+  }
 }
 
 interface BuiltDecoder {
@@ -100,8 +115,8 @@ async function inCache(
   const key = `${plan.format}-${hash.slice(0, 40)}`
   const find = () => cachedModel(cache, key, (directory) => buildInto(directory, plan, source))
   let found = await find()
-  // Huge pages are faster, mapped files never lie in them; without them nothing is lost by sharing.
-  const files = hugePages ? decoderFiles.own : decoderFiles.shared
+  // Huge pages are faster, mapped files never lie in them; without them, and for what seldom runs, sharing is better.
+  const files = { step: hugePages ? decoderFiles.ownStep : decoderFiles.step, head: decoderFiles.head }
   const load = (which: 'step' | 'head', options: SessionOptions) =>
     loadSession(join(found.directory, files[which]), options)
   return {
