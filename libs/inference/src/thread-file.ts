@@ -15,12 +15,23 @@ export async function keptThreads(directory: string | undefined): Promise<number
   return Number.isInteger(threads) && threads >= 1 && threads <= availableParallelism() ? threads : undefined
 }
 
-/** What was measured on a busy machine holds for now, and is measured again by the next start. */
-export async function keepThreads(directory: string | undefined, threads: number): Promise<void> {
-  const [load] = loadavg()
-  if (directory === undefined || load! > availableParallelism() / 2) return
+/**
+ * What was measured on a busy machine, or cannot be written (a cache that is only read, a model that has made room for
+ * another), holds for now, and is measured again by the next start.
+ *
+ * @param load processes that ran at once, of late
+ */
+export async function keepThreads(
+  directory: string | undefined,
+  threads: number,
+  load: number = loadavg()[0]!,
+): Promise<void> {
+  if (directory === undefined || load > availableParallelism() / 2) return
   const path = join(directory, fileName())
   const writing = `${path}.${randomUUID()}`
-  await writeFile(writing, String(threads))
-  await rename(writing, path)
+  const write = async () => {
+    await writeFile(writing, String(threads))
+    await rename(writing, path)
+  }
+  await write().catch(() => undefined)
 }
