@@ -2,6 +2,7 @@
  * Reads and extends what an encoded ONNX model says about tensors in files beside it. A TensorProto's external_data are
  * key-value pairs; runtimes may add their own to location, offset and length.
  */
+import { Message } from './message.js'
 
 /** Field numbers of onnx.proto3. */
 const graphField = 7
@@ -31,7 +32,7 @@ export function addExternalEntries(
     const existing = entriesOf(tensor)
     if (existing['location'] === undefined) return tensor
     const added = Object.entries(entriesFor(existing)).map(([key, value]): Field => {
-      return { number: externalDataField, content: encode([text(1, key), text(2, value)]) }
+      return { number: externalDataField, content: new Message().string(1, key).string(2, value).toBytes() }
     })
     return [...tensor, ...added]
   })
@@ -73,10 +74,6 @@ function stringOf(fields: readonly Field[], number: number): string {
   return field !== undefined && 'content' in field ? Buffer.from(field.content).toString('utf8') : ''
 }
 
-function text(number: number, value: string): Field {
-  return { number, content: Buffer.from(value, 'utf8') }
-}
-
 /** The fields are views into the message. */
 function decode(message: Uint8Array): Field[] {
   const fields: Field[] = []
@@ -110,14 +107,10 @@ function readVarint(bytes: Uint8Array, start: number): { readonly value: number;
 }
 
 function encode(fields: readonly Field[]): Uint8Array {
-  const chunks = fields.flatMap((field) =>
-    'whole' in field ? [field.whole] : [varint(field.number * 8 + 2), varint(field.content.length), field.content],
-  )
-  return Buffer.concat(chunks)
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128)
-  return Uint8Array.from([...bytes, value])
+  const message = new Message()
+  for (const field of fields) {
+    if ('whole' in field) message.encoded(field.whole)
+    else message.bytes(field.number, field.content)
+  }
+  return message.toBytes()
 }
