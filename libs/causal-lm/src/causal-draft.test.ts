@@ -4,11 +4,11 @@ import {
   checkCausalDraftConfig,
   draftVocabularyMap,
   initialCausalDraft,
-  mostFrequentTokens,
   withDraftVocabulary,
   withLogitScale,
   type CausalDraftConfig,
 } from './causal-draft.js'
+import { mostFrequentTokens } from './draft-vocabulary.js'
 import { referenceForward } from './reference-forward.js'
 
 const model = {

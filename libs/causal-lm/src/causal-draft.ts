@@ -7,7 +7,9 @@
  * "a token that I cannot say". It is a row that learns like any other, so that a draft needs nothing of its target; and
  * where it is the most probable the draft knows that it has no opinion.
  */
+import { checkParameters } from './check-parameters.js'
 import { parameterShapes, type CausalLmConfig, type Parameters } from './config.js'
+import { checkTokenIds } from './draft-vocabulary.js'
 import { initialParameters } from './initial-parameters.js'
 
 export interface CausalDraftConfig {
@@ -47,15 +49,6 @@ export function draftVocabularyMap({ targetVocabSize, draftVocabulary }: CausalD
   const tokenOf = new Int32Array(unknown + 1).fill(-1)
   tokenOf.set(draftVocabulary)
   return { rowOf, tokenOf, unknown }
-}
-
-/**
- * The n tokens of the largest mass, ascending. `mass` [targetVocabSize]: for example the probabilities of a live stream
- * summed by token. Ties: lowest id first.
- */
-export function mostFrequentTokens(mass: ArrayLike<number>, n: number): Int32Array {
-  const order = Array.from(mass, (_, id) => id).sort((a, b) => mass[b]! - mass[a]! || a - b)
-  return Int32Array.from(order.slice(0, n)).sort()
 }
 
 /** A draft that has learned nothing. `random` is uniform in [0, 1). */
@@ -107,28 +100,13 @@ export function checkCausalDraftConfig({ model, targetVocabSize, draftVocabulary
   if (n < 1 || model.vocabSize !== n + 1) {
     throw new RangeError(`the draft has ${model.vocabSize} rows, its vocabulary of ${n} tokens needs ${n + 1}`)
   }
-  for (let i = 0; i < n; i++) {
-    const [token, before] = [draftVocabulary[i]!, draftVocabulary[i - 1] ?? -1]
-    if (token > before && token < targetVocabSize) continue
-    throw new RangeError(`the draft's vocabulary has id ${token} after ${before}, of a target of ${targetVocabSize}`)
-  }
+  checkTokenIds(draftVocabulary, targetVocabSize)
 }
 
 /** Throws RangeError naming what is missing, misshapen, unknown or not finite. */
 export function checkCausalDraft({ config, parameters }: CausalDraft): void {
   checkCausalDraftConfig(config)
-  const shapes = parameterShapes(config.model)
-  for (const [name, shape] of shapes) {
-    const found = parameters.get(name)
-    if (found === undefined) throw new RangeError(`the draft lacks the parameter ${name}`)
-    if (found.shape.join() !== shape.join()) {
-      throw new RangeError(`${name} has shape [${found.shape.join()}], expected [${shape.join()}]`)
-    }
-    if (!found.data.every(Number.isFinite)) throw new RangeError(`${name} has numbers that are not finite`)
-  }
-  for (const name of parameters.keys()) {
-    if (!shapes.has(name)) throw new RangeError(`${name} is not a parameter of this draft`)
-  }
+  checkParameters('draft', parameters, parameterShapes(config.model))
 }
 
 function vocabularyParameters({ tieEmbeddings }: CausalLmConfig): string[] {

@@ -2,6 +2,7 @@
  * A draft that can propose only the tokens that its traffic uses: its output head is a slice of the target's, and the
  * softmax runs over the slice. Any token can still be fed in, and proposals are in the target's ids.
  */
+import { checkTokenIds } from './draft-vocabulary.js'
 import type { FeatureHead, FeatureHeadConfig, FeatureHeadTarget } from './feature-head.js'
 
 /** The same head over other tokens; undefined: over all of them. What it has learned does not depend on them. */
@@ -45,9 +46,5 @@ export function checkVocabulary(config: FeatureHeadConfig, ids: Int32Array | und
       `the draft's vocabulary has ${ids?.length ?? 'no'} ids, its configuration ${expected ?? 'none'}`,
     )
   }
-  ids?.forEach((id, i) => {
-    if (id <= (ids[i - 1] ?? -1)) throw new RangeError(`the draft's vocabulary is not ascending at entry ${i}: ${id}`)
-  })
-  const last = ids?.at(-1) ?? 0
-  if (last >= config.vocabSize) throw new RangeError(`the draft's vocabulary has the id ${last} of ${config.vocabSize}`)
+  if (ids !== undefined) checkTokenIds(ids, config.vocabSize)
 }

@@ -12,8 +12,10 @@
  * form (libs/training); a head without a layer is that closed form and nothing else. A layer whose attention output and
  * feed-forward output are zero is the identity, so gradients can start from the closed form.
  */
+import { checkParameters } from './check-parameters.js'
 import type { Parameter, Parameters } from './config.js'
 import { checkVocabulary } from './feature-head-vocabulary.js'
+import { fillNormal } from './initial-parameters.js'
 
 export interface FeatureHeadConfig {
   /** H, the target's hidden size. */
@@ -159,18 +161,7 @@ export function featureHeadParameter({ parameters }: FeatureHead, name: string):
 /** Throws RangeError naming what is missing, misshapen, unknown or not finite. */
 export function checkFeatureHead({ config, parameters, vocabulary }: FeatureHead): void {
   checkVocabulary(config, vocabulary)
-  const shapes = featureHeadShapes(config)
-  for (const [name, shape] of shapes) {
-    const found = parameters.get(name)
-    if (found === undefined) throw new RangeError(`the feature head lacks the parameter ${name}`)
-    if (found.shape.join() !== shape.join()) {
-      throw new RangeError(`${name} has shape [${found.shape.join()}], expected [${shape.join()}]`)
-    }
-    if (!found.data.every(Number.isFinite)) throw new RangeError(`${name} has numbers that are not finite`)
-  }
-  for (const name of parameters.keys()) {
-    if (!shapes.has(name)) throw new RangeError(`${name} is not a parameter of this feature head`)
-  }
+  checkParameters('feature head', parameters, featureHeadShapes(config))
 }
 
 /** Throws RangeError when the head was made for a target of other shapes. */
@@ -189,11 +180,4 @@ export function reciprocalRms(rows: Float32Array, width: number, epsilon: number
     for (let i = row * width; i < (row + 1) * width; i++) squares += rows[i]! ** 2
     return 1 / Math.sqrt(squares / width + epsilon)
   })
-}
-
-/** Box-Muller. 1 - random() is never 0. */
-function fillNormal(data: Float32Array, deviation: number, random: () => number): void {
-  for (let i = 0; i < data.length; i++) {
-    data[i] = deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
-  }
 }

@@ -1,10 +1,10 @@
 import { GraphBuilder } from '@plateau/tensor-graph'
 import type { CausalLmConfig } from './config.js'
-import type { WeightsOf } from './graph-weights.js'
+import { embeddingLayer, type WeightsOf } from './graph-weights.js'
 
 /** The linear layer that turns hidden states into logits, as GraphWeights names layers. */
 export function headLayerName(config: CausalLmConfig): string {
-  return config.tieEmbeddings ? 'model.embed_tokens' : 'lm_head'
+  return config.tieEmbeddings ? embeddingLayer : 'lm_head'
 }
 
 /**

@@ -15,9 +15,7 @@ export { initialParameters } from './initial-parameters.js'
 export { rotaryTable } from './rotary-table.js'
 export {
   buildTrainGraph,
-  decoderBlock,
   gradientPrefix,
-  type LayerParameter,
   type TrainGraph,
   type TrainGraphOptions,
   type TrainGraphShape,
@@ -39,16 +37,15 @@ export {
 export {
   causalDraftKind,
   checkCausalDraft,
-  checkCausalDraftConfig,
   draftVocabularyMap,
   initialCausalDraft,
-  mostFrequentTokens,
   withDraftVocabulary,
   withLogitScale,
   type CausalDraft,
   type CausalDraftConfig,
   type DraftVocabularyMap,
 } from './causal-draft.js'
+export { mostFrequentTokens } from './draft-vocabulary.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export {
   buildFeatureHeadDecodeGraph,
@@ -58,7 +55,6 @@ export {
 } from './feature-head-decode.js'
 export { buildRidgeProductsGraph, gramBlocks, type GramBlock } from './ridge-products.js'
 export { eagle3Layout, type Eagle3Layout } from './eagle3-layout.js'
-export { bilinearPairs, type BilinearPairs } from './bilinear-pairs.js'
 export { featureHeadConfigJson, featureHeadKind, parseFeatureHeadConfig } from './feature-head-config.js'
 export { draftOutputHead, draftRowsOfTokens, draftVocabSize, withVocabulary } from './feature-head-vocabulary.js'
 export { featureHeadRow, referenceFeatureHead, type FeatureHeadOutput } from './feature-head-reference.js'

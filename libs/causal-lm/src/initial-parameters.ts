@@ -25,7 +25,7 @@ function addsToResidual(name: string): boolean {
 }
 
 /** Box-Muller. 1 - random() is never 0. */
-function fillNormal(data: Float32Array, deviation: number, random: () => number): void {
+export function fillNormal(data: Float32Array, deviation: number, random: () => number): void {
   for (let i = 0; i < data.length; i++) {
     data[i] = deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
   }

@@ -94,7 +94,7 @@ export type LayerParameter = (name: string) => Tensor
  * A decoder layer, [N, H] to [N, H], causal within each sequence. Made once per graph, so that all its layers share the
  * mask and the rotary tables.
  */
-export function decoderBlock(
+function decoderBlock(
   tape: Tape,
   config: CausalLmConfig,
   shape: Pick<TrainGraphShape, 'sequences' | 'positions'>,
