@@ -46,9 +46,9 @@ export {
   type FeatureHeadTrainingOptions,
   type FeatureHeadTrainingState,
 } from './feature-head-training.js'
-export { GuardedOptimizer, type GuardedOptions, type GuardedStep, type ParameterGroup } from './guarded-optimizer.js'
+export type { GuardedOptions, GuardedStep } from './guarded-optimizer.js'
 export { tokenBatch, type TokenBatchShape, type TokenRows } from './causal-draft-rows.js'
-export { CausalDraftTraining, defaultCausalDraftTraining } from './causal-draft-training.js'
+export { CausalDraftTraining } from './causal-draft-training.js'
 export { fitLogitScale } from './fit-logit-scale.js'
 export { ReplayWindow, type ReplayItem, type ReplayOptions } from './replay-window.js'
 export { pairedGain, type PairedGain } from './paired-gain.js'
