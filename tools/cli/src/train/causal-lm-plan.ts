@@ -36,6 +36,7 @@ export function causalLmPlan(model: DraftTargetModel, options: CausalLmPlanOptio
       vocabSize: model.config.vocabSize,
       norm: undefined,
     },
+    startStage: 'untrained',
     start: async (_data, vocabulary) =>
       initialCausalDraft(draftConfig(model, vocabulary, options), seededRandom(options.seed)),
     openGradients,

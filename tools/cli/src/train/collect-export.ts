@@ -55,8 +55,11 @@ export async function collectExport(
         options.progress(store.totalPositions)
       }
     }
-    await Promise.all(Array.from({ length: sequences }, client))
-    target.close()
+    try {
+      await Promise.all(Array.from({ length: sequences }, client))
+    } finally {
+      target.close()
+    }
   } finally {
     await cluster.stop()
     await store.flush()

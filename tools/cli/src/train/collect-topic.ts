@@ -25,9 +25,8 @@ export async function collectTopic(log: EventLog, store: WindowStore, options: T
     options.progress(store.totalPositions)
     if (options.signal.aborted || store.totalPositions >= options.positions) break
   }
-  await reader.close()
   await store.flush()
-  if (store.totalPositions === 0) throw nothingFound(foreign, options)
+  if (store.totalPositions === 0 && !options.signal.aborted) throw nothingFound(foreign, options)
   return foreign
 }
 

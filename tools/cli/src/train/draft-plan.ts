@@ -16,6 +16,8 @@ export interface DraftPlan<Model> {
   /** As checkpoints name it. */
   readonly kind: string
   readonly expected: WindowExpectations
+  /** What `start` makes. */
+  readonly startStage: 'closed form' | 'untrained'
   /** A draft before any gradient: with a closed form, its solution. */
   start(data: TrainingData, vocabulary: Int32Array | undefined, progress: Progress): Promise<Model>
   /** Steps on top of it. */

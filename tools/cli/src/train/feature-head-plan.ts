@@ -17,6 +17,7 @@ import {
 import { decodeFeatureHead, encodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
 import { seededRandom } from '@plateau/speculation'
 import { encodeRidgePrior, FeatureHeadTraining, ridgePrior, type FeatureHeadTrainingState } from '@plateau/training'
+import { rm } from 'node:fs/promises'
 import { accumulateSums, solveClosedForm } from './closed-form-stage.js'
 import type { DraftPlan, GradientOptions, GradientRun } from './draft-plan.js'
 import { optimizerState, optimizerTensors } from './optimizer-tensors.js'
@@ -60,6 +61,7 @@ export function featureHeadPlan(model: DraftTargetModel, options: FeatureHeadPla
       vocabSize,
       norm: model.target.norm,
     },
+    startStage: 'closed form',
     async start(data, vocabulary, progress) {
       const base = initialFeatureHead(config, model.target, seededRandom(options.seed))
       const { positions } = await data.tokenCounts()
@@ -78,6 +80,8 @@ export function featureHeadPlan(model: DraftTargetModel, options: FeatureHeadPla
       const { positions } = await data.tokenCounts()
       const sumsFile = `${options.sumsFile}.prior`
       const sums = await accumulateSums(head, target, data, { ...options, sumsFile, positions }, progress)
+      // They belong to this head's features: a later run may end with another head.
+      await rm(sumsFile, { force: true })
       return [{ path: PRIOR_FILE, bytes: encodeRidgePrior(ridgePrior(sums)) }]
     },
     decode: decodeFeatureHead,

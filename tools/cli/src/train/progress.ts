@@ -14,20 +14,22 @@ export function lineProgress(say: (line: string) => void, now: () => number): Pr
   let stage = ''
   let recent: { atMs: number; done: number }[] = []
   let saidMs = 0
+  let isOver = false
   return {
     say,
     at(name, done, total, note) {
-      if (name !== stage) {
+      const isLast = total !== undefined && done >= total
+      if (isLast && isOver && name === stage) return
+      if (name !== stage || isOver) {
         stage = name
         recent = [{ atMs: now(), done }]
         saidMs = 0
       }
-      const isLast = total !== undefined && done >= total
+      isOver = isLast
       if (!isLast && now() - saidMs < EVERY_MS) return
       saidMs = now()
       recent = [...recent.slice(-RECENT), { atMs: saidMs, done }]
       say(line(name, done, total, rateOf(recent), note))
-      if (isLast) stage = ''
     },
   }
 }

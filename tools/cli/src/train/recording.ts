@@ -54,11 +54,16 @@ export class Recording {
         'flatness-scorer': { PLATEAU_EVALUATION_SHARE: '0' },
       },
     })
-    const log = await cluster.openEventLog()
-    const target = await TargetClient.connect(cluster.targetAddress, model)
-    const recording = new Recording(cluster, log, target, store)
-    await recording.#reader.caughtUp
-    return recording
+    try {
+      const log = await cluster.openEventLog()
+      const target = await TargetClient.connect(cluster.targetAddress, model)
+      const recording = new Recording(cluster, log, target, store)
+      await recording.#reader.caughtUp
+      return recording
+    } catch (thrown) {
+      await cluster.stop()
+      throw thrown
+    }
   }
 
   /** Waits for the last windows of these samples. Returns how many samples never ended: their capture was shed. */

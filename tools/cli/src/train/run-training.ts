@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
-import { resolveModel } from '@plateau/model-hub'
+import { modelsDirectory, resolveModel } from '@plateau/model-hub'
 import type { Context, ExitCode } from '../command.js'
 import type { TrainOptions } from '../commands/train.js'
 import { lockDirectory } from '../export/directory-lock.js'
@@ -32,7 +32,7 @@ export async function runTraining(context: Context, given: TrainOptions, command
 
 async function run(context: Context, given: TrainOptions, command: string, out: string, work: string) {
   const source = await sourceOf(given.data)
-  const path = await resolveModel(given.model)
+  const path = await resolveModel(given.model, { directory: modelsDirectory(context.environment) })
   const target = await readDraftTarget(path)
   await keepFacts(join(work, 'run.json'), out, { ...factsOf(given), target: target.fingerprint })
   const progress = lineProgress((line) => context.say(line), context.now)

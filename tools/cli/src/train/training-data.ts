@@ -52,7 +52,7 @@ export class TrainingData {
     }
   }
 
-  /** The newest windows set aside for `part`, as many as memory is given for. */
+  /** The oldest windows set aside for `part`, as many as memory is given for. */
   async heldOut(part: Exclude<Part, 'training'>): Promise<HeldOutWindow[]> {
     const windows: HeldOutWindow[] = []
     let positions = 0
