@@ -77,10 +77,13 @@ test('an output can be given back at once; the others stay', async () => {
   expect(values((await session.run({ x, y: x }))['sum'])).toEqual([2, 4])
 })
 
-test('only the fetched outputs come back', async () => {
+test('only the fetched outputs come back, and what is none is named', async () => {
   const session = await twoOutputs()
   const x = float32(Float32Array.of(2))
   expect(Object.keys(await session.run({ x, y: x }, ['product']))).toEqual(['product'])
+  for (const unknown of [['quotient'], ['sum', 'quotient']]) {
+    await expect(session.run({ x, y: x }, unknown)).rejects.toThrow('no output "quotient"')
+  }
 })
 
 test('an input is read in place: what is written between runs is seen, through views too', async () => {

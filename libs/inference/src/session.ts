@@ -229,6 +229,8 @@ export class InferenceSession {
 function fromEngine(outputs: OrtSession.ReturnType, fetches: readonly string[]): Record<string, HostTensor> {
   const result: Record<string, HostTensor> = {}
   for (const name of fetches) {
+    // Asked for with places, the engine passes over names that it does not know.
+    if (outputs[name] === undefined) throw new RangeError(`it has no output "${name}"`)
     const { type, dims, data } = outputs[name] as OrtTensor
     if (!elementTypes.has(type))
       throw new TypeError(`output "${name}" has element type ${type}, which is not supported`)
