@@ -31,7 +31,7 @@ export async function resolveModel(
 }
 
 /** Its checksum was compared before it got its name; here only the length is. */
-export async function isFetched(entry: CatalogueEntry, directory: string): Promise<boolean> {
+async function isFetched(entry: CatalogueEntry, directory: string): Promise<boolean> {
   const found = await stat(modelPath(entry, directory)).catch(() => undefined)
   return found?.isFile() === true && found.size === entry.bytes
 }

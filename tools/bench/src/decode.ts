@@ -166,8 +166,8 @@ function parseOptions(args: readonly string[]) {
     throw new BenchError(`--weights is one of ${weightFormats.join(', ')}, not "${values.weights}"`, { exitCode: 2 })
   }
   return {
-    ...(values.target === undefined ? {} : { target: values.target }),
-    ...(values.model === undefined ? {} : { model: values.model }),
+    target: values.target,
+    model: values.model,
     batches: values.batch.split(',').map((text) => wholeNumber('batch', text)),
     tokens: wholeNumber('tokens', values.tokens),
     rounds: wholeNumber('rounds', values.rounds),

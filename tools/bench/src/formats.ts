@@ -175,8 +175,8 @@ function parseOptions(args: readonly string[]) {
     },
   })
   return {
-    ...(values.target === undefined ? {} : { target: values.target }),
-    ...(values.model === undefined ? {} : { model: values.model }),
+    target: values.target,
+    model: values.model,
     positions: wholeNumber('positions', values.positions),
     steps: wholeNumber('steps', values.steps),
     threads: wholeNumber('threads', values.threads),

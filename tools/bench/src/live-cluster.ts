@@ -1,11 +1,10 @@
 /** The demo's services on a real model, and the traffic that teaches their draft. */
-import { Cluster, resolveTarget, Traffic, type DemoTarget } from '@plateau/demo'
+import { Cluster, metricSum, resolveTarget, Traffic, type DemoTarget } from '@plateau/demo'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { progress } from './bench-error.js'
-import { metricOf } from './live-metrics.js'
 
 export interface LiveOptions {
   readonly target: string
@@ -57,7 +56,7 @@ export interface TeachingOptions {
 export async function teach({ cluster }: Live, options: TeachingOptions): Promise<{ tokens: number; seconds: number }> {
   const traffic = new Traffic({ url: cluster.httpUrl, clients: 4, maxTokens: 128, greedyKept: 1 })
   const turns = [...options.domains, ...options.domains]
-  const generated = () => metricOf(cluster.opsUrl('serving'), 'plateau_generation_tokens_total')
+  const generated = () => metricSum(cluster.opsUrl('serving'), 'plateau_generation_tokens_total')
   const [startTokens, startMs] = [await generated(), performance.now()]
   let [tokens, seconds, turn, saidSeconds] = [0, 0, -1, 0]
   try {
@@ -84,8 +83,8 @@ export async function teach({ cluster }: Live, options: TeachingOptions): Promis
 }
 
 /** The trainer goes on with what it has: until it has published nothing for 20 s, at most two minutes. */
-export async function settled({ cluster }: Live): Promise<number> {
-  const version = () => metricOf(cluster.opsUrl('trainer'), 'plateau_trainer_version')
+export async function settled({ cluster }: Pick<Live, 'cluster'>): Promise<number> {
+  const version = () => metricSum(cluster.opsUrl('trainer'), 'plateau_trainer_version')
   let newest = await version()
   for (let seconds = 0, still = 0; seconds < 120 && still < 20; seconds++, still++) {
     await sleep(1000)

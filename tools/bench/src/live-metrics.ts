@@ -59,7 +59,3 @@ export function draftedRounds(before: MetricsSnapshot, after: MetricsSnapshot): 
     overheadShare: roundMs.other / (roundMs.draft + roundMs.target + roundMs.other),
   }
 }
-
-export async function metricOf(opsUrl: string, name: string): Promise<number> {
-  return (await MetricsSnapshot.of(opsUrl)).sum(name)
-}

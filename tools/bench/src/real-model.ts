@@ -23,7 +23,11 @@ export interface RealModel {
 }
 
 /** Throws BenchError, or what the model's reader says, when there is none. */
-export async function openRealModel({ target, model }: { target?: string; model?: string }): Promise<RealModel> {
+export async function openRealModel(options: {
+  readonly target?: string | undefined
+  readonly model?: string | undefined
+}): Promise<RealModel> {
+  const { target, model } = options
   if (model === undefined && target === undefined) {
     throw new BenchError('name a model with --target smollm2 or --model PATH', { exitCode: 2 })
   }

@@ -2,7 +2,6 @@ import {
   Cluster,
   demoDomains,
   measureSpeed,
-  metricSum,
   overall,
   readPrompts,
   Traffic,
@@ -16,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { BenchError, wholeNumber } from './bench-error.js'
 import { demoModel } from './demo-model.js'
+import { settled } from './live-cluster.js'
 import { benchSpeculateReal, type SpeculateRealOptions } from './speculate-real.js'
 
 export const speculateHelp = `npm run bench -- speculate [options]
@@ -142,20 +142,7 @@ async function train(cluster: Cluster, domains: readonly PromptSet[], seconds: n
   }
   await traffic.stop()
   console.log(`trained on ${traffic.completed} responses, ${traffic.failures.length} failed`)
-  await settled(cluster)
-}
-
-/** The trainer goes on with what it has: until it has published nothing for 20 s, at most two minutes. */
-async function settled(cluster: Cluster): Promise<void> {
-  const version = () => metricSum(cluster.opsUrl('trainer'), 'plateau_trainer_version')
-  let newest = await version()
-  for (let seconds = 0, still = 0; seconds < 120 && still < 20; seconds++, still++) {
-    await sleep(1000)
-    const now = await version()
-    if (now !== newest) still = 0
-    newest = now
-  }
-  console.log(`the draft has reached version ${newest}`)
+  console.log(`the draft has reached version ${await settled({ cluster })}`)
 }
 
 function measure(cluster: Cluster, domains: readonly PromptSet[], promptsPerDomain: number): Promise<DomainSpeed[]> {
