@@ -45,6 +45,7 @@ export {
   type CausalDraftConfig,
   type DraftVocabularyMap,
 } from './causal-draft.js'
+export { causalDraftShape } from './causal-draft-shape.js'
 export { mostFrequentTokens } from './draft-vocabulary.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export {

@@ -37,6 +37,7 @@ export {
 } from './language-model-training.js'
 export { cosineDecay, linearWarmUp } from './schedule.js'
 export { batches, fillBatch, type FilledBatch, type Piece } from './draft-batch.js'
+export { featureHeadRidge } from './feature-head-ridge.js'
 export { countTokens, coverage } from './draft-tokens.js'
 export { embedRows, prepareDraftTarget, type DraftRows, type DraftTarget } from './draft-rows.js'
 export {

@@ -1,10 +1,10 @@
 import {
   buildTrainGraph,
   causalDraftKind,
+  causalDraftShape,
   initialCausalDraft,
   withLogitScale,
   type CausalDraft,
-  type CausalDraftConfig,
 } from '@plateau/causal-lm'
 import { CausalLmDraft, CausalLmDraftScorer, loadSession } from '@plateau/inference'
 import { decodeCausalDraft, encodeCausalDraft, type DraftTargetModel } from '@plateau/model-files'
@@ -22,7 +22,6 @@ export interface CausalLmPlanOptions {
 
 const SHAPE = { sequences: 8, positions: 64, targetsPerRow: 64 }
 const LISTED_TOKENS = 64
-const MAX_POSITIONS = 2048
 
 /** A small Llama-style decoder that reads tokens only: gradients from nothing. */
 export function causalLmPlan(model: DraftTargetModel, options: CausalLmPlanOptions): DraftPlan<CausalDraft> {
@@ -38,7 +37,7 @@ export function causalLmPlan(model: DraftTargetModel, options: CausalLmPlanOptio
     },
     startStage: 'untrained',
     start: async (_data, vocabulary) =>
-      initialCausalDraft(draftConfig(model, vocabulary, options), seededRandom(options.seed)),
+      initialCausalDraft(causalDraftShape(model.config, vocabulary, options), seededRandom(options.seed)),
     openGradients,
     async score(draft, windows, logitScale) {
       scorer ??= CausalLmDraftScorer.create(draft.config, { threads, listedTokens: LISTED_TOKENS })
@@ -50,34 +49,6 @@ export function causalLmPlan(model: DraftTargetModel, options: CausalLmPlanOptio
     companions: async () => [],
     decode: decodeCausalDraft,
     release: async () => (await scorer)?.release(),
-  }
-}
-
-function draftConfig(
-  { config: target }: DraftTargetModel,
-  draftVocabulary: Int32Array | undefined,
-  { hiddenSize, layers }: CausalLmPlanOptions,
-): CausalDraftConfig {
-  const headDim = Math.min(64, hiddenSize)
-  const heads = Math.max(1, Math.floor(hiddenSize / headDim))
-  return {
-    targetVocabSize: target.vocabSize,
-    draftVocabulary,
-    model: {
-      vocabSize: draftVocabulary === undefined ? target.vocabSize : draftVocabulary.length + 1,
-      hiddenSize,
-      layers,
-      heads,
-      kvHeads: heads,
-      headDim,
-      intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
-      rmsNormEps: 1e-5,
-      ropeTheta: 10_000,
-      maxPositions: MAX_POSITIONS,
-      tieEmbeddings: true,
-      bosTokenId: target.bosTokenId,
-      eosTokenIds: target.eosTokenIds,
-    },
   }
 }
 

@@ -1,7 +1,7 @@
 import { featureHeadInputs, withParameters, type FeatureHead } from '@plateau/causal-lm'
 import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
 import { doubleTensor, readTensors, toDoubles, writeTensors } from '@plateau/model-files'
-import { decodeSums, emptySums, encodeSums, type RidgeSums } from '@plateau/training'
+import { decodeSums, emptySums, encodeSums, featureHeadRidge, type RidgeSums } from '@plateau/training'
 import { existsSync } from 'node:fs'
 import type { Progress } from './progress.js'
 import type { TrainingData } from './training-data.js'
@@ -13,8 +13,6 @@ export interface ClosedFormOptions {
   readonly sumsFile: string
 }
 
-/** Products are held to zero more strongly than the pair itself, as the trainer does. */
-const BILINEAR_LAMBDA = 10
 const POSITIONS_PER_SAVE = 32_768
 
 /**
@@ -32,7 +30,7 @@ export async function solveClosedForm(
   progress.say(`solving for ${sums.inputs} inputs`)
   const solver = await RidgeSolver.create({ threads: options.threads })
   try {
-    const w = await solver.solve(sums, lambdaOf(base, options.lambda))
+    const w = await solver.solve(sums, featureHeadRidge(base.config, options.lambda))
     return withParameters(base, { 'fc.weight': transposed(w, sums) })
   } finally {
     await solver.release()
@@ -83,11 +81,6 @@ async function readSaved(path: string, inputs: number) {
   const sums = decodeSums(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength))
   if (sums.inputs !== inputs) return undefined
   return { sums, windows: Number(metadata['windows']), positions: Number(metadata['positions']) }
-}
-
-function lambdaOf({ config }: FeatureHead, lambda: number): Float64Array {
-  const diagonal = new Float64Array(featureHeadInputs(config)).fill(lambda)
-  return diagonal.fill(BILINEAR_LAMBDA * lambda, 2 * config.hiddenSize)
 }
 
 /** As the head stores its projection: [H, 2H + m] of [2H + m, H]. */

@@ -1,5 +1,6 @@
 import {
   causalDraftKind as name,
+  causalDraftShape,
   initialCausalDraft,
   type CausalDraft,
   type CausalDraftConfig,
@@ -25,7 +26,6 @@ export interface CausalLmKindOptions extends CausalLmLearnerOptions {
 
 /** Of an untrained first version. */
 const SEED = 1
-const MAX_POSITIONS = 2048
 
 /** A small Llama-style decoder that reads tokens only and is trained from windows by gradients alone. */
 export function causalLmKind(options: CausalLmKindOptions, target: ModelDescription): DraftKind<CausalDraft> {
@@ -58,25 +58,6 @@ function warmDraft({ directory, files }: WarmStart, vocabSize: number): CausalDr
 function draftConfig(options: CausalLmKindOptions, { config: target }: ModelDescription): CausalDraftConfig {
   const { causalLmHiddenSize: hiddenSize, causalLmLayers: layers, draftVocabulary: n } = options
   const isReduced = n > 0 && n < target.vocabSize
-  const headDim = Math.min(64, hiddenSize)
-  const heads = Math.max(1, Math.floor(hiddenSize / headDim))
-  return {
-    targetVocabSize: target.vocabSize,
-    draftVocabulary: isReduced ? Int32Array.from({ length: n }, (_, id) => id) : undefined,
-    model: {
-      vocabSize: isReduced ? n + 1 : target.vocabSize,
-      hiddenSize,
-      layers,
-      heads,
-      kvHeads: heads,
-      headDim,
-      intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
-      rmsNormEps: 1e-5,
-      ropeTheta: 10_000,
-      maxPositions: MAX_POSITIONS,
-      tieEmbeddings: true,
-      bosTokenId: target.bosTokenId,
-      eosTokenIds: target.eosTokenIds,
-    },
-  }
+  const vocabulary = isReduced ? Int32Array.from({ length: n }, (_, id) => id) : undefined
+  return causalDraftShape(target, vocabulary, { hiddenSize, layers })
 }

@@ -1,6 +1,7 @@
 import { featureHeadInputs, featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
 import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
 import {
+  featureHeadRidge,
   mergeSums,
   priorSums,
   SumBank,
@@ -32,11 +33,6 @@ export interface ClosedFormPrior {
 
 /** Positions between two looks at the clock: rows are added in batches, and the past is weighed down in small steps. */
 const ADVANCE_EVERY = 2048
-/**
- * Random products are held to zero more strongly than the pair itself: with few positions they would fit noise. Measured
- * on the demo target, 512 products: alpha after 1,000 positions .36 to .42, after 30,000 no difference.
- */
-const BILINEAR_LAMBDA = 10
 
 /** What a prior's sums are kept under; no label of a caller's looks like it. */
 const PRIOR_DOMAIN = '(prior)'
@@ -78,8 +74,7 @@ export class ClosedForm {
   ): Promise<ClosedForm> {
     const { ridgeLambda, halfLifePositions, sumCells: maxCells, threads } = options
     const [inputs, outputs] = [featureHeadInputs(base.config), base.config.hiddenSize]
-    const lambda = new Float64Array(inputs).fill(ridgeLambda)
-    lambda.fill(BILINEAR_LAMBDA * ridgeLambda, 2 * outputs)
+    const lambda = featureHeadRidge(base.config, ridgeLambda)
     const bankOptions = { inputs, outputs, halfLifePositions, maxCells }
     const bank = state === undefined ? new SumBank(bankOptions) : SumBank.of({ ...state.bank, options: bankOptions })
     const accumulator = await RidgeAccumulator.create(base, target, threads)
