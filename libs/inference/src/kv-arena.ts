@@ -79,11 +79,15 @@ export class KvArena {
     const needed = Math.max(this.#filledRows(), bucket(rows))
     const fits = needed <= this.#rows && this.places.length * this.#rows * this.#rowFloats <= this.#capacity
     place.reserved = rows
-    if (!fits) this.#layOut(needed, spareBytes)
-    if (!from?.arena) return
-    place.rows = from.rows
-    from.arena.#copyRows(from.slot, from.rows, this, place.slot)
-    from.arena.#empty(from.slot)
+    try {
+      if (!fits) this.#layOut(needed, spareBytes)
+      if (!from?.arena) return
+      place.rows = from.rows
+      from.arena.#copyRows(from.slot, from.rows, this, place.slot)
+    } finally {
+      // Also where there was no memory: the place is nowhere then.
+      if (from?.arena) from.arena.#empty(from.slot)
+    }
   }
 
   leave(place: KvPlace): void {

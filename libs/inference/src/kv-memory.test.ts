@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { kvRowBytes, type KvPlace } from './kv-arena.js'
+import { KvArena, kvRowBytes, type KvPlace } from './kv-arena.js'
 import { contextThatFits, KvMemory } from './kv-memory.js'
 
 const shape = { layers: 2, kvHeads: 2, headDim: 4 }
@@ -189,6 +189,15 @@ describe('when memory is short', () => {
     expect(memory.reserve(small, 10, 500, nobody)).toBe(true)
     small.arena!.append(small, newPast([3], 1), 0, 1, 1)
     expect(held(small)).toEqual([3])
+  })
+
+  it('of the machine itself for a move, the place is in neither arena', () => {
+    const [from, to] = [new KvArena(shape), new KvArena(shape)]
+    const place: KvPlace = { arena: undefined, slot: -1, rows: 0, reserved: 0 }
+    from.hold(place, 10)
+    expect(from.places).toEqual([place])
+    expect(() => to.hold(place, 2 ** 45 / rowBytes)).toThrow(expect.objectContaining({ code: 'MEMORY_EXHAUSTED' }))
+    expect([from.places, to.places, place.arena, place.rows]).toEqual([[], [], undefined, 0])
   })
 
   it('closing gives memory back that others can have at once', () => {
