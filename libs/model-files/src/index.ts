@@ -7,13 +7,12 @@ export {
   openModel,
   type OpenOptions,
   readModelDirectory,
-  readParameters,
   writeModelDirectory,
   type WriteOptions,
 } from './model-directory.js'
 export { type ModelFormat, type StoredTensor } from './opened-model.js'
 export { decodeSafetensors, encodeSafetensors, type Safetensors } from './safetensors.js'
-export { readTensors, TensorFile, writeTensors } from './tensor-file.js'
+export { readTensors, writeTensors } from './tensor-file.js'
 export {
   doubleTensor,
   type Dtype,

@@ -39,8 +39,8 @@ of no use without it, and none for another model.
 
     ${facts.command}
 
-On answers that were held out with their prompts, from the target's own states (alpha = mean of sum min(p, q) over the
-target's listed tokens, a lower bound; greedy match = same most probable token):
+On answers that were held out, each position after the target's own text (alpha = mean of sum min(p, q) over the target's
+listed tokens, a lower bound; greedy match = same most probable token):
 
 ${figuresTable(trained.figures)}
 ${greedyTable(trained)}`
