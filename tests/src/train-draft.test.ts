@@ -1,5 +1,5 @@
 /** `plateau train` from the outside: real processes, a kill, the same command again. */
-import { readFeatureHead } from '@plateau/model-files'
+import { readCausalDraft, readFeatureHead } from '@plateau/model-files'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -86,4 +86,18 @@ describe('plateau train, on prompts that the target answers', () => {
     expect(changed.stderr).toContain('was begun with bilinear 32, not 64')
     expect(readFileSync(join(out, 'model.safetensors'))).toEqual(weights)
   })
+})
+
+test('plateau train, from a recorded topic: a draft that reads tokens only', async () => {
+  const recorded = `embedded:${join(out, 'work', 'services', 'event-log')}`
+  const causal = join(scratch, 'causal')
+  const small = ['--width', '32', '--layers', '1', '--positions', '4000', '--vocabulary', '512', '--gradients', '2048']
+  const from = ['train', '--data', recorded, '--model', tinyModel, '--out', causal, '--json', '--draft', 'causal-lm']
+  const run = spawnSync(process.execPath, [cli, ...from, ...small], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(run.stderr)
+  const { stage, trainingPositions } = JSON.parse(run.stdout) as { stage: string; trainingPositions: number }
+  expect(stage).toBe('gradients')
+  expect(trainingPositions).toBeGreaterThan(3000)
+  expect((await readCausalDraft(causal)).config).toMatchObject({ model: { hiddenSize: 32, vocabSize: 513 } })
+  expect(readFileSync(join(causal, 'README.md'), 'utf8')).toContain('(causal-lm)')
 })
