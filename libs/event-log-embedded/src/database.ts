@@ -8,6 +8,7 @@ import { asLogError, isBusy } from './log-errors.js'
 const SCHEMA_VERSION = 1
 const APPLICATION_ID = 0x504c5455 // "PLTU"
 const OPEN_TIMEOUT_MS = 5000
+const OPEN_RETRY_MS = 5
 /** SQLite waits inside a call, which stops this process's event loop: keep that short and go on waiting outside. */
 const LOCK_TIMEOUT_MS = 50
 const GIVE_UP_MS = 15_000
@@ -38,7 +39,7 @@ export class Database {
       // The timeout has to be there from the start: as a pragma it comes too late for the switch to WAL.
       this.#db = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS })
       try {
-        this.#prepare(schema, options)
+        retryWhileBusy(() => this.#prepare(schema, options))
         this.#dataVersion = this.#db.prepare('PRAGMA data_version')
       } catch (thrown) {
         this.#db.close()
@@ -122,15 +123,36 @@ export class Database {
   /** False for a new file, and for one that lacks what a later version added. */
   #isCurrent(): boolean {
     this.#db.exec('BEGIN')
-    const owner = Number(this.#db.prepare('PRAGMA application_id').get()?.['application_id'])
-    const version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version'])
-    const tables = Number(this.#db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables'])
-    this.#db.exec('COMMIT')
+    let owner, version, tables
+    try {
+      owner = Number(this.#db.prepare('PRAGMA application_id').get()?.['application_id'])
+      version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version'])
+      tables = Number(this.#db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables'])
+    } finally {
+      // A file that is busy is asked again, outside of this transaction.
+      this.#db.exec('COMMIT')
+    }
     if (owner === APPLICATION_ID) return version >= SCHEMA_VERSION
     if (tables === 0) return false
     throw new PlateauError('LOG_UNAVAILABLE', `${this.path} is a database of another program.`, {
       facts: { path: this.path },
     })
+  }
+}
+
+/**
+ * Where two processes open a new file at once, SQLite sees that each could wait for the other and refuses one of them at
+ * once, whatever the timeout. Blocks: opening does.
+ */
+function retryWhileBusy(work: () => void): void {
+  const giveUpAt = performance.now() + OPEN_TIMEOUT_MS
+  for (;;) {
+    try {
+      return work()
+    } catch (thrown) {
+      if (!isBusy(thrown) || performance.now() > giveUpAt) throw thrown
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_RETRY_MS)
   }
 }
 

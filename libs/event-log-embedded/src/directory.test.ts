@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { PlateauError } from '@plateau/contracts'
 import { expect, onTestFinished, test } from 'vitest'
 import { openEmbeddedEventLog } from './index.js'
+import { startProgram } from '@plateau/event-log/contract-suite'
 import { openTestLog, readAll, temporaryDirectory, topicSpec } from './testing/temporary-log.js'
 
 const record = { key: 'key', value: Buffer.from('value'), headers: {} }
@@ -33,6 +34,15 @@ test('a missing directory is created, for its owner only', async () => {
   expect(names).toContain(join('topics', 'topic.db-wal'))
   const open = ['.', ...names].filter((name) => (statSync(join(directory, name)).mode & 0o077) !== 0)
   expect(open).toEqual([])
+})
+
+test('processes that open a new file in the same moment all open it', async () => {
+  const program = new URL('./testing/open-together.ts', import.meta.url)
+  const args = [temporaryDirectory(), 400, Date.now() + 1500]
+  const openers = [1, 2, 3].map(() => startProgram(program, args))
+  onTestFinished(async () => void (await Promise.all(openers.map((opener) => opener.kill()))))
+  const said = () => openers.map(({ lines }) => lines.join())
+  await expect.poll(said, { timeout: 20_000 }).toEqual(['opened 400', 'opened 400', 'opened 400'])
 })
 
 test('a directory that holds something else is refused and left alone', () => {
