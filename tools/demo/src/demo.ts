@@ -62,7 +62,7 @@ const demoSettings = (lineage: string, { env }: DemoTarget) => ({
 })
 
 /** Prompts whose answers tell how far the target's own numbers lie apart. */
-const ROUNDING_PROMPTS = 4
+const ROUNDING_PROMPTS = 16
 /** The version that a warm lineage begins with. */
 const FIRST_VERSION = '1'
 
