@@ -181,19 +181,85 @@ export interface Acceptance {
   requestsFailed: number;
 }
 
+/** Which windows, or which of their positions, gradients may use. */
+export interface KeepRule {
+  /**
+   * Strategy name: none, random, length, flatness, median-flatness, batch-flatness, least-flat, renyi2, entropy, top1,
+   * margin, energy, perplexity, draft-gap, flat-gap, peaked-gap, draft-gain, overconfident.
+   */
+  strategy: string;
+  /** Share that is kept, in (0, 1]. */
+  keep: number;
+  /** What is kept or dropped as one: window (also when empty), sample (all of a response that is known so far) or token. */
+  unit: string;
+  /** What the share is of: windows (also when empty) or tokens. */
+  budget: string;
+  /** True: the share holds within every domain, not only over all. */
+  stratified: boolean;
+  /**
+   * top (also when empty): the best share. weighted: drawn with a probability that rises with the score, and counted by
+   * its inverse, so that the sum over what is kept expects to be the sum over everything.
+   */
+  sampling: string;
+}
+
+/**
+ * Weights of positions in the closed form by how flat p is and by how far the draft is from it. Bins of flatness are told
+ * apart by N = V flatness^2, the effective number of tokens (1 is certain, V is uniform).
+ */
+export interface BinWeights {
+  /** F - 1 rising numbers above 1: bin f holds N in [edge f - 1, edge f). */
+  effectiveTokens: number[];
+  /** G - 1 rising numbers in (0, 1), or none (G is then 0): edges of 1 - draft_overlap. */
+  draftGap: number[];
+  /**
+   * F x (1 + G) numbers >= 0, row by row; the first column is for positions where no draft proposed, and for all where
+   * draft_gap is empty. About 1 on average over the traffic they were learned on.
+   */
+  weights: number[];
+}
+
+/** What a policy gained over the same number of positions taken at random, as measured on held-out positions. */
+export interface PolicyGain {
+  /** closed-form or gradients. */
+  stage: string;
+  /** Difference in alpha; of gradients, in alpha per 10,000 trained positions. */
+  gain: number;
+  /** Of the gain; held-out windows, or turns of training, count as independent. */
+  standardError: number;
+  /** Held-out positions, or turns, that it is over. */
+  count: number;
+}
+
 /** How the scorer decides. Internal, compacted by lineage. Topic internal.plateau.selection-policy.v1. */
 export interface SelectionPolicy {
   schemaVersion: number;
   lineage: string;
-  /** Strategy name: flatness, least-flat, entropy, top1, margin, energy, perplexity, random, none. */
+  /** As KeepRule.strategy. */
   strategy: string;
-  /** Share of windows that gradients may use, in (0, 1]. */
+  /** As KeepRule.keep. */
   keep: number;
-  /** Weight of a position in the closed form: inverse-flatness or uniform. */
+  /** Weight of a position in the closed form: inverse-flatness, uniform, or binned (bin_weights). */
   closedFormWeight: string;
   /** Why this policy was chosen, for a person. */
   evidence: string;
   atMs: number;
+  /** As KeepRule.unit. */
+  unit: string;
+  /** As KeepRule.budget. */
+  budget: string;
+  /** As KeepRule.stratified. */
+  stratified: boolean;
+  /** As KeepRule.sampling. */
+  sampling: string;
+  /** Set where closed_form_weight is binned. */
+  binWeights:
+    | BinWeights
+    | undefined;
+  /** Rules that decide nothing but are tried out: a window says which of them would have kept it. */
+  trials: KeepRule[];
+  /** By stage, where they were measured. */
+  gains: PolicyGain[];
 }
 
 /**
@@ -1231,8 +1297,444 @@ export const Acceptance: MessageFns<Acceptance> = {
   },
 };
 
+function createBaseKeepRule(): KeepRule {
+  return { strategy: "", keep: 0, unit: "", budget: "", stratified: false, sampling: "" };
+}
+
+export const KeepRule: MessageFns<KeepRule> = {
+  encode(message: KeepRule, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.strategy !== "") {
+      writer.uint32(10).string(message.strategy);
+    }
+    if (message.keep !== 0) {
+      writer.uint32(17).double(message.keep);
+    }
+    if (message.unit !== "") {
+      writer.uint32(26).string(message.unit);
+    }
+    if (message.budget !== "") {
+      writer.uint32(34).string(message.budget);
+    }
+    if (message.stratified !== false) {
+      writer.uint32(40).bool(message.stratified);
+    }
+    if (message.sampling !== "") {
+      writer.uint32(50).string(message.sampling);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeepRule {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeepRule();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.strategy = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.keep = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.unit = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.budget = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stratified = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sampling = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): KeepRule {
+    return {
+      strategy: isSet(object.strategy) ? globalThis.String(object.strategy) : "",
+      keep: isSet(object.keep) ? globalThis.Number(object.keep) : 0,
+      unit: isSet(object.unit) ? globalThis.String(object.unit) : "",
+      budget: isSet(object.budget) ? globalThis.String(object.budget) : "",
+      stratified: isSet(object.stratified) ? globalThis.Boolean(object.stratified) : false,
+      sampling: isSet(object.sampling) ? globalThis.String(object.sampling) : "",
+    };
+  },
+
+  toJSON(message: KeepRule): unknown {
+    const obj: any = {};
+    if (message.strategy !== "") {
+      obj.strategy = message.strategy;
+    }
+    if (message.keep !== 0) {
+      obj.keep = floatToJson(message.keep);
+    }
+    if (message.unit !== "") {
+      obj.unit = message.unit;
+    }
+    if (message.budget !== "") {
+      obj.budget = message.budget;
+    }
+    if (message.stratified !== false) {
+      obj.stratified = message.stratified;
+    }
+    if (message.sampling !== "") {
+      obj.sampling = message.sampling;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<KeepRule>, I>>(base?: I): KeepRule {
+    return KeepRule.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<KeepRule>, I>>(object: I): KeepRule {
+    const message = createBaseKeepRule();
+    message.strategy = object.strategy ?? "";
+    message.keep = object.keep ?? 0;
+    message.unit = object.unit ?? "";
+    message.budget = object.budget ?? "";
+    message.stratified = object.stratified ?? false;
+    message.sampling = object.sampling ?? "";
+    return message;
+  },
+};
+
+function createBaseBinWeights(): BinWeights {
+  return { effectiveTokens: [], draftGap: [], weights: [] };
+}
+
+export const BinWeights: MessageFns<BinWeights> = {
+  encode(message: BinWeights, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.effectiveTokens.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.effectiveTokens) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.draftGap.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.draftGap) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.weights.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.weights) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BinWeights {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBinWeights();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 9) {
+              message.effectiveTokens.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.effectiveTokens.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 17) {
+              message.draftGap.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.draftGap.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 25) {
+              message.weights.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.weights.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BinWeights {
+    return {
+      effectiveTokens: globalThis.Array.isArray(object?.effectiveTokens)
+        ? object.effectiveTokens.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.effective_tokens)
+        ? object.effective_tokens.map((e: any) => globalThis.Number(e))
+        : [],
+      draftGap: globalThis.Array.isArray(object?.draftGap)
+        ? object.draftGap.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.draft_gap)
+        ? object.draft_gap.map((e: any) => globalThis.Number(e))
+        : [],
+      weights: globalThis.Array.isArray(object?.weights) ? object.weights.map((e: any) => globalThis.Number(e)) : [],
+    };
+  },
+
+  toJSON(message: BinWeights): unknown {
+    const obj: any = {};
+    if (message.effectiveTokens?.length) {
+      obj.effectiveTokens = message.effectiveTokens.map((e) => floatToJson(e));
+    }
+    if (message.draftGap?.length) {
+      obj.draftGap = message.draftGap.map((e) => floatToJson(e));
+    }
+    if (message.weights?.length) {
+      obj.weights = message.weights.map((e) => floatToJson(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<BinWeights>, I>>(base?: I): BinWeights {
+    return BinWeights.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BinWeights>, I>>(object: I): BinWeights {
+    const message = createBaseBinWeights();
+    message.effectiveTokens = object.effectiveTokens?.map((e) => e) || [];
+    message.draftGap = object.draftGap?.map((e) => e) || [];
+    message.weights = object.weights?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBasePolicyGain(): PolicyGain {
+  return { stage: "", gain: 0, standardError: 0, count: 0 };
+}
+
+export const PolicyGain: MessageFns<PolicyGain> = {
+  encode(message: PolicyGain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stage !== "") {
+      writer.uint32(10).string(message.stage);
+    }
+    if (message.gain !== 0) {
+      writer.uint32(17).double(message.gain);
+    }
+    if (message.standardError !== 0) {
+      writer.uint32(25).double(message.standardError);
+    }
+    if (message.count !== 0) {
+      writer.uint32(32).uint64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyGain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyGain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.stage = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.gain = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.standardError = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyGain {
+    return {
+      stage: isSet(object.stage) ? globalThis.String(object.stage) : "",
+      gain: isSet(object.gain) ? globalThis.Number(object.gain) : 0,
+      standardError: isSet(object.standardError)
+        ? globalThis.Number(object.standardError)
+        : isSet(object.standard_error)
+        ? globalThis.Number(object.standard_error)
+        : 0,
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: PolicyGain): unknown {
+    const obj: any = {};
+    if (message.stage !== "") {
+      obj.stage = message.stage;
+    }
+    if (message.gain !== 0) {
+      obj.gain = floatToJson(message.gain);
+    }
+    if (message.standardError !== 0) {
+      obj.standardError = floatToJson(message.standardError);
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PolicyGain>, I>>(base?: I): PolicyGain {
+    return PolicyGain.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PolicyGain>, I>>(object: I): PolicyGain {
+    const message = createBasePolicyGain();
+    message.stage = object.stage ?? "";
+    message.gain = object.gain ?? 0;
+    message.standardError = object.standardError ?? 0;
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
 function createBaseSelectionPolicy(): SelectionPolicy {
-  return { schemaVersion: 0, lineage: "", strategy: "", keep: 0, closedFormWeight: "", evidence: "", atMs: 0 };
+  return {
+    schemaVersion: 0,
+    lineage: "",
+    strategy: "",
+    keep: 0,
+    closedFormWeight: "",
+    evidence: "",
+    atMs: 0,
+    unit: "",
+    budget: "",
+    stratified: false,
+    sampling: "",
+    binWeights: undefined,
+    trials: [],
+    gains: [],
+  };
 }
 
 export const SelectionPolicy: MessageFns<SelectionPolicy> = {
@@ -1257,6 +1759,27 @@ export const SelectionPolicy: MessageFns<SelectionPolicy> = {
     }
     if (message.atMs !== 0) {
       writer.uint32(56).int64(message.atMs);
+    }
+    if (message.unit !== "") {
+      writer.uint32(66).string(message.unit);
+    }
+    if (message.budget !== "") {
+      writer.uint32(74).string(message.budget);
+    }
+    if (message.stratified !== false) {
+      writer.uint32(80).bool(message.stratified);
+    }
+    if (message.sampling !== "") {
+      writer.uint32(90).string(message.sampling);
+    }
+    if (message.binWeights !== undefined) {
+      BinWeights.encode(message.binWeights, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.trials) {
+      KeepRule.encode(v!, writer.uint32(106).fork()).join();
+    }
+    for (const v of message.gains) {
+      PolicyGain.encode(v!, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -1330,6 +1853,62 @@ export const SelectionPolicy: MessageFns<SelectionPolicy> = {
             message.atMs = longToNumber(reader.int64());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.unit = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.budget = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.stratified = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.sampling = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.binWeights = BinWeights.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.trials.push(KeepRule.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.gains.push(PolicyGain.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1363,6 +1942,21 @@ export const SelectionPolicy: MessageFns<SelectionPolicy> = {
         : isSet(object.at_ms)
         ? globalThis.Number(object.at_ms)
         : 0,
+      unit: isSet(object.unit) ? globalThis.String(object.unit) : "",
+      budget: isSet(object.budget) ? globalThis.String(object.budget) : "",
+      stratified: isSet(object.stratified) ? globalThis.Boolean(object.stratified) : false,
+      sampling: isSet(object.sampling) ? globalThis.String(object.sampling) : "",
+      binWeights: isSet(object.binWeights)
+        ? BinWeights.fromJSON(object.binWeights)
+        : isSet(object.bin_weights)
+        ? BinWeights.fromJSON(object.bin_weights)
+        : undefined,
+      trials: globalThis.Array.isArray(object?.trials)
+        ? object.trials.map((e: any) => KeepRule.fromJSON(e))
+        : [],
+      gains: globalThis.Array.isArray(object?.gains)
+        ? object.gains.map((e: any) => PolicyGain.fromJSON(e))
+        : [],
     };
   },
 
@@ -1389,6 +1983,27 @@ export const SelectionPolicy: MessageFns<SelectionPolicy> = {
     if (message.atMs !== 0) {
       obj.atMs = Math.round(message.atMs);
     }
+    if (message.unit !== "") {
+      obj.unit = message.unit;
+    }
+    if (message.budget !== "") {
+      obj.budget = message.budget;
+    }
+    if (message.stratified !== false) {
+      obj.stratified = message.stratified;
+    }
+    if (message.sampling !== "") {
+      obj.sampling = message.sampling;
+    }
+    if (message.binWeights !== undefined) {
+      obj.binWeights = BinWeights.toJSON(message.binWeights);
+    }
+    if (message.trials?.length) {
+      obj.trials = message.trials.map((e) => KeepRule.toJSON(e));
+    }
+    if (message.gains?.length) {
+      obj.gains = message.gains.map((e) => PolicyGain.toJSON(e));
+    }
     return obj;
   },
 
@@ -1404,6 +2019,15 @@ export const SelectionPolicy: MessageFns<SelectionPolicy> = {
     message.closedFormWeight = object.closedFormWeight ?? "";
     message.evidence = object.evidence ?? "";
     message.atMs = object.atMs ?? 0;
+    message.unit = object.unit ?? "";
+    message.budget = object.budget ?? "";
+    message.stratified = object.stratified ?? false;
+    message.sampling = object.sampling ?? "";
+    message.binWeights = (object.binWeights !== undefined && object.binWeights !== null)
+      ? BinWeights.fromPartial(object.binWeights)
+      : undefined;
+    message.trials = object.trials?.map((e) => KeepRule.fromPartial(e)) || [];
+    message.gains = object.gains?.map((e) => PolicyGain.fromPartial(e)) || [];
     return message;
   },
 };

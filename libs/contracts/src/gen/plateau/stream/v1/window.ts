@@ -234,6 +234,14 @@ export interface TokenWindow {
   leadTokenId: number;
   /** feature_size numbers in feature_format; empty when features are not captured or has_lead is false. */
   leadFeature: Buffer;
+  /**
+   * n numbers, NaN where no draft proposed, empty where draft_overlap is: what draft_overlap would gain, to first order,
+   * from one step on KL(p || q) of the draft's logits, per unit of step size.
+   * With g = p - q:  1/2 sum over v of sign(p_v - q_v) q_v (g_v - sum over u of q_u g_u).
+   */
+  draftGain: number[];
+  /** n numbers, NaN where no draft proposed, empty where draft_overlap is: Shannon entropy of q in nats. */
+  draftEntropy: number[];
 }
 
 /** What the scorer found and decided for one window. Public: topic public.plateau.scored-tokens.v1. */
@@ -297,6 +305,19 @@ export interface ScoredWindow {
   sourcePartition: number;
   /** Offset in that partition. */
   sourceOffset: number;
+  /** n numbers or none: first-order gain of draft_overlap from one step on KL(p || q), as TokenWindow.draft_gain. */
+  draftGain: number[];
+  /** n numbers or none: Shannon entropy of the draft's q in nats, NaN where no draft proposed. */
+  draftEntropy: number[];
+  /** n numbers: log probability (natural log) of the emitted token under p. */
+  tokenLogProb: number[];
+  /**
+   * n numbers, or none where every position counts 1: what each position counts in gradient training, 0 for one that is
+   * context only. Set by policies whose unit is the token; all 0 where the decision is DROP.
+   */
+  gradientWeights: number[];
+  /** The rules under trial (SelectionPolicy.trials) that would have kept the window, by name. */
+  keptBy: string[];
 }
 
 /**
@@ -312,6 +333,10 @@ export interface TrainingWindow {
   weights: number[];
   score: number;
   policy: string;
+  /** As ScoredWindow.gradient_weights. */
+  gradientWeights: number[];
+  /** As ScoredWindow.kept_by. */
+  keptBy: string[];
 }
 
 function createBaseProvenance(): Provenance {
@@ -619,6 +644,8 @@ function createBaseTokenWindow(): TokenWindow {
     hasLead: false,
     leadTokenId: 0,
     leadFeature: Buffer.alloc(0),
+    draftGain: [],
+    draftEntropy: [],
   };
 }
 
@@ -720,6 +747,20 @@ export const TokenWindow: MessageFns<TokenWindow> = {
     }
     if (message.leadFeature.length !== 0) {
       writer.uint32(186).bytes(message.leadFeature);
+    }
+    if (message.draftGain.length !== 0) {
+      writer.uint32(194).fork();
+      for (const v of message.draftGain) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.draftEntropy.length !== 0) {
+      writer.uint32(202).fork();
+      for (const v of message.draftEntropy) {
+        writer.float(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -991,6 +1032,42 @@ export const TokenWindow: MessageFns<TokenWindow> = {
             message.leadFeature = Buffer.from(reader.bytes());
             continue;
           }
+          case 24: {
+            if (tag === 197) {
+              message.draftGain.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 194) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.draftGain.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 25: {
+            if (tag === 205) {
+              message.draftEntropy.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 202) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.draftEntropy.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1092,6 +1169,16 @@ export const TokenWindow: MessageFns<TokenWindow> = {
         : isSet(object.lead_feature)
         ? Buffer.from(bytesFromBase64(object.lead_feature))
         : Buffer.alloc(0),
+      draftGain: globalThis.Array.isArray(object?.draftGain)
+        ? object.draftGain.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.draft_gain)
+        ? object.draft_gain.map((e: any) => globalThis.Number(e))
+        : [],
+      draftEntropy: globalThis.Array.isArray(object?.draftEntropy)
+        ? object.draftEntropy.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.draft_entropy)
+        ? object.draft_entropy.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -1166,6 +1253,12 @@ export const TokenWindow: MessageFns<TokenWindow> = {
     if (message.leadFeature.length !== 0) {
       obj.leadFeature = base64FromBytes(message.leadFeature);
     }
+    if (message.draftGain?.length) {
+      obj.draftGain = message.draftGain.map((e) => floatToJson(e));
+    }
+    if (message.draftEntropy?.length) {
+      obj.draftEntropy = message.draftEntropy.map((e) => floatToJson(e));
+    }
     return obj;
   },
 
@@ -1199,6 +1292,8 @@ export const TokenWindow: MessageFns<TokenWindow> = {
     message.hasLead = object.hasLead ?? false;
     message.leadTokenId = object.leadTokenId ?? 0;
     message.leadFeature = object.leadFeature ?? Buffer.alloc(0);
+    message.draftGain = object.draftGain?.map((e) => e) || [];
+    message.draftEntropy = object.draftEntropy?.map((e) => e) || [];
     return message;
   },
 };
@@ -1232,6 +1327,11 @@ function createBaseScoredWindow(): ScoredWindow {
     policy: "",
     sourcePartition: 0,
     sourceOffset: 0,
+    draftGain: [],
+    draftEntropy: [],
+    tokenLogProb: [],
+    gradientWeights: [],
+    keptBy: [],
   };
 }
 
@@ -1353,6 +1453,37 @@ export const ScoredWindow: MessageFns<ScoredWindow> = {
     }
     if (message.sourceOffset !== 0) {
       writer.uint32(216).int64(message.sourceOffset);
+    }
+    if (message.draftGain.length !== 0) {
+      writer.uint32(226).fork();
+      for (const v of message.draftGain) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.draftEntropy.length !== 0) {
+      writer.uint32(234).fork();
+      for (const v of message.draftEntropy) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.tokenLogProb.length !== 0) {
+      writer.uint32(242).fork();
+      for (const v of message.tokenLogProb) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.gradientWeights.length !== 0) {
+      writer.uint32(250).fork();
+      for (const v of message.gradientWeights) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    for (const v of message.keptBy) {
+      writer.uint32(258).string(v!);
     }
     return writer;
   },
@@ -1676,6 +1807,86 @@ export const ScoredWindow: MessageFns<ScoredWindow> = {
             message.sourceOffset = longToNumber(reader.int64());
             continue;
           }
+          case 28: {
+            if (tag === 229) {
+              message.draftGain.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 226) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.draftGain.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 29: {
+            if (tag === 237) {
+              message.draftEntropy.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 234) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.draftEntropy.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 30: {
+            if (tag === 245) {
+              message.tokenLogProb.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 242) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.tokenLogProb.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 31: {
+            if (tag === 253) {
+              message.gradientWeights.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 250) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.gradientWeights.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.keptBy.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1767,6 +1978,31 @@ export const ScoredWindow: MessageFns<ScoredWindow> = {
         : isSet(object.source_offset)
         ? globalThis.Number(object.source_offset)
         : 0,
+      draftGain: globalThis.Array.isArray(object?.draftGain)
+        ? object.draftGain.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.draft_gain)
+        ? object.draft_gain.map((e: any) => globalThis.Number(e))
+        : [],
+      draftEntropy: globalThis.Array.isArray(object?.draftEntropy)
+        ? object.draftEntropy.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.draft_entropy)
+        ? object.draft_entropy.map((e: any) => globalThis.Number(e))
+        : [],
+      tokenLogProb: globalThis.Array.isArray(object?.tokenLogProb)
+        ? object.tokenLogProb.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.token_log_prob)
+        ? object.token_log_prob.map((e: any) => globalThis.Number(e))
+        : [],
+      gradientWeights: globalThis.Array.isArray(object?.gradientWeights)
+        ? object.gradientWeights.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.gradient_weights)
+        ? object.gradient_weights.map((e: any) => globalThis.Number(e))
+        : [],
+      keptBy: globalThis.Array.isArray(object?.keptBy)
+        ? object.keptBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.kept_by)
+        ? object.kept_by.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1853,6 +2089,21 @@ export const ScoredWindow: MessageFns<ScoredWindow> = {
     if (message.sourceOffset !== 0) {
       obj.sourceOffset = Math.round(message.sourceOffset);
     }
+    if (message.draftGain?.length) {
+      obj.draftGain = message.draftGain.map((e) => floatToJson(e));
+    }
+    if (message.draftEntropy?.length) {
+      obj.draftEntropy = message.draftEntropy.map((e) => floatToJson(e));
+    }
+    if (message.tokenLogProb?.length) {
+      obj.tokenLogProb = message.tokenLogProb.map((e) => floatToJson(e));
+    }
+    if (message.gradientWeights?.length) {
+      obj.gradientWeights = message.gradientWeights.map((e) => floatToJson(e));
+    }
+    if (message.keptBy?.length) {
+      obj.keptBy = message.keptBy;
+    }
     return obj;
   },
 
@@ -1890,12 +2141,17 @@ export const ScoredWindow: MessageFns<ScoredWindow> = {
     message.policy = object.policy ?? "";
     message.sourcePartition = object.sourcePartition ?? 0;
     message.sourceOffset = object.sourceOffset ?? 0;
+    message.draftGain = object.draftGain?.map((e) => e) || [];
+    message.draftEntropy = object.draftEntropy?.map((e) => e) || [];
+    message.tokenLogProb = object.tokenLogProb?.map((e) => e) || [];
+    message.gradientWeights = object.gradientWeights?.map((e) => e) || [];
+    message.keptBy = object.keptBy?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseTrainingWindow(): TrainingWindow {
-  return { window: undefined, arm: 0, decision: 0, weights: [], score: 0, policy: "" };
+  return { window: undefined, arm: 0, decision: 0, weights: [], score: 0, policy: "", gradientWeights: [], keptBy: [] };
 }
 
 export const TrainingWindow: MessageFns<TrainingWindow> = {
@@ -1921,6 +2177,16 @@ export const TrainingWindow: MessageFns<TrainingWindow> = {
     }
     if (message.policy !== "") {
       writer.uint32(50).string(message.policy);
+    }
+    if (message.gradientWeights.length !== 0) {
+      writer.uint32(58).fork();
+      for (const v of message.gradientWeights) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    for (const v of message.keptBy) {
+      writer.uint32(66).string(v!);
     }
     return writer;
   },
@@ -1996,6 +2262,32 @@ export const TrainingWindow: MessageFns<TrainingWindow> = {
             message.policy = reader.string();
             continue;
           }
+          case 7: {
+            if (tag === 61) {
+              message.gradientWeights.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 58) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.gradientWeights.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.keptBy.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2016,6 +2308,16 @@ export const TrainingWindow: MessageFns<TrainingWindow> = {
       weights: globalThis.Array.isArray(object?.weights) ? object.weights.map((e: any) => globalThis.Number(e)) : [],
       score: isSet(object.score) ? globalThis.Number(object.score) : 0,
       policy: isSet(object.policy) ? globalThis.String(object.policy) : "",
+      gradientWeights: globalThis.Array.isArray(object?.gradientWeights)
+        ? object.gradientWeights.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.gradient_weights)
+        ? object.gradient_weights.map((e: any) => globalThis.Number(e))
+        : [],
+      keptBy: globalThis.Array.isArray(object?.keptBy)
+        ? object.keptBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.kept_by)
+        ? object.kept_by.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -2039,6 +2341,12 @@ export const TrainingWindow: MessageFns<TrainingWindow> = {
     if (message.policy !== "") {
       obj.policy = message.policy;
     }
+    if (message.gradientWeights?.length) {
+      obj.gradientWeights = message.gradientWeights.map((e) => floatToJson(e));
+    }
+    if (message.keptBy?.length) {
+      obj.keptBy = message.keptBy;
+    }
     return obj;
   },
 
@@ -2055,6 +2363,8 @@ export const TrainingWindow: MessageFns<TrainingWindow> = {
     message.weights = object.weights?.map((e) => e) || [];
     message.score = object.score ?? 0;
     message.policy = object.policy ?? "";
+    message.gradientWeights = object.gradientWeights?.map((e) => e) || [];
+    message.keptBy = object.keptBy?.map((e) => e) || [];
     return message;
   },
 };
