@@ -3,6 +3,7 @@ import type { LogRecord } from '@plateau/event-log'
 import { hashToUnit } from '@plateau/flatness'
 import { windowRows, type DraftRows, type WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
+import { gradientWeightsOf, rowSignals, type RowSignals } from './row-signals.js'
 
 /** Where a record lies in the topic; the windows that are held back are found again by it. */
 export interface RecordPlace {
@@ -16,7 +17,7 @@ export interface RecordPlace {
  */
 export type Purpose = 'held-out' | 'calibration' | 'training'
 
-export interface AcceptedRecord {
+export interface AcceptedRecord extends RowSignals {
   readonly place: RecordPlace
   /** ce_id: the same on every redelivery. */
   readonly id: string
@@ -28,7 +29,12 @@ export interface AcceptedRecord {
   /** The caller's label for the kind of traffic; may be empty. */
   readonly domain: string
   readonly rows: DraftRows
+  /** [n]: what each row counts in gradient steps by the policy that kept the window, 0 = context only; undefined: 1 each. */
+  readonly gradientWeights: Float32Array | undefined
+  /** Rules under trial that would have kept the window, by name; none of the evaluation arm. */
+  readonly keptBy: readonly string[]
   readonly capturedAtMs: number
+  /** By whose rule `keep` is, for example "flatness(keep=0.5)"; of the control arm at random, at the same rate. */
   readonly policy: string
   /** Of the trace that captured and scored the window. */
   readonly traceparent: string | undefined
@@ -50,7 +56,7 @@ export function acceptRecord(record: LogRecord, expected: WindowExpectations): A
   if (headers.type !== topics.trainingWindows.messageType) {
     throw new PlateauError('MESSAGE_TYPE_UNEXPECTED', `the record holds a ${headers.type}`)
   }
-  const { window, arm, decision, weights, policy } = decode(record.value)
+  const { window, arm, decision, weights, policy, gradientWeights, keptBy } = decode(record.value)
   if (window === undefined) throw new PlateauError('FIELD_MISSING', 'window is missing')
   const version = window.provenance?.schemaVersion ?? 0
   if (version !== SCHEMA_VERSION) {
@@ -61,6 +67,7 @@ export function acceptRecord(record: LogRecord, expected: WindowExpectations): A
   if (decision !== Decision.DECISION_KEEP && decision !== Decision.DECISION_DROP) {
     throw new PlateauError('FIELD_INVALID', `decision is ${decision}`)
   }
+  const rows = windowRows(window, expected, weights)
   return {
     place: { partition: record.partition, offset: record.offset },
     id: headers.id,
@@ -69,7 +76,10 @@ export function acceptRecord(record: LogRecord, expected: WindowExpectations): A
     purpose: purposeOf(armName, window.sampleId),
     tenant: window.tenant,
     domain: window.domain,
-    rows: windowRows(window, expected, weights),
+    rows,
+    ...rowSignals(window, rows.length),
+    gradientWeights: gradientWeightsOf(window, rows.length, gradientWeights),
+    keptBy: armName === 'evaluation' ? [] : keptBy,
     capturedAtMs: window.capturedAtMs,
     policy,
     traceparent: headers.traceparent,

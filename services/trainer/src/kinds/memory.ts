@@ -15,9 +15,12 @@ export interface MemoryBounds {
 const LISTED_TOKENS = 128
 const FLOAT = 4
 
-/** Of a position in a window: the states before and at it [H] each, listed ids and probabilities, token and weight. */
+/**
+ * Of a position in a window: the states before and at it [H] each, listed ids and probabilities; token, both weights,
+ * flatness and draft overlap.
+ */
 export function positionBytes(hiddenSize: number): number {
-  return FLOAT * (2 * hiddenSize + 2 * LISTED_TOKENS + 2)
+  return FLOAT * (2 * hiddenSize + 2 * LISTED_TOKENS + 5)
 }
 
 /** Seven numbers a parameter: it, its gradient and both moments; and three of these as they were known to be good. */
