@@ -48,6 +48,11 @@ it('rows weigh the same and sum to 1; padding weighs nothing and lists nothing',
   expect(new Set(batch.targetIds.slice(9)).size).toBe(3)
 })
 
+it('rows count what their window says, and sum to 1 all the same', () => {
+  const weighted = pieces!.map((piece) => ({ ...piece, weights: Float32Array.of(3, 0, 1) }))
+  expect([...tokenBatch(weighted, vocabulary, shape).rowWeights]).toEqual([0.75, 0, 0.25, 0])
+})
+
 it('lists the first k of a longer list, and other tokens at probability 0 after a shorter one', () => {
   const shorter = tokenBatch(pieces!, vocabulary, { ...shape, targetsPerRow: 2 })
   expect(Array.from(shorter.targetIds.slice(0, 4), Number)).toEqual([3, 0, UNKNOWN, 2])

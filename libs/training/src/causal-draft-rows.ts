@@ -15,8 +15,9 @@ export interface TokenBatchShape {
 }
 
 /**
- * One sequence per piece, padded at its end with rows of weight 0; weights sum to 1. Ids are rows of the draft. What a row
- * lists of tokens that the draft does not have is the unknown's together: the draft learns how often it can say nothing.
+ * One sequence per piece, padded at its end with rows of weight 0; weights are the pieces', scaled to sum to 1. Ids are rows
+ * of the draft. What a row lists of tokens that the draft does not have is the unknown's together: the draft learns how
+ * often it can say nothing.
  */
 export function tokenBatch(
   pieces: readonly Piece<TokenRows>[],
@@ -25,7 +26,6 @@ export function tokenBatch(
 ): LanguageModelBatch {
   const { sequences, positions, targetsPerRow: k } = shape
   const n = sequences * positions
-  const count = pieces.reduce((sum, { from, to }) => sum + to - from, 0)
   const batch = {
     ...shape,
     inputIds: new BigInt64Array(n),
@@ -35,11 +35,14 @@ export function tokenBatch(
   }
   // Ids of one row must differ, in padding too.
   for (let at = 0; at < n * k; at++) batch.targetIds[at] = BigInt(at % k)
-  for (const [sequence, { rows, from, to }] of pieces.entries()) {
+  let total = 0
+  for (const [sequence, { rows, from, to, weights }] of pieces.entries()) {
     for (let r = from; r < to; r++) {
       const row = sequence * positions + r - from
+      const weight = weights?.[r] ?? 1
       batch.inputIds[row] = BigInt(vocabulary.rowOf[rows.tokens[r]!]!)
-      batch.rowWeights[row] = 1 / count
+      batch.rowWeights[row] = weight
+      total += weight
       listRow(
         rows,
         r,
@@ -49,6 +52,7 @@ export function tokenBatch(
       )
     }
   }
+  for (let row = 0; row < n; row++) batch.rowWeights[row]! /= total
   return batch
 }
 

@@ -81,9 +81,9 @@ export class CausalDraftTraining {
   }
 
   async step(pieces: readonly Piece<TokenRows>[]): Promise<DraftStepReport> {
-    const positions = pieces.reduce((sum, { from, to }) => sum + to - from, 0)
-    if (positions === 0) throw new RangeError('a training step needs at least one position')
     const batch = tokenBatch(pieces, this.#vocabulary, this.#shape)
+    const positions = batch.rowWeights.reduce((sum, weight) => sum + Number(weight > 0), 0)
+    if (positions === 0) throw new RangeError('a training step needs at least one position that counts')
     const parameters = parameterTensors(this.#draft.config.model, this.#optimizer.parameters)
     const outputs = await runStep(this.#engine, { ...parameters, ...batchTensors(batch) }, this.#places)
     const loss = lossOf(outputs)

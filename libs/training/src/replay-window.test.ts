@@ -33,6 +33,17 @@ test('a step mixes old items in, and has no item twice', () => {
   expect(window.draw(4, half).every(({ fresh }) => !fresh)).toBe(true)
 })
 
+test('a step takes only what serves it, and is empty when that was used often enough', () => {
+  const window = new ReplayWindow<number>(options)
+  for (let i = 0; i < 10; i++) window.push(i, 10)
+  const isEven = (i: number): boolean => i % 2 === 0
+  const drawn = Array.from({ length: 6 }, () => window.draw(4, half, isEven).map(({ item }) => item))
+  expect(drawn.flat().every(isEven)).toBe(true)
+  expect(drawn.flat()).toHaveLength(5 * options.maxUses)
+  expect(window.draw(4, half, isEven)).toEqual([])
+  expect(window.draw(20, half).map(({ item }) => item)).toEqual([1, 3, 5, 7, 9])
+})
+
 test('the oldest items leave when there are too many positions, the newest one stays whatever its size', () => {
   const window = new ReplayWindow<string>(options)
   window.push('old', 60)

@@ -48,10 +48,18 @@ export class ReplayWindow<T> {
     if (gone > 0) this.#items = this.#items.slice(gone)
   }
 
-  /** At most `count` different items for one step, their uses already counted. Fewer when there are no more. */
-  draw(count: number, random: () => number): { readonly item: T; readonly size: number; readonly fresh: boolean }[] {
-    const fresh = this.#items.filter(({ uses }) => uses === 0)
-    const used = this.#items.filter(({ uses }) => uses > 0 && uses < this.#options.maxUses)
+  /**
+   * At most `count` different items for one step, of those that `serves` it; their uses already counted. Fewer when there
+   * are no more.
+   */
+  draw(
+    count: number,
+    random: () => number,
+    serves: (item: T) => boolean = () => true,
+  ): { readonly item: T; readonly size: number; readonly fresh: boolean }[] {
+    const serving = this.#items.filter(({ item }) => serves(item))
+    const fresh = serving.filter(({ uses }) => uses === 0)
+    const used = serving.filter(({ uses }) => uses > 0 && uses < this.#options.maxUses)
     const replayed = Math.min(
       used.length,
       Math.max(Math.round(count * this.#options.replayShare), count - fresh.length),
