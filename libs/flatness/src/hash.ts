@@ -23,3 +23,26 @@ function finalise(hash: number): number {
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
   return (h ^ (h >>> 16)) >>> 0
 }
+
+/**
+ * A position's lot in [0, 1), from its window's lot and its index in the window: breaks ties between positions, and draws
+ * those that are kept at random.
+ */
+export function lotOfPosition(lot: number, index: number): number {
+  return nthFrom(lot, index + 1)
+}
+
+/** Rounds the threshold that a window is compared with; unrelated to the lot itself, which breaks ties. */
+export function roundingTicketOf(lot: number): number {
+  return nthFrom(lot, -1)
+}
+
+/** Draws what weighted sampling keeps; unrelated to the lot itself, which the random strategy ranks by. */
+export function drawOf(lot: number): number {
+  return nthFrom(lot, -2)
+}
+
+/** SplitMix over the 32 bits that a lot is made of: unrelated numbers for different n, none of them related to the lot. */
+function nthFrom(lot: number, n: number): number {
+  return finalise((lot * 2 ** 32 + Math.imul(n, 0x9e3779b9)) | 0) / 2 ** 32
+}

@@ -9,7 +9,7 @@ export {
   type ListedDistribution,
   type Rounding,
 } from './flatness-interval.js'
-export { hashToUnit } from './hash.js'
+export { hashToUnit, lotOfPosition } from './hash.js'
 export { float32AtLeast, float32AtMost } from './outward.js'
 export { policyName, selectionPolicy, type SelectionPolicy } from './selection-policy.js'
 export { SlidingQuantile, type RankedScore } from './sliding-quantile.js'

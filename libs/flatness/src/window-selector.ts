@@ -105,7 +105,7 @@ export class WindowSelector {
   }
 
   #rank(window: WindowStatistics): { score: number; lot: number } {
-    const score = Math.fround(this.#policy.strategy.score(window))
+    const score = Math.fround(this.#policy.strategy.score(window, []))
     // A strategy that found nothing to rank by puts the window last; -0 and 0 are one score.
     return { score: Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score + 0, lot: window.lot }
   }

@@ -9,6 +9,10 @@ export interface Decision {
   readonly score: number
   readonly threshold: number
   readonly policy: string
+  /** [n], what each position counts in gradient training; undefined where every one counts 1. fp32, as published. */
+  readonly gradientWeights: Float32Array | undefined
+  /** Rules under trial that would have kept it, by name. */
+  readonly keptBy: readonly string[]
 }
 
 const armsOnWire = {
@@ -30,7 +34,9 @@ export function decisionOf(scored: ScoredWindow): Decision | undefined {
   const arm = (Object.keys(armsOnWire) as Arm[]).find((name) => armsOnWire[name] === scored.arm)
   if (arm === undefined || scored.decision === DecisionOnWire.DECISION_UNSPECIFIED) return undefined
   const keep = scored.decision === DecisionOnWire.DECISION_KEEP && arm !== 'evaluation'
-  return { arm, keep, score: scored.score, threshold: scored.threshold, policy: scored.policy }
+  const { score, threshold, policy, gradientWeights, keptBy } = scored
+  const weights = gradientWeights.length > 0 ? Float32Array.from(gradientWeights) : undefined
+  return { arm, keep, score, threshold, policy, gradientWeights: weights, keptBy }
 }
 
 /** Names a window for ever, in every topic. */

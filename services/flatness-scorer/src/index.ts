@@ -1,1 +1,2 @@
+export { windowStatistics } from './measure-window.js'
 export { flatnessScorer } from './service.js'

@@ -1,4 +1,4 @@
-import { FloatFormat, type ScoredWindow } from '@plateau/contracts'
+import { FloatFormat, PlateauError, unpackTopK, type ScoredWindow, type TokenWindow } from '@plateau/contracts'
 import {
   energyFromLogSumExp,
   flatnessFromSumSquares,
@@ -19,7 +19,10 @@ export interface MeasuredWindow extends WindowStatistics {
   readonly flatnessHigh: Float32Array
 }
 
-export function measureWindow(accepted: AcceptedWindow): MeasuredWindow {
+/** The parts of an accepted window that its numbers come from. */
+type Capture = Pick<AcceptedWindow, 'window' | 'top' | 'probabilities'>
+
+export function measureWindow(accepted: Capture): MeasuredWindow {
   const { window, top, probabilities } = accepted
   const { k, positions } = top
   const top1 = new Float32Array(positions)
@@ -34,9 +37,22 @@ export function measureWindow(accepted: AcceptedWindow): MeasuredWindow {
     top1,
     margin,
     energy: Float32Array.from(window.logSumExp, energyFromLogSumExp),
+    tokenLogProb: Float32Array.from(window.tokenLogProb),
+    ...draftSignals(window),
+    vocabSize: window.vocabSize,
     perplexity: Math.fround(perplexityOf(window.tokenLogProb)),
-    lot: lotOf(window.sampleId, window.windowIndex),
+    ...identityOf(window),
   }
+}
+
+/**
+ * The same of a window that was recorded: what the scorer would rank it by. The window has to be well-formed. Throws a
+ * PlateauError when it lists no distributions.
+ */
+export function windowStatistics(window: TokenWindow): WindowStatistics {
+  const { top } = window
+  if (top === undefined) throw new PlateauError('FIELD_MISSING', `top of ${window.sampleId} is missing`)
+  return measureWindow({ window, top, probabilities: unpackTopK(top) })
 }
 
 /** The statistics that a scored record was decided by. */
@@ -47,9 +63,24 @@ export function statisticsOf(scored: ScoredWindow): WindowStatistics {
     top1: Float32Array.from(scored.top1),
     margin: Float32Array.from(scored.margin),
     energy: Float32Array.from(scored.energy),
+    tokenLogProb: Float32Array.from(scored.tokenLogProb),
+    ...draftSignals(scored),
+    vocabSize: scored.vocabSize,
     perplexity: scored.perplexity,
-    lot: lotOf(scored.sampleId, scored.windowIndex),
+    ...identityOf(scored),
   }
+}
+
+function draftSignals(window: Pick<ScoredWindow, 'draftOverlap' | 'draftGain' | 'draftEntropy'>) {
+  return {
+    draftOverlap: Float32Array.from(window.draftOverlap),
+    draftGain: Float32Array.from(window.draftGain),
+    draftEntropy: Float32Array.from(window.draftEntropy),
+  }
+}
+
+function identityOf({ sampleId, windowIndex, domain }: Pick<ScoredWindow, 'sampleId' | 'windowIndex' | 'domain'>) {
+  return { lot: lotOf(sampleId, windowIndex), sampleId, domain }
 }
 
 type Flatness = Pick<MeasuredWindow, 'flatness' | 'flatnessLow' | 'flatnessHigh'>
@@ -59,7 +90,7 @@ function exactFlatness(window: { readonly sumSquares: number[]; readonly vocabSi
   return { flatness, flatnessLow: flatness, flatnessHigh: flatness }
 }
 
-function certifiedFlatness({ window, top, probabilities }: AcceptedWindow): Flatness {
+function certifiedFlatness({ window, top, probabilities }: Capture): Flatness {
   const { k, positions } = top
   const flatness = new Float32Array(positions)
   const flatnessLow = new Float32Array(positions)

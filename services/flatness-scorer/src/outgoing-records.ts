@@ -49,6 +49,11 @@ export function scoredRecord(
     policy: decision.policy,
     sourcePartition: record.partition,
     sourceOffset: record.offset,
+    draftGain: window.draftGain,
+    draftEntropy: window.draftEntropy,
+    tokenLogProb: window.tokenLogProb,
+    gradientWeights: Array.from(decision.gradientWeights ?? []),
+    keptBy: [...decision.keptBy],
   }
   const id = scoredId(windowKey(window))
   return outgoing(topics.scoredTokens, accepted, id, ScoredWindow.encode(message).finish(), made)
@@ -68,6 +73,8 @@ export function trainingRecord(
     weights: Array.from(weights),
     score: decision.score,
     policy: decision.policy,
+    gradientWeights: Array.from(decision.gradientWeights ?? []),
+    keptBy: [...decision.keptBy],
   }).finish()
   const value = Buffer.concat([windowField(accepted.encoded), accepted.encoded, rest])
   return outgoing(topics.trainingWindows, accepted, trainingId(windowKey(accepted.window)), value, made)

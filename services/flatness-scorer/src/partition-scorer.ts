@@ -95,7 +95,8 @@ export class PartitionScorer {
     const { keep, score, threshold } = this.#selector.decide(measured, arm)
     this.threshold = threshold
     if (arm === 'selected') this.#countSelected(keep)
-    return { arm, keep, score, threshold, policy: policyName(this.#selector.policy) }
+    const policy = policyName(this.#selector.policy)
+    return { arm, keep, score, threshold, policy, gradientWeights: undefined, keptBy: [] }
   }
 
   #trainingRecord(accepted: AcceptedWindow, measured: MeasuredWindow, decision: Decision, made: Made): NewRecord {

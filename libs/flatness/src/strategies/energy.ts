@@ -1,9 +1,4 @@
-import { meanOf } from '../token-statistics.js'
-import type { Strategy } from './strategy.js'
+import { byPosition } from './by-position.js'
 
 /** Windows of high mean energy -log sum exp(logits), the less confident ones. */
-export const energy: Strategy = {
-  name: 'energy',
-  filters: true,
-  score: (window) => meanOf(window.energy),
-}
+export const energy = byPosition('energy', (window) => window.energy)

@@ -1,9 +1,4 @@
-import { meanOf } from '../token-statistics.js'
-import type { Strategy } from './strategy.js'
+import { byPosition } from './by-position.js'
 
 /** Windows of high mean Shannon entropy. */
-export const entropy: Strategy = {
-  name: 'entropy',
-  filters: true,
-  score: (window) => meanOf(window.entropy),
-}
+export const entropy = byPosition('entropy', (window) => window.entropy)

@@ -1,9 +1,4 @@
-import { meanOf } from '../token-statistics.js'
-import type { Strategy } from './strategy.js'
+import { byPosition } from './by-position.js'
 
 /** The paper's rule: the flattest windows, by mean flatness. */
-export const flatness: Strategy = {
-  name: 'flatness',
-  filters: true,
-  score: (window) => meanOf(window.flatness),
-}
+export const flatness = byPosition('flatness', (window) => window.flatness)

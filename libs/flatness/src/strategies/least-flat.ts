@@ -1,9 +1,4 @@
-import { meanOf } from '../token-statistics.js'
-import type { Strategy } from './strategy.js'
+import { byPosition } from './by-position.js'
 
 /** The opposite of the paper's rule: the most peaked windows. */
-export const leastFlat: Strategy = {
-  name: 'least-flat',
-  filters: true,
-  score: (window) => -meanOf(window.flatness),
-}
+export const leastFlat = byPosition('least-flat', (window) => window.flatness.map((f) => -f))

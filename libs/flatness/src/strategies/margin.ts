@@ -1,9 +1,4 @@
-import { meanOf } from '../token-statistics.js'
-import type { Strategy } from './strategy.js'
+import { byPosition } from './by-position.js'
 
 /** Windows in which the two most probable tokens are close, on average. */
-export const margin: Strategy = {
-  name: 'margin',
-  filters: true,
-  score: (window) => -meanOf(window.margin),
-}
+export const margin = byPosition('margin', (window) => window.margin.map((difference) => -difference))

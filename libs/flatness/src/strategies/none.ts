@@ -5,4 +5,5 @@ export const none: Strategy = {
   name: 'none',
   filters: false,
   score: () => 0,
+  positions: (window) => new Float32Array(window.flatness.length),
 }

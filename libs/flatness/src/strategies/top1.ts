@@ -1,9 +1,4 @@
-import { meanOf } from '../token-statistics.js'
-import type { Strategy } from './strategy.js'
+import { byPosition } from './by-position.js'
 
 /** Windows whose most probable tokens are least probable, on average. */
-export const top1: Strategy = {
-  name: 'top1',
-  filters: true,
-  score: (window) => -meanOf(window.top1),
-}
+export const top1 = byPosition('top1', (window) => window.top1.map((p) => -p))

@@ -1,0 +1,32 @@
+import type { Strategy, WindowStatistics } from './strategy.js'
+
+/** A strategy that ranks positions, and a window by their mean; positions with nothing to rank by are left out of it. */
+export function byPosition(name: string, positions: (window: WindowStatistics) => Float32Array): Strategy {
+  return { name, filters: true, positions, score: (window) => meanOfKnown(positions(window)) }
+}
+
+/** [n] of NaN: nothing is known of any position. */
+export function nothingKnown(window: WindowStatistics): Float32Array {
+  return new Float32Array(window.flatness.length).fill(Number.NaN)
+}
+
+/** [n]: `values`, a signal of the draft, seen through `rank`; NaN everywhere where the window has none. */
+export function whereDrafted(
+  window: WindowStatistics,
+  values: Float32Array,
+  rank: (value: number, i: number) => number,
+): Float32Array {
+  return values.length === 0 ? nothingKnown(window) : values.map(rank)
+}
+
+/** Arithmetic mean, in double precision, of the numbers that are not NaN; NaN of nothing. */
+export function meanOfKnown(values: Float32Array): number {
+  let sum = 0
+  let known = 0
+  for (const value of values) {
+    if (Number.isNaN(value)) continue
+    sum += value
+    known++
+  }
+  return sum / known
+}
