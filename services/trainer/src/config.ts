@@ -15,6 +15,7 @@ import {
   share,
   text,
 } from '@plateau/config'
+import { weightBinChoices } from './policy/weight-bins.js'
 
 /** The trainer's own settings; the ones that every service has come with the shell. */
 export const trainerConfig = defineConfig(
@@ -122,6 +123,17 @@ export const trainerConfig = defineConfig(
       min: 2,
       max: 1024,
       help: 'Domains and tenants whose sums the closed form keeps apart; memory grows with it.',
+    }),
+    learnPolicy: flag({
+      env: 'PLATEAU_LEARN_POLICY',
+      default: 'on',
+      help: "Learns what the scorer should select and publishes it as the lineage's policy; off: the scorer's settings hold.",
+    }),
+    weightBins: choice({
+      env: 'PLATEAU_WEIGHT_BINS',
+      of: weightBinChoices,
+      default: 'flatness',
+      help: 'What positions are told apart by when weights in the closed form are learned; each bin takes memory as a cell of PLATEAU_SUM_CELLS.',
     }),
     gradients: flag({ env: 'PLATEAU_GRADIENTS', default: 'on', help: 'off: only the closed form learns.' }),
     gradientShare: share({

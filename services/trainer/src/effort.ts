@@ -3,7 +3,7 @@ import type { LearnedPositions } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 
 /** What the loop's time goes into. */
-export type Work = 'admit' | 'refresh' | 'step' | 'contest' | 'save'
+export type Work = 'admit' | 'refresh' | 'learn' | 'step' | 'contest' | 'save'
 
 export interface EffortParts {
   readonly metrics: Pick<TrainerMetrics, 'busySeconds' | 'utilisation' | 'stepPositions' | 'loss' | 'gradientNorm'>

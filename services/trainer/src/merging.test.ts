@@ -31,6 +31,7 @@ async function learner(
     saved: undefined,
     others: async () => [],
     forgotten: () => [],
+    policy: undefined,
     logger: silentLogger,
     metrics: declareTrainerMetrics(new MetricRegistry()),
     clock: () => 0,

@@ -74,7 +74,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     busySeconds: metrics.counter<'work'>({
       name: 'plateau_trainer_busy_seconds_total',
-      help: 'Time that this process worked, by work (admit, refresh, step, contest, save); its rate is the utilisation.',
+      help: 'Time that this process worked, by work (admit, refresh, learn, step, contest, save); its rate is the utilisation.',
       labels: ['work'],
     }),
     utilisation: metrics.gauge({
@@ -83,7 +83,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     memoryBytes: metrics.gauge<'part'>({
       name: 'plateau_trainer_memory_bound_bytes',
-      help: 'The most memory that its larger parts take, by part (sums, replay, counts, optimizer, target, held_back).',
+      help: 'The most memory that its larger parts take, by part (sums, weight_learning, replay, counts, optimizer, target, held_back).',
       labels: ['part'],
     }),
     loss: metrics.gauge({
@@ -107,6 +107,31 @@ export function declareTrainerMetrics(metrics: Metrics) {
       name: 'plateau_trainer_publishes_total',
       help: 'Versions published, by origin (closed-form, gradients; foundation: after a tenant was forgotten).',
       labels: ['origin'],
+    }),
+    policyGain: metrics.gauge<'stage'>({
+      name: 'plateau_trainer_policy_gain',
+      help: 'What the selection policy gains over random at the same number of positions, on held-out positions, by stage (closed-form: in alpha; gradients: in alpha per 10,000 trained positions).',
+      labels: ['stage'],
+    }),
+    policyGainError: metrics.gauge<'stage'>({
+      name: 'plateau_trainer_policy_gain_standard_error',
+      help: 'Standard error of plateau_trainer_policy_gain, by stage (closed-form, gradients).',
+      labels: ['stage'],
+    }),
+    binWeight: metrics.gauge<'bin'>({
+      name: 'plateau_trainer_bin_weight',
+      help: 'What a position counts in the closed form by the policy, by bin (from 0, the most peaked positions first).',
+      labels: ['bin'],
+    }),
+    weightLearnings: metrics.counter<'result'>({
+      name: 'plateau_trainer_weight_learnings_total',
+      help: 'Times that the weights of bins were learned, by result (changed; kept: nothing was better beyond noise).',
+      labels: ['result'],
+    }),
+    policiesPublished: metrics.counter<'reason'>({
+      name: 'plateau_trainer_policies_published_total',
+      help: 'Selection policies published, by reason (changed; heartbeat: new figures behind the same decision).',
+      labels: ['reason'],
     }),
     role: metrics.gauge<'role'>({
       name: 'plateau_trainer_role',

@@ -6,6 +6,7 @@ import type { trainerConfig } from './config.js'
 import { DraftLine } from './draft-line.js'
 import { openDraftKind, type OpenedKind } from './kinds/draft-kinds.js'
 import type { TrainerMetrics } from './metrics.js'
+import { PolicyPublisher } from './policy/policy-publisher.js'
 import { Trainer } from './trainer.js'
 import type { Term } from './writer-terms.js'
 
@@ -43,13 +44,16 @@ export function openTrainer(
   lease: Lease,
   around: TrainerSurroundings,
 ): Promise<Term> {
-  const { lineage, keepVersions } = config
+  const { lineage, keepVersions, learnPolicy } = config
   return files.kind.use(async (kind) => {
     const parts = { ...around, ...files, kind, model: files.kind.model }
     const line = await DraftLine.open(
       { lineage, keepVersions, codeVersion: CODE_VERSION },
       { ...parts, producer: lease.producer },
     )
-    return Trainer.open(config, { ...parts, lease, line })
+    const policy = learnPolicy
+      ? await PolicyPublisher.open({ ...parts, lineage, producer: lease.producer })
+      : undefined
+    return Trainer.open(config, { ...parts, lease, line, policy })
   })
 }

@@ -17,6 +17,7 @@ import { sampleIndex, seededRandom } from '@plateau/speculation'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { DraftLine } from './draft-line.js'
 import { declareTrainerMetrics } from './metrics.js'
+import { PolicyPublisher } from './policy/policy-publisher.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 import { acceptRecord, expectationsOf, type AcceptedRecord } from './training-record.js'
 import type { DraftKind } from './kinds/draft-kind.js'
@@ -187,7 +188,7 @@ export function acceptedWindow(teacher: Teacher, offset: number, options: Record
 
 export const key = generateSigningKey()
 
-export type BenchOptions = TrainerOptions & Omit<DraftKindOptions, 'model'>
+export type BenchOptions = TrainerOptions & Omit<DraftKindOptions, 'model'> & { readonly learnPolicy: boolean }
 
 export const defaults: BenchOptions = {
   draft: 'feature-head',
@@ -197,6 +198,7 @@ export const defaults: BenchOptions = {
   causalLmHiddenSize: 16,
   causalLmLayers: 1,
   lineage: 'default',
+  learnPolicy: false,
   ridgeLambda: 3,
   halfLifePositions: 1e15,
   sumCells: 8,
@@ -257,15 +259,19 @@ export async function openBench(
   const lease = wrap.lease ?? { epoch: 0, lost: new AbortController().signal }
   const store = wrapStore(fileStore(directory))
   const producer = wrapProducer(log.producer())
+  const lineageProducer = wrap.lease?.producer ?? producer
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const options = { ...defaults, ...changes }
   const opened = await useKind(model, options, async (kind) => {
     const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
     const line = await DraftLine.open(
       { lineage: options.lineage, keepVersions: 100, codeVersion: 'test' },
-      { ...around, producer: wrap.lease?.producer ?? producer, key },
+      { ...around, producer: lineageProducer, key },
     )
-    return { line, trainer: await Trainer.open(options, { ...around, lease, line, metrics }) }
+    const policy = options.learnPolicy
+      ? await PolicyPublisher.open({ ...around, metrics, lineage: options.lineage, producer: lineageProducer })
+      : undefined
+    return { line, trainer: await Trainer.open(options, { ...around, lease, line, policy, metrics }) }
   })
   return { store, producer, metrics, ...opened }
 }

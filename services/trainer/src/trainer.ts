@@ -15,6 +15,7 @@ import { HeldBack, mostHeldBack, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
 import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
+import type { PolicyPublisher } from './policy/policy-publisher.js'
 import { readOthers } from './other-lineages.js'
 import { putBackWindows, readSnapshot } from './resume.js'
 import { RETRY_MS } from './retry-later.js'
@@ -42,6 +43,8 @@ export interface TrainerParts<Model> {
   readonly lease: Pick<Lease, 'epoch' | 'lost'>
   readonly store: CheckpointStore
   readonly line: DraftLine<Model>
+  /** Undefined: nothing is learned about selection. */
+  readonly policy: PolicyPublisher | undefined
   readonly model: ModelDescription
   readonly logger: Logger
   readonly metrics: TrainerMetrics
@@ -175,7 +178,7 @@ export class Trainer<Model> {
   }
 
   async #loop(): Promise<void> {
-    const { log, line, lease, clock, beat } = this.#parts
+    const { log, line, policy, lease, clock, beat } = this.#parts
     const feed = new BatchFeed(readTrainingWindows(log, this.#intake.offsets))
     const onEnd = (): void => void feed.close()
     this.#ending.addEventListener('abort', onEnd)
@@ -191,6 +194,7 @@ export class Trainer<Model> {
         else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
         if (this.#saving.isDue) await this.#save()
         this.#effort.report(this.#learner.positions)
+        await policy?.publish()
         if (clock() >= this.#nextAnnounceMs) {
           await line.announce()
           this.#nextAnnounceMs = clock() + RETRY_MS

@@ -9,6 +9,7 @@ import type { DraftRows, DraftScores, WindowExpectations } from '@plateau/infere
 import type { Tensor } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
 import type { TrainerMetrics } from '../metrics.js'
+import type { PolicySink } from '../policy/policy-parts.js'
 import type { AcceptedRecord } from '../training-record.js'
 import type { MemoryBounds } from './memory.js'
 import type { ReplayedPlace } from './replay.js'
@@ -44,6 +45,8 @@ export interface LearnerStart<Model> {
   readonly others: () => Promise<readonly OtherLearner[]>
   /** Tenants that nothing may be taken from, whoever has it. */
   readonly forgotten: () => Iterable<string>
+  /** Where to say what is learned about selection; undefined: it is not to be learned. */
+  readonly policy: PolicySink | undefined
   readonly logger: Logger
   readonly metrics: TrainerMetrics
   /** Milliseconds since 1970. */

@@ -23,6 +23,7 @@ async function withLearner(
       clock: () => 0,
       others: async () => [],
       forgotten: () => [],
+      policy: undefined,
       incumbent: kind.initial(),
       first: async () => kind.initial(),
       saved: undefined,

@@ -15,6 +15,7 @@ const start = {
   clock: () => 0,
   others: async () => [],
   forgotten: () => [],
+  policy: undefined,
 }
 
 /** Through the bytes of a snapshot, with what does not concern the learner left empty. */
