@@ -41,11 +41,13 @@ export function ggufOf({ path, description }: RealModel): string {
   throw new BenchError(`llama.cpp reads GGUF files, ${path} is none; leave it out with --without-llama-cpp`)
 }
 
-/** What a user asks, of the prompts that drafts are not trained on. */
-export function questionsOf(domain: RealDomain): string[] {
+export type PromptSplit = 'train' | 'evaluation' | 'demo'
+
+/** What a user asks; by default of the prompts that no draft of the repository was trained or judged on. */
+export function questionsOf(domain: RealDomain, wanted: PromptSplit = 'demo'): string[] {
   const file = fileURLToPath(new URL(`${domain}.json`, promptsFolder))
   const entries = JSON.parse(readFileSync(file, 'utf8')) as readonly { readonly text: string; readonly split: string }[]
-  return entries.filter(({ split }) => split === 'demo').map(({ text }) => text)
+  return entries.filter(({ split }) => split === wanted).map(({ text }) => text)
 }
 
 /** The question inside the model's own chat template. */
@@ -55,7 +57,7 @@ export function chatPrompt({ description, tokenizer }: RealModel, question: stri
 
 /** `count` prompts of both domains in turn, as the model's tokens, none longer than `maxTokens`. */
 export function promptTokens(model: RealModel, count: number, maxTokens: number): number[][] {
-  const [chat, code] = realDomains.map(questionsOf) as [string[], string[]]
+  const [chat, code] = realDomains.map((domain) => questionsOf(domain)) as [string[], string[]]
   const prompts: number[][] = []
   for (let i = 0; prompts.length < count; i++) {
     const question = (i % 2 === 0 ? chat : code)[i >> 1]

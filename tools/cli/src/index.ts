@@ -1,2 +1,5 @@
 export { runCli, type CliHost } from './run-cli.js'
 export type { ExitCode } from './command.js'
+export { Recording, type RecordingOptions } from './train/recording.js'
+export { sampleName } from './train/training-data.js'
+export { WindowStore } from './train/window-store.js'
