@@ -53,3 +53,12 @@ export { CausalDraftTraining } from './causal-draft-training.js'
 export { fitLogitScale } from './fit-logit-scale.js'
 export { ReplayWindow, type ReplayItem, type ReplayOptions } from './replay-window.js'
 export { pairedGain, type PairedGain } from './paired-gain.js'
+export { RunningGain, type RunningGainState } from './running-gain.js'
+export { KeepRuleBandit, type KeepRuleBanditOptions, type KeepRuleBanditState } from './keep-rule-bandit.js'
+export {
+  searchBinWeights,
+  type BinWeightProblem,
+  type BinWeightSearch,
+  type LearnedBinWeights,
+} from './bin-weight-search.js'
+export { learnBinWeights, weightedSums, type BinWeightLearning } from './learn-bin-weights.js'

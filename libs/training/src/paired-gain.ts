@@ -19,13 +19,25 @@ export function pairedGain(
   if (candidate.length !== n || incumbent.length !== n) {
     throw new RangeError(`${candidate.length} and ${incumbent.length} scores do not fit windows of ${n} positions`)
   }
+  const differences = Float64Array.from(candidate, (alpha, i) => alpha - incumbent[i]!)
+  return gainOfWindows(windowSums(differences, windowLengths), windowLengths)
+}
+
+/** The same of d_w and n_w. */
+export function gainOfWindows(differences: readonly number[], windowLengths: readonly number[]): PairedGain {
+  const windows = windowLengths.length
+  const n = windowLengths.reduce((sum, length) => sum + length, 0)
+  const gain = differences.reduce((sum, difference) => sum + difference, 0) / n
+  const squares = differences.reduce((sum, difference, w) => sum + (difference - windowLengths[w]! * gain) ** 2, 0)
+  return { gain, standardError: Math.sqrt((squares * windows) / (windows - 1)) / n || Infinity }
+}
+
+/** Of each window the sum over its positions. */
+export function windowSums(scores: ArrayLike<number>, windowLengths: readonly number[]): number[] {
   let at = 0
-  const windows = windowLengths.map((length) => {
+  return windowLengths.map((length) => {
     let sum = 0
-    for (const end = at + length; at < end; at++) sum += candidate[at]! - incumbent[at]!
-    return { sum, length }
+    for (const end = at + length; at < end; at++) sum += scores[at]!
+    return sum
   })
-  const gain = windows.reduce((total, { sum }) => total + sum, 0) / n
-  const squares = windows.reduce((total, { sum, length }) => total + (sum - length * gain) ** 2, 0)
-  return { gain, standardError: Math.sqrt((squares * windows.length) / (windows.length - 1)) / n || Infinity }
 }

@@ -86,9 +86,9 @@ export function addProducts(sums: RidgeSums, gram: Iterable<GramPart>, moment: F
   sums.weight += weight
 }
 
-/** into += from. */
-export function mergeSums(into: RidgeSums, from: RidgeSums): void {
-  combine(into, from, 1)
+/** into += times from. */
+export function mergeSums(into: RidgeSums, from: RidgeSums, times = 1): void {
+  combine(into, from, times)
 }
 
 /** from's rows are forgotten: into -= from. */
@@ -104,15 +104,15 @@ export function decaySums(sums: RidgeSums, factor: number): void {
   sums.weight *= factor
 }
 
-function combine(into: RidgeSums, from: RidgeSums, sign: 1 | -1): void {
+function combine(into: RidgeSums, from: RidgeSums, times: number): void {
   if (into.inputs !== from.inputs || into.outputs !== from.outputs) {
     throw new RangeError(
       `cannot combine sums of ${into.inputs} to ${into.outputs} with ${from.inputs} to ${from.outputs}`,
     )
   }
-  for (let at = 0; at < into.gram.length; at++) into.gram[at]! += sign * from.gram[at]!
-  for (let at = 0; at < into.moment.length; at++) into.moment[at]! += sign * from.moment[at]!
-  into.weight += sign * from.weight
+  for (let at = 0; at < into.gram.length; at++) into.gram[at]! += times * from.gram[at]!
+  for (let at = 0; at < into.moment.length; at++) into.moment[at]! += times * from.moment[at]!
+  into.weight += times * from.weight
 }
 
 const HEADER_NUMBERS = 3
