@@ -9,8 +9,6 @@ import { addProducts, embedRows, type DraftRows, type DraftTarget, type RidgeSum
 import { float32, type FloatTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 
-const BATCH_ROWS = 1024
-
 interface Waiting {
   readonly pieces: { readonly rows: DraftRows; readonly from: number; readonly to: number }[]
   count: number
@@ -27,29 +25,39 @@ export class RidgeAccumulator {
   readonly #session: InferenceSession
   readonly #target: DraftTarget
   readonly #blocks: readonly GramBlock[]
+  readonly #batchRows: number
   readonly #token: FloatTensor
   readonly #feature: FloatTensor
   readonly #next: FloatTensor
   readonly #weights: FloatTensor
   readonly #waiting = new Map<RidgeSums, Waiting>()
 
-  private constructor(session: InferenceSession, target: DraftTarget, inputs: number) {
+  private constructor(session: InferenceSession, target: DraftTarget, inputs: number, batchRows: number) {
     const hidden = target.norm.length
-    const matrix = (): FloatTensor => float32(new Float32Array(BATCH_ROWS * hidden), [BATCH_ROWS, hidden])
+    const matrix = (): FloatTensor => float32(new Float32Array(batchRows * hidden), [batchRows, hidden])
+    this.#batchRows = batchRows
     this.#session = session
     this.#target = target
     this.#blocks = gramBlocks(inputs)
     this.#token = matrix()
     this.#feature = matrix()
     this.#next = matrix()
-    this.#weights = float32(new Float32Array(BATCH_ROWS), [BATCH_ROWS, 1])
+    this.#weights = float32(new Float32Array(batchRows), [batchRows, 1])
   }
 
-  /** Of the head only the fixed random features matter. */
-  static async create(head: FeatureHead, target: DraftTarget, threads: number): Promise<RidgeAccumulator> {
-    const graph = buildRidgeProductsGraph(head, BATCH_ROWS, target.norm)
+  /**
+   * Of the head only the fixed random features matter. `batchRows`: of one product, which takes as long however few rows
+   * of its sums wait when they are flushed.
+   */
+  static async create(
+    head: FeatureHead,
+    target: DraftTarget,
+    threads: number,
+    { batchRows = 1024 } = {},
+  ): Promise<RidgeAccumulator> {
+    const graph = buildRidgeProductsGraph(head, batchRows, target.norm)
     const session = await loadSession(graph, { threads, name: 'ridge products' })
-    return new RidgeAccumulator(session, target, featureHeadInputs(head.config))
+    return new RidgeAccumulator(session, target, featureHeadInputs(head.config), batchRows)
   }
 
   /** Rows added and not yet in their sums. */
@@ -63,11 +71,11 @@ export class RidgeAccumulator {
     const waiting = this.#waiting.get(sums) ?? { pieces: [], count: 0 }
     this.#waiting.set(sums, waiting)
     for (let from = 0; from < rows.length;) {
-      const to = Math.min(rows.length, from + BATCH_ROWS - waiting.count)
+      const to = Math.min(rows.length, from + this.#batchRows - waiting.count)
       waiting.pieces.push({ rows, from, to })
       waiting.count += to - from
       from = to
-      if (waiting.count === BATCH_ROWS) await this.#addBatch(sums, waiting)
+      if (waiting.count === this.#batchRows) await this.#addBatch(sums, waiting)
     }
   }
 
