@@ -73,6 +73,14 @@ test('rules that were never measured go first', () => {
   expect(turns).toEqual(options.arms)
 })
 
+test('of arms that have nothing to train on none is chosen', () => {
+  const bandit = new KeepRuleBandit(options)
+  const random = seededRandom(2)
+  play(bandit, 50, only('flatness', 5), random)
+  const rest = ['random', 'least-flat']
+  expect(Array.from({ length: 100 }, () => bandit.choose(random, rest)).every((arm) => rest.includes(arm))).toBe(true)
+})
+
 test('a bandit that was saved makes the identical choices', () => {
   const one = new KeepRuleBandit(options)
   play(one, 50, only('least-flat'), seededRandom(5))

@@ -48,9 +48,9 @@ export class KeepRuleBandit {
     this.#best = state !== undefined && this.#arms.has(state.best) ? state.best : baseline
   }
 
-  /** The arm of the next turn. `random`: uniform in [0, 1). */
-  choose(random: () => number): string {
-    const { arms, floorShare } = this.#options
+  /** The arm of the next turn, of those that there is something to train on for. `random`: uniform in [0, 1). */
+  choose(random: () => number, arms: readonly string[] = this.#options.arms): string {
+    const { floorShare } = this.#options
     if (random() < floorShare * arms.length) return arms[Math.floor(random() * arms.length)]!
     let chosen = arms[0]!
     let most = Number.NEGATIVE_INFINITY

@@ -3,6 +3,7 @@ import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/infe
 import { pairedGain } from '@plateau/training'
 import type { Logger } from '@plateau/telemetry'
 import type { DraftLine, VersionFacts } from './draft-line.js'
+import { LEAST_COMPARED_POSITIONS } from './held-back.js'
 import { asPublished, type Candidate, type DraftKind, type Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 import { positionsOf } from './recent-windows.js'
@@ -41,7 +42,6 @@ interface Contender<Model> extends Candidate<Model> {
 }
 
 const INCUMBENT = 'incumbent'
-const MIN_EVALUATION_POSITIONS = 96
 /** A version must be better by this, and by one standard error. */
 const MIN_GAIN = 0.003
 
@@ -64,7 +64,7 @@ export class Contest<Model> {
     const { line, learner, metrics, clock } = this.#parts
     const candidates = await learner.candidates(calibration)
     metrics.heldOutPositions.set({}, positionsOf(windows))
-    if (candidates.length === 0 || positionsOf(windows) < MIN_EVALUATION_POSITIONS) return false
+    if (candidates.length === 0 || positionsOf(windows) < LEAST_COMPARED_POSITIONS) return false
     const live = await this.#contender({ name: INCUMBENT, model: line.incumbent }, windows)
     const contenders: Contender<Model>[] = []
     for (const candidate of this.#published(candidates)) contenders.push(await this.#contender(candidate, windows))

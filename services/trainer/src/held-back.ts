@@ -10,6 +10,8 @@ export interface HeldBackOptions {
   readonly testFirstPositions?: number
 }
 
+/** Fewer do not tell one draft from another. */
+export const LEAST_COMPARED_POSITIONS = 96
 /** One scalar is fitted on them, several times per solution: few do. */
 const CALIBRATION_POSITIONS = 384
 const TEST_FIRST = 512

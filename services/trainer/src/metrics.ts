@@ -118,6 +118,21 @@ export function declareTrainerMetrics(metrics: Metrics) {
       help: 'Standard error of plateau_trainer_policy_gain, by stage (closed-form, gradients).',
       labels: ['stage'],
     }),
+    ruleTurns: metrics.counter<'rule'>({
+      name: 'plateau_trainer_rule_turns_total',
+      help: 'Turns of gradient steps that were measured, by the keep rule whose windows they took.',
+      labels: ['rule'],
+    }),
+    ruleGain: metrics.gauge<'rule'>({
+      name: 'plateau_trainer_rule_gain',
+      help: 'What held-out alpha gains per 10,000 positions trained on by a keep rule, over recent turns, by rule.',
+      labels: ['rule'],
+    }),
+    ruleGainError: metrics.gauge<'rule'>({
+      name: 'plateau_trainer_rule_gain_standard_error',
+      help: 'Standard error of plateau_trainer_rule_gain, by rule.',
+      labels: ['rule'],
+    }),
     binWeight: metrics.gauge<'bin'>({
       name: 'plateau_trainer_bin_weight',
       help: 'What a position counts in the closed form by the policy, by bin (from 0, the most peaked positions first).',

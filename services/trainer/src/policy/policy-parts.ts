@@ -14,7 +14,8 @@ export interface ClosedFormPolicy {
 
 /** What gradients are to use. */
 export interface GradientPolicy {
-  readonly rule: KeepRule
+  /** Undefined: as the topic has it. */
+  readonly rule: KeepRule | undefined
   /** Rules to be tried out beside it: windows say which of them would have kept them. */
   readonly trials: readonly KeepRule[]
   /** Of the rule over random, at the same number of trained positions; undefined before anything was measured. */
