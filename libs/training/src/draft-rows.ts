@@ -33,6 +33,28 @@ export function prepareDraftTarget(target: FeatureHeadTarget, config: FeatureHea
   return { ...target, embeddingScales: reciprocalRms(target.embeddings, config.hiddenSize, config.rmsNormEps) }
 }
 
+/** These rows, each counting 1 in the closed form: there rows stand alone, and need not follow each other. */
+export function pickRows(rows: DraftRows, picked: readonly number[]): DraftRows {
+  const hidden = rows.length === 0 ? 0 : rows.features.length / rows.length
+  const { listed } = rows
+  return {
+    length: picked.length,
+    tokens: pickedRows(rows.tokens, 1, picked),
+    features: pickedRows(rows.features, hidden, picked),
+    nextFeatures: pickedRows(rows.nextFeatures, hidden, picked),
+    listed,
+    listedIds: pickedRows(rows.listedIds, listed, picked),
+    listedProbs: pickedRows(rows.listedProbs, listed, picked),
+    weights: new Float32Array(picked.length).fill(1),
+  }
+}
+
+function pickedRows<T extends Float32Array | Int32Array>(from: T, width: number, picked: readonly number[]): T {
+  const to = new (from.constructor as new (length: number) => T)(picked.length * width)
+  picked.forEach((row, i) => to.set(from.subarray(row * width, (row + 1) * width), i * width))
+  return to
+}
+
 /** Writes the normalised embeddings of `tokens` to the rows of `out` from row `row` on. */
 export function embedRows(
   { norm, embeddings, embeddingScales }: DraftTarget,

@@ -39,7 +39,7 @@ export { cosineDecay, linearWarmUp } from './schedule.js'
 export { batches, fillBatch, type FilledBatch, type Piece } from './draft-batch.js'
 export { featureHeadRidge } from './feature-head-ridge.js'
 export { countTokens, coverage } from './draft-tokens.js'
-export { embedRows, prepareDraftTarget, type DraftRows, type DraftTarget } from './draft-rows.js'
+export { embedRows, pickRows, prepareDraftTarget, type DraftRows, type DraftTarget } from './draft-rows.js'
 export {
   defaultFeatureHeadTraining,
   FeatureHeadTraining,

@@ -151,6 +151,14 @@ describe('a bank of sums', () => {
     expect(bank.positions).toBe(10 + 11 + 12 + 13 + 14 + 5)
   })
 
+  test('says what each domain has, whoever owns it', () => {
+    const totals = bankOf(windows).totals()
+    expect([...totals.keys()].toSorted()).toEqual(['chat', 'code'])
+    for (const [domain, total] of totals) {
+      expect(worst(total, plainTotal(windows, (key) => key.domain === domain))).toBeLessThan(1e-6)
+    }
+  })
+
   test('comes back from its state as it was', () => {
     const bank = bankOf(windows)
     const again = SumBank.of(bank.state)

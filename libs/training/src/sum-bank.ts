@@ -119,6 +119,18 @@ export class SumBank {
     return total
   }
 
+  /** The sums of every domain, over all whose rows are in it. */
+  totals(): Map<string, RidgeSums> {
+    const totals = new Map<string, RidgeSums>()
+    for (const cell of this.#cells.values()) {
+      const { domain } = cell.key
+      const total = totals.get(domain) ?? emptySums(this.options.inputs, this.options.outputs)
+      totals.set(domain, total)
+      mergeSums(total, this.#present(cell).sums)
+    }
+    return totals
+  }
+
   /** Heaviest first. */
   get shares(): SumShare[] {
     return Array.from(this.#cells.values(), (cell) => ({ key: cell.key, weight: this.#weight(cell) })).sort(
