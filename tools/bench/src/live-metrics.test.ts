@@ -4,6 +4,7 @@ import { draftedRounds, MetricsSnapshot } from './live-metrics.js'
 const before = MetricsSnapshot.parse(`
 plateau_spec_decode_num_drafts_total{draft_version="1",tenant=""} 10
 plateau_spec_decode_num_draft_tokens_total{draft_version="1",tenant=""} 30
+plateau_spec_decode_num_drafts_total{draft_version="gone",tenant=""} 100
 `)
 const after = MetricsSnapshot.parse(`
 # HELP plateau_spec_decode_num_drafts_total Rounds in which the draft proposed something.
@@ -27,7 +28,7 @@ plateau_speculative_round_seconds_total{part="other"} 0.01
 describe('the rounds between two snapshots', () => {
   const found = draftedRounds(before, after)
 
-  it('count what was drafted in between by any version, and no copies', () => {
+  it('count what was drafted in between by any version that is still there, and no copies', () => {
     expect(found.rounds).toBe(8)
     expect(found.proposed).toBe(2)
     expect(found.acceptanceLength).toBe(1.5)

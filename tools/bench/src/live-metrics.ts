@@ -11,11 +11,23 @@ export class MetricsSnapshot {
     return new MetricsSnapshot(text)
   }
 
-  /** Of all samples whose labels contain every one of `labels`. */
-  sum(name: string, ...labels: readonly string[]): number {
-    return [...this.text.matchAll(new RegExp(`^${name}(\\{[^}]*\\})? (\\S+)`, 'gm'))]
-      .filter(([, found = '']) => labels.every((label) => found.includes(label)))
-      .reduce((sum, [, , value]) => sum + Number(value), 0)
+  /**
+   * What counters have counted since `earlier`, over all series whose labels contain every one of `labels`. A series that is gone (of a draft version that serves no more) counts
+   * nothing: what it counted last is not known.
+   */
+  grownSince(earlier: MetricsSnapshot, name: string, ...labels: readonly string[]): number {
+    const before = earlier.#samples(name, labels)
+    return [...this.#samples(name, labels)].reduce((sum, [series, value]) => sum + value - (before.get(series) ?? 0), 0)
+  }
+
+  /** By the series' labels. */
+  #samples(name: string, labels: readonly string[]): Map<string, number> {
+    const all = [...this.text.matchAll(new RegExp(`^${name}(\\{[^}]*\\})? (\\S+)`, 'gm'))]
+    return new Map(
+      all
+        .map(([, series = '', value]) => [series, Number(value)] as const)
+        .filter(([series]) => labels.every((label) => series.includes(label))),
+    )
   }
 }
 
@@ -41,7 +53,7 @@ const draftsName = 'plateau_spec_decode_num_drafts_total'
 const lookup = 'draft_version="prompt-lookup"'
 
 export function draftedRounds(before: MetricsSnapshot, after: MetricsSnapshot): DraftedRounds {
-  const grown = (name: string, ...labels: string[]) => after.sum(name, ...labels) - before.sum(name, ...labels)
+  const grown = (name: string, ...labels: string[]) => after.grownSince(before, name, ...labels)
   const drafted = (name: string, ...labels: string[]) => grown(name, ...labels) - grown(name, ...labels, lookup)
   const rounds = drafted(draftsName)
   const allRounds = grown(draftsName)
