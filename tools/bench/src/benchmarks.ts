@@ -50,6 +50,11 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     help: async () => (await import('./acceptance.js')).acceptanceHelp,
     run: async (args) => (await import('./acceptance.js')).benchAcceptance(args),
   },
+  selection: {
+    summary: 'drafts trained on what selectors keep, against random at matched tokens (learnedMinusRandom)',
+    help: async () => (await import('./selection/selection.js')).selectionHelp,
+    run: async (args) => (await import('./selection/selection.js')).benchSelection(args),
+  },
 }
 
 export function overview(): string {

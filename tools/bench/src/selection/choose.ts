@@ -2,10 +2,9 @@
  * Which positions an arm trains on: the best share by a strategy, exactly, of windows or of single positions. Arms of one
  * share keep the same number of positions, so that they differ in which and not in how many.
  */
-import { hashToUnit, lotOfPosition, strategyNamed, type Strategy } from '@plateau/flatness'
+import { hashToUnit, inclusionProbability, lotOfPosition, strategyNamed, type Strategy } from '@plateau/flatness'
 import type { ArmName } from './arm-result.js'
-import { positionsOf, type SelectionWindow } from './dataset.js'
-import { inclusionWeights } from './inclusion-weights.js'
+import { positionsOf, type SelectionWindow } from './selection-window.js'
 
 export interface ChosenWindow {
   /** The window that was recorded, or its beginning where the budget ended within it. */
@@ -62,7 +61,7 @@ function withLot(window: SelectionWindow, seed: number): SelectionWindow {
 function chooseWindows(
   drawn: readonly SelectionWindow[],
   windows: readonly SelectionWindow[],
-  { selector }: Choice,
+  { selector, keep, seed }: Choice,
   budget: number,
   values: PositionValues | undefined,
 ): ChosenWindow[] {
@@ -70,8 +69,7 @@ function chooseWindows(
   const scores = drawn.map((window, at) => scoreOf(window, before(drawn, at)))
   const lots = drawn.map(({ statistics }) => statistics.lot)
   if (selector.startsWith(SAMPLED)) {
-    const sizes = windows.map(({ rows }) => rows.length)
-    const weights = inclusionWeights({ values: rankShares(scores, lots), lots, sizes }, budget)
+    const weights = sampledWeights(scores, lots, { keep, seed })
     return windows.flatMap((window, at) =>
       weights[at]! > 0 ? [{ window, weights: new Float32Array(window.rows.length).fill(weights[at]!) }] : [],
     )
@@ -85,7 +83,9 @@ function chooseWindows(
     left -= positions
   }
   // In recorded order, whatever their rank.
-  return kept.toSorted((a, b) => a.at - b.at).map(({ at, positions }) => ({ window: beginning(windows[at]!, positions) }))
+  return kept
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ at, positions }) => ({ window: beginning(windows[at]!, positions) }))
 }
 
 function windowScores(selector: string, values: PositionValues | undefined) {
@@ -108,7 +108,7 @@ function before(windows: readonly SelectionWindow[], at: number): SelectionWindo
 function choosePositions(
   drawn: readonly SelectionWindow[],
   windows: readonly SelectionWindow[],
-  { selector }: Choice,
+  { selector, keep, seed }: Choice,
   budget: number,
   values: PositionValues | undefined,
 ): ChosenWindow[] {
@@ -117,7 +117,7 @@ function choosePositions(
     Array.from({ length: rows.length }, (_, i) => lotOfPosition(statistics.lot, i)),
   )
   const weights = selector.startsWith(SAMPLED)
-    ? inclusionWeights({ values: rankShares(scores, lots), lots, sizes: ones(scores.length) }, budget)
+    ? sampledWeights(scores, lots, { keep, seed })
     : topWeights(scores, lots, budget)
   let from = 0
   return windows.flatMap((window) => {
@@ -131,25 +131,22 @@ function positionScores(
   selector: string,
   values: PositionValues | undefined,
 ): Iterable<number> {
-  return values === undefined
-    ? strategyOf(selector).positions(window.statistics)
-    : Float64Array.from(values(window))
+  return values === undefined ? strategyOf(selector).positions(window.statistics) : Float64Array.from(values(window))
 }
 
-/** The worst is drawn a tenth as often as the best. */
-const LEAST_SHARE = 0.1
-
-/** What sampling goes by, whatever a strategy's scores look like: in (0, 1], the best 1. */
-function rankShares(scores: readonly number[], lots: readonly number[]): number[] {
-  const shares = new Array<number>(scores.length)
+/** What each unit counts: the inverse of the probability that it was drawn with, 0 where it was not. */
+function sampledWeights(
+  scores: readonly number[],
+  lots: readonly number[],
+  { keep, seed }: Pick<Choice, 'keep' | 'seed'>,
+): Float32Array {
+  const weights = new Float32Array(scores.length)
   for (const [rank, at] of bestFirst(scores, lots).entries()) {
-    shares[at] = 1 - ((1 - LEAST_SHARE) * rank) / scores.length
+    const probability = inclusionProbability(keep, 1 - rank / scores.length)
+    // Of a lot that broke no tie.
+    if (hashToUnit(`selection.sampled.${seed}`, String(at)) < probability) weights[at] = 1 / probability
   }
-  return shares
-}
-
-function ones(length: number): Uint8Array {
-  return new Uint8Array(length).fill(1)
+  return weights
 }
 
 function topWeights(scores: readonly number[], lots: readonly number[], budget: number): Float32Array {

@@ -3,25 +3,15 @@
  * target-model and scorer, then read from disk. A window is a whole response (the paper's sample).
  */
 import type { FeatureHead } from '@plateau/causal-lm'
-import type { WindowStatistics } from '@plateau/flatness'
-import type { DraftRows } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import { chosenVocabulary } from './draft-vocabulary.js'
 import { openRecording } from './recorded-windows.js'
 import { withReferenceDraft } from './reference-draft.js'
-import { resolveSelectionTarget } from './selection-targets.js'
+import { resolveSelectionTarget, type DatasetName } from './selection-targets.js'
+import { positionsOf, splitAfter, type SelectionWindow } from './selection-window.js'
 
-export const datasetNames = ['demo', 'smollm2'] as const
-export type DatasetName = (typeof datasetNames)[number]
-
-/** One response. Row r, position r of every statistic: the same prediction. */
-export interface SelectionWindow {
-  readonly rows: DraftRows
-  /** As the scorer publishes them; what concerns a draft, from the reference draft at its calibrated logit scale. */
-  readonly statistics: WindowStatistics
-  readonly domain: string
-  readonly sampleId: string
-}
+export { datasetNames, type DatasetName } from './selection-targets.js'
+export { firstPositions, positionsOf, type SelectionWindow } from './selection-window.js'
 
 export interface Dataset {
   readonly name: DatasetName
@@ -45,7 +35,7 @@ export interface Dataset {
 
 export interface DatasetOptions {
   readonly threads: number
-  say(line: string): void
+  readonly say: (line: string) => void
 }
 
 /** Of the recorded training windows, the earliest that the reference draft is made of. */
@@ -71,25 +61,4 @@ export async function openDataset(name: DatasetName, options: DatasetOptions): P
     referencePositions: positionsOf(past),
     fingerprint: recorded.fingerprint,
   }
-}
-
-export function positionsOf(windows: readonly { readonly rows: { readonly length: number } }[]): number {
-  return windows.reduce((sum, { rows }) => sum + rows.length, 0)
-}
-
-/** The first windows that together have at least so many positions. */
-export function firstPositions<Window extends { readonly rows: DraftRows }>(
-  windows: readonly Window[],
-  positions: number,
-): readonly Window[] {
-  return splitAfter(windows, positions)[0]
-}
-
-function splitAfter<Window extends { readonly rows: DraftRows }>(
-  windows: readonly Window[],
-  positions: number,
-): [readonly Window[], readonly Window[]] {
-  let at = 0
-  for (let sum = 0; at < windows.length && sum < positions; at++) sum += windows[at]!.rows.length
-  return [windows.slice(0, at), windows.slice(at)]
 }

@@ -1,6 +1,6 @@
 import { mostFrequentTokens } from '@plateau/causal-lm'
 import { countTokens } from '@plateau/training'
-import type { SelectionWindow } from './dataset.js'
+import type { SelectionWindow } from './selection-window.js'
 import type { SelectionTarget } from './selection-targets.js'
 
 /** Common to all arms, so that none gains by proposing from other tokens: by what the target gave them in training. */

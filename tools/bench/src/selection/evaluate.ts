@@ -2,7 +2,7 @@
 import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
 import { fitLogitScale } from '@plateau/training'
 import { flatnessEdges, type ArmResult } from './arm-result.js'
-import { positionsOf, type Dataset, type SelectionWindow } from './dataset.js'
+import { positionsOf, type SelectionWindow } from './selection-window.js'
 
 /** The arm's draft at a logit scale: one entry per row, window after window. */
 export type ScoreDraft = (windows: readonly DraftRows[], logitScale: number) => Promise<DraftScores>
@@ -12,16 +12,19 @@ export type Evaluation = Pick<
   'logitScale' | 'alpha' | 'greedyMatch' | 'domains' | 'lengths' | 'windowAlpha' | 'alphaByFlatness'
 >
 
+/** Of a dataset: what logit scales are fitted on, and what is judged on. */
+export interface JudgingWindows {
+  readonly calibration: readonly SelectionWindow[]
+  readonly heldOut: readonly SelectionWindow[]
+}
+
 /** Most tokens proposed at once that expected lengths are given for. */
 const MOST_PROPOSED = 5
 /** Optima of all drafts so far lie well within; the last interval is 2 % of a scale, some .00003 of alpha. */
 const SCALES = { low: 0.45, high: 1.8, evaluations: 9 }
 
 /** Fits the arm's own logit scale, always, and judges it at that scale. */
-export async function evaluateArm(
-  score: ScoreDraft,
-  { calibration, heldOut }: Pick<Dataset, 'calibration' | 'heldOut'>,
-): Promise<Evaluation> {
+export async function evaluateArm(score: ScoreDraft, { calibration, heldOut }: JudgingWindows): Promise<Evaluation> {
   const logitScale = await calibrate(score, calibration)
   const scores = await score(rowsOf(heldOut), logitScale)
   return { logitScale, ...figuresOf(scores, heldOut) }

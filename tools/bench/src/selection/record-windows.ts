@@ -7,7 +7,7 @@ export interface RecordOptions {
   readonly directory: string
   readonly threads: number
   readonly now: () => number
-  say(line: string): void
+  readonly say: (line: string) => void
 }
 
 /** Longest answer, and one window: a window is a whole response. */
@@ -34,7 +34,11 @@ interface Question {
  * Has the real target-model and scorer answer until every portion of the target has its positions, all portions side by
  * side so that the stream is mixed. What the store holds is not asked again: a run that was killed goes on.
  */
-export async function recordWindows(target: SelectionTarget, store: WindowStore, options: RecordOptions): Promise<void> {
+export async function recordWindows(
+  target: SelectionTarget,
+  store: WindowStore,
+  options: RecordOptions,
+): Promise<void> {
   const portions = await progressOf(target, store)
   if (portions.every(isDone)) return
   options.say(`recording ${target.name}: starting the target`)
@@ -82,7 +86,11 @@ async function answer(
 }
 
 async function progressOf(target: SelectionTarget, store: WindowStore): Promise<Progress[]> {
-  const portions = target.portions.map((portion) => ({ portion, questions: questionsOf(portion, target), positions: 0 }))
+  const portions = target.portions.map((portion) => ({
+    portion,
+    questions: questionsOf(portion, target),
+    positions: 0,
+  }))
   for await (const { window } of store.read()) {
     const found = portions.find(({ portion }) => window!.sampleId.startsWith(sampleStart(portion)))
     if (found !== undefined) found.positions += window!.tokenIds.length

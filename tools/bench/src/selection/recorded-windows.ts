@@ -6,14 +6,17 @@ import type { TokenWindow } from '@plateau/contracts'
 import { windowStatistics } from '@plateau/flatness-scorer'
 import { windowRows, type WindowExpectations } from '@plateau/inference'
 import { cacheFolder } from '../cache-folder.js'
-import type { DatasetOptions, SelectionWindow } from './dataset.js'
 import { recordWindows, sampleStart } from './record-windows.js'
 import { roles, type Role, type SelectionTarget } from './selection-targets.js'
+import type { SelectionWindow } from './selection-window.js'
 
 export type RecordedWindows = Readonly<Record<Role, readonly SelectionWindow[]>> & { readonly fingerprint: string }
 
 /** The target's windows from the cache; what is missing there is recorded first, on all cores. */
-export async function openRecording(target: SelectionTarget, { say }: DatasetOptions): Promise<RecordedWindows> {
+export async function openRecording(
+  target: SelectionTarget,
+  { say }: { readonly say: (line: string) => void },
+): Promise<RecordedWindows> {
   const directory = cacheFolder(`selection-${target.name}`)
   const store = await WindowStore.open(join(directory, 'windows'))
   await recordWindows(target, store, { directory, threads: availableParallelism(), now: () => Date.now(), say })

@@ -3,8 +3,8 @@ import type { FeatureHead } from '@plateau/causal-lm'
 import { withParameters } from '@plateau/causal-lm'
 import type { DraftTargetModel } from '@plateau/model-files'
 import { ClosedFormSolver } from './closed-form-solver.js'
-import type { DatasetOptions, SelectionWindow } from './dataset.js'
 import { calibrate } from './evaluate.js'
+import type { SelectionWindow } from './selection-window.js'
 
 interface Windows {
   readonly target: DraftTargetModel
@@ -19,7 +19,7 @@ interface Windows {
 /** The draft, at the logit scale that fits the calibration windows, and all windows but the past with its signals. */
 export async function withReferenceDraft(
   { past, training, calibration, heldOut, ...target }: Windows,
-  { threads, say }: DatasetOptions,
+  { threads, say }: { readonly threads: number; readonly say: (line: string) => void },
 ): Promise<{ reference: FeatureHead } & Pick<Windows, 'training' | 'calibration' | 'heldOut'>> {
   say('the reference draft')
   const solver = await ClosedFormSolver.open({ ...target, threads })

@@ -3,7 +3,9 @@ import { demoDomains, readPrompts } from '@plateau/demo'
 import { readDraftTarget, type DraftTargetModel } from '@plateau/model-files'
 import { demoModel } from '../demo-model.js'
 import { chatPrompt, openRealModel, questionsOf, realDomains, type PromptSplit } from '../real-model.js'
-import type { DatasetName } from './dataset.js'
+
+export const datasetNames = ['demo', 'smollm2'] as const
+export type DatasetName = (typeof datasetNames)[number]
 
 export const roles = ['training', 'calibration', 'heldOut'] as const
 /** What a response is for. By prompt: a prompt serves one role only, whatever the seed. */
@@ -71,8 +73,8 @@ async function smollm2(): Promise<SelectionTarget> {
   }
 }
 
-/** Of the demo model's prompts, which are one list: one in ten for calibration, three for judging. */
-const DEMO_ROLES: readonly Role[] = ['heldOut', 'calibration', 'heldOut', 'heldOut']
+/** Of the demo model's prompts, which are one list: one in ten for calibration, two for judging. */
+const DEMO_ROLES: readonly Role[] = ['heldOut', 'calibration', 'heldOut']
 const DEMO_ROLE_EVERY = 10
 const DEMO_POSITIONS: Record<Role, number> = { training: 80_000, calibration: 3000, heldOut: 10_000 }
 

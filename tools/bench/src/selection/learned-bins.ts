@@ -1,0 +1,96 @@
+/** Weights of positions as live traffic has them learned: the closed form's sums by bins of flatness and of draft gap. */
+import { binCount, binsOf, type BinEdges, type WindowStatistics } from '@plateau/flatness'
+import { learnBinWeights, type BinWeightSearch, type RidgeSums } from '@plateau/training'
+import { flatnessEdges } from './arm-result.js'
+import type { PositionValues } from './choose.js'
+import type { ClosedFormSolver } from './closed-form-solver.js'
+import type { SelectionWindow } from './selection-window.js'
+import { calibrate } from './evaluate.js'
+
+/** Of 1 - alpha of the reference draft, as the trainer bins its windows: it is right, partly right, wrong. */
+const GAP_EDGES = [0.2, 0.6]
+export const binEdges: BinEdges = { effectiveTokens: flatnessEdges, draftGap: GAP_EDGES }
+
+/** The sums of the rows in each bin, each row counting 1. */
+export class BinnedSums {
+  readonly sums: readonly RidgeSums[]
+  readonly #solver: ClosedFormSolver
+
+  constructor(solver: ClosedFormSolver) {
+    this.#solver = solver
+    this.sums = Array.from({ length: binCount(binEdges) }, () => solver.empty())
+  }
+
+  /** `weights`: rows of weight 0 are left out, [rows.length]. */
+  async add({ rows, statistics }: SelectionWindow, weights?: Float32Array): Promise<void> {
+    const bins = binsOf(binEdges, statistics)
+    for (const bin of new Set(bins)) {
+      const own = bins.map((other, r) => Number(other === bin && (weights?.[r] ?? 1) > 0))
+      if (own.includes(1)) await this.#solver.add(this.sums[bin]!, rows, own)
+    }
+  }
+
+  /**
+   * The weights that the calibration windows like best, found by so many solutions: all equal where the search found
+   * nothing beyond noise.
+   */
+  async learn(
+    calibration: readonly SelectionWindow[],
+    { evaluations, previous }: { readonly evaluations: number; readonly previous?: BinWeightSearch | undefined },
+  ): Promise<BinWeightSearch> {
+    await this.#solver.flush()
+    const rows = calibration.map((window) => window.rows)
+    return learnBinWeights({
+      sums: this.sums,
+      coordinates: binCoordinates,
+      windowLengths: rows.map(({ length }) => length),
+      evaluations,
+      previous,
+      solve: (sums) => this.#solver.solve(sums),
+      score: async (head) => {
+        const score = this.#solver.scoreOf(head)
+        return (await score(rows, await calibrate(score, calibration))).alpha
+      },
+    })
+  }
+}
+
+/** Flatness and gap of each bin, as ranks; the gap of the column for positions without a draft is not known. */
+const binCoordinates: readonly (readonly number[])[] = Array.from({ length: binCount(binEdges) }, (_, bin) => {
+  const columns = binCount(binEdges) / (binEdges.effectiveTokens.length + 1)
+  const column = bin % columns
+  return [Math.floor(bin / columns), column === 0 ? Number.NaN : column]
+})
+
+export function weightsByBin(weights: readonly number[], statistics: WindowStatistics): Float32Array {
+  return Float32Array.from(binsOf(binEdges, statistics), (bin) => weights[bin]!)
+}
+
+const EVALUATIONS = 48
+
+/** What is learned from all of an amount of training windows, once it is asked for. */
+export class LearnedBins {
+  #found: Promise<BinWeightSearch> | undefined
+
+  constructor(
+    private readonly windows: readonly SelectionWindow[],
+    private readonly calibration: readonly SelectionWindow[],
+    private readonly solver: ClosedFormSolver,
+  ) {}
+
+  learned(): Promise<BinWeightSearch> {
+    this.#found ??= this.#learn()
+    return this.#found
+  }
+
+  async values(): Promise<PositionValues> {
+    const { weights } = await this.learned()
+    return ({ statistics }) => weightsByBin(weights, statistics)
+  }
+
+  async #learn(): Promise<BinWeightSearch> {
+    const sums = new BinnedSums(this.solver)
+    for (const window of this.windows) await sums.add(window)
+    return sums.learn(this.calibration, { evaluations: EVALUATIONS })
+  }
+}

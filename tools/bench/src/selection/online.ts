@@ -1,0 +1,105 @@
+/**
+ * From a live stream: the recorded windows in order through the streaming selector, the closed form solved again every so
+ * many arrived positions on what was kept so far. An arm's curve says what it was worth after each: `steps` solves, so
+ * that many times SOLVE_EVERY arrived positions, `positions` kept of them, CPU seconds of selecting, adding and solving.
+ */
+import type { ArmName, ArmResult, CurvePoint } from './arm-result.js'
+import { ClosedFormSolver } from './closed-form-solver.js'
+import { positionsOf, type Dataset, type SelectionWindow } from './dataset.js'
+import { calibrate, evaluateArm, meanAlpha, type ScoreDraft } from './evaluate.js'
+import { armProgress, cpuSeconds, type Experiment } from './experiment.js'
+import { streamLearner, type OnlineArm } from './stream-learners.js'
+
+const SOLVE_EVERY = 2000
+/** Points of curves are judged on every second window. */
+const CURVE_EVERY = 2
+const QUICK_POSITIONS = 4 * SOLVE_EVERY
+const HALF = 0.5
+
+const whole = { unit: 'sample', keep: HALF, seed: 1 } as const
+const tokens = { unit: 'token', keep: HALF, seed: 1 } as const
+
+const onlineArms: readonly OnlineArm[] = [
+  { ...whole, selector: 'full', keep: 1 },
+  ...[1, 2, 3, 4, 5].map((seed) => ({ ...whole, selector: 'random', seed })),
+  { ...whole, selector: 'flatness' },
+  { ...whole, selector: 'least-flat' },
+  { ...tokens, selector: 'least-flat' },
+  { ...whole, selector: 'draft-gain' },
+  { ...tokens, selector: 'learned' },
+  { ...tokens, selector: 'flatness' },
+  { ...tokens, selector: 'draft-gain' },
+  { ...whole, selector: 'draft-gap' },
+  { ...whole, selector: 'entropy' },
+  { ...tokens, selector: 'random' },
+]
+
+export const runOnline: Experiment = async (dataset, { results, threads, quick, say }) => {
+  const windows = quick ? dataset.training.slice(0, QUICK_POSITIONS / 100) : dataset.training
+  const available = positionsOf(windows)
+  const named = onlineArms.map((arm) => {
+    return { ...arm, experiment: 'online' as const, target: dataset.name, available, matched: 'steps' as const }
+  })
+  const missing = named.filter((arm) => !results.has(arm))
+  say(`online, ${dataset.name}: ${missing.length} of ${named.length} arms to do`)
+  const solver = await ClosedFormSolver.open({ ...dataset, threads })
+  const done = armProgress(missing.length, () => performance.now(), say)
+  try {
+    for (const arm of missing) {
+      const result = { ...arm, ...(await runStream(arm, windows, dataset, solver)) }
+      await results.add(result)
+      done(`${arm.selector} ${arm.unit} #${arm.seed}: alpha ${result.alpha.toFixed(4)}, ${result.positions.kept} kept`)
+    }
+  } finally {
+    await solver.release()
+  }
+}
+
+async function runStream(
+  arm: OnlineArm,
+  windows: readonly SelectionWindow[],
+  dataset: Dataset,
+  solver: ClosedFormSolver,
+): Promise<Omit<ArmResult, keyof ArmName>> {
+  const learner = streamLearner(arm, solver, dataset.calibration)
+  const curve: CurvePoint[] = []
+  const spent = { selection: 0, training: 0 }
+  const timed = async <T>(on: keyof typeof spent, work: () => Promise<T>): Promise<T> => {
+    const began = cpuSeconds()
+    const result = await work()
+    spent[on] += cpuSeconds() - began
+    return result
+  }
+  let [arrived, kept, solvedAt] = [0, 0, 0]
+  let score: ScoreDraft | undefined
+  for (const [at, window] of windows.entries()) {
+    const weights = await timed('selection', () => learner.select(window))
+    arrived += window.rows.length
+    if (weights !== undefined) {
+      await timed('training', () => learner.add(window, weights))
+      kept += weights.filter((weight) => weight > 0).length
+    }
+    if (arrived - solvedAt < SOLVE_EVERY && at < windows.length - 1) continue
+    solvedAt = arrived
+    score = solver.scoreOf(await timed('training', async () => solver.solve(await learner.total())))
+    curve.push({
+      steps: curve.length + 1,
+      positions: kept,
+      cpuSeconds: spent.training,
+      alpha: await curveAlpha(score, dataset),
+    })
+  }
+  if (score === undefined) throw new RangeError('no window arrived')
+  return {
+    positions: { kept, used: kept },
+    steps: curve.length,
+    cpuSeconds: spent,
+    ...(await evaluateArm(score, dataset)),
+    curve,
+  }
+}
+
+async function curveAlpha(score: ScoreDraft, { calibration, heldOut }: Dataset): Promise<number> {
+  const some = (windows: readonly SelectionWindow[]) => windows.filter((_, i) => i % CURVE_EVERY === 0)
+  return meanAlpha(score, some(heldOut), await calibrate(score, some(calibration)))
+}
