@@ -76,7 +76,7 @@ async function smollm2(): Promise<SelectionTarget> {
 /** Of the demo model's prompts, which are one list: one in ten for calibration, two for judging. */
 const DEMO_ROLES: readonly Role[] = ['heldOut', 'calibration', 'heldOut']
 const DEMO_ROLE_EVERY = 10
-const DEMO_POSITIONS: Record<Role, number> = { training: 80_000, calibration: 3000, heldOut: 10_000 }
+const DEMO_POSITIONS: Record<Role, number> = { training: 56_000, calibration: 3000, heldOut: 9000 }
 
 async function demoTarget(): Promise<SelectionTarget> {
   const { tokenizer } = await openRealModel({ model: demoModel })
