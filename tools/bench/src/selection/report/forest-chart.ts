@@ -1,0 +1,54 @@
+/** Differences with their intervals, a row each, around a line at none. */
+import { padded } from './line-chart.js'
+import { dot, grey, line, picture, text, ticks } from './svg.js'
+
+export interface ForestRow {
+  readonly name: string
+  readonly colour: string
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface ForestPanel {
+  readonly title: string
+  readonly rows: readonly ForestRow[]
+}
+
+const width = 900
+const rowHeight = 20
+/** Where names end. */
+const axis = 300
+
+export function forestChart(chart: { title: string; xLabel: string; panels: readonly ForestPanel[] }): string {
+  let top = 74
+  const parts = chart.panels.flatMap((panel) => {
+    const drawn = drawPanel(panel, top, chart.xLabel)
+    top += panel.rows.length * rowHeight + 92
+    return drawn
+  })
+  return picture({ width, height: top - 20 }, chart.title, parts)
+}
+
+function drawPanel({ title, rows }: ForestPanel, top: number, xLabel: string): string[] {
+  const [low, high] = padded([0, ...rows.flatMap((row) => [row.low, row.high])])
+  const x = (value: number) => axis + ((value - low) / (high - low)) * (width - 30 - axis)
+  const bottom = top + rows.length * rowHeight
+  return [
+    text(24, top - 10, title, { weight: 600 }),
+    ...ticks(low, high, 6).flatMap((value) => [
+      line(x(value), top, x(value), bottom),
+      text(x(value), bottom + 17, value.toFixed(3), { anchor: 'middle' }),
+    ]),
+    line(x(0), top, x(0), bottom, grey),
+    text((axis + width - 30) / 2, bottom + 36, xLabel, { anchor: 'middle' }),
+    ...rows.flatMap(({ name, colour, value, low: from, high: to }, i) => {
+      const y = top + (i + 0.5) * rowHeight
+      return [
+        text(axis - 12, y + 4, name, { anchor: 'end' }),
+        line(x(from), y, x(to), y, colour),
+        dot(x(value), y, colour),
+      ]
+    }),
+  ]
+}
