@@ -23,6 +23,13 @@ function after(change: (window: TokenWindow) => unknown): string {
 
 const record = delivered(recordOf(windowOf('s')))
 
+/** With all that is known of a draft, where it proposed; the last position as given. */
+function drafted(window: TokenWindow, gain = -0.01, entropy = 2): void {
+  window.draftOverlap = [Number.NaN, 0.5, 1]
+  window.draftGain = [Number.NaN, 0.1, gain]
+  window.draftEntropy = [Number.NaN, 1, entropy]
+}
+
 /** Sets one fp16 number of the listed probabilities. */
 function setHalf(window: TokenWindow, index: number, bits: number): void {
   window.top!.probabilities.writeUInt16LE(bits, index * 2)
@@ -41,6 +48,7 @@ describe('a window is accepted', () => {
   })
   it('with NaN where no draft proposed', () => {
     expect(after((w) => (w.draftOverlap = [Number.NaN, 0.5, 1]))).toBe('accepted')
+    expect(after((w) => drafted(w))).toBe('accepted')
   })
 })
 
@@ -99,6 +107,14 @@ describe('a record is refused', () => {
     ['with an infinite log sum', (w) => (w.logSumExp[0] = Number.POSITIVE_INFINITY), 'VALUE_OUT_OF_RANGE'],
     ['with a positive log probability', (w) => (w.tokenLogProb[0] = 0.1), 'VALUE_OUT_OF_RANGE'],
     ['with an overlap above 1', (w) => (w.draftOverlap = [1.1, 0, 0]), 'VALUE_OUT_OF_RANGE'],
+    ['with one gain', (w) => (drafted(w), (w.draftGain = [0.1])), 'LENGTH_MISMATCH'],
+    ['with gains but no overlap', (w) => (drafted(w), (w.draftOverlap = [])), 'LENGTH_MISMATCH'],
+    ["with gains but no draft's entropy", (w) => (drafted(w), (w.draftEntropy = [])), 'LENGTH_MISMATCH'],
+    ["with a draft's entropy missing", (w) => (drafted(w), w.draftEntropy.pop()), 'LENGTH_MISMATCH'],
+    ['with a gain that cannot be', (w) => drafted(w, 1.1), 'VALUE_OUT_OF_RANGE'],
+    ['with an infinite gain', (w) => drafted(w, Number.NEGATIVE_INFINITY), 'VALUE_OUT_OF_RANGE'],
+    ["with a draft's entropy below 0", (w) => drafted(w, 0, -1), 'VALUE_OUT_OF_RANGE'],
+    ["with a draft's entropy above log V", (w) => drafted(w, 0, Math.log(VOCAB) + 0.1), 'VALUE_OUT_OF_RANGE'],
     ['too large for the next topic', (w) => (w.tenant = 'x'.repeat(1024 * 1024 - 400)), 'TOO_LARGE'],
   ])('%s', (_, change, code) => expect(after(change)).toBe(code))
 })

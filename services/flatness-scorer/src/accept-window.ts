@@ -9,6 +9,7 @@ import {
   type TopK,
 } from '@plateau/contracts'
 import type { LogRecord } from '@plateau/event-log'
+import { MOST_TRIALS } from '@plateau/flatness'
 
 /** A record that is a well-formed window: everything after this may trust its shapes and ranges. */
 export interface AcceptedWindow {
@@ -27,9 +28,12 @@ const SCHEMA_VERSION = 1
 /** A row of fp16 probabilities sums to 1 within 2^-11; this leaves room for the engine's own fp32 sums. */
 const MASS_SLACK = 1 / 256
 
-/** Room for a window's weights and decision besides itself in one record. */
-const TRAINING_OVERHEAD_BYTES = 256
-const TRAINING_BYTES_PER_POSITION = 4
+/** Half of sum q |g - <q, g>|, and g = p - q and its mean lie in [-1, 1]: no first-order gain is larger. */
+const MOST_GAIN = 1 + MASS_SLACK
+
+/** Room for a window's weights, decision and the names of the rules that would have kept it, besides itself in one record. */
+const TRAINING_OVERHEAD_BYTES = 256 + MOST_TRIALS * 160
+const TRAINING_BYTES_PER_POSITION = 8
 
 /** Throws a PlateauError, whose code is the reason on the dead letter, when the record cannot be used. */
 export function acceptWindow(record: LogRecord): AcceptedWindow {
@@ -87,7 +91,10 @@ function checkLengths(window: TokenWindow, top: TopK): void {
   expectLength('entropy', window.entropy.length, n)
   expectLength('log_sum_exp', window.logSumExp.length, n)
   expectLength('token_log_prob', window.tokenLogProb.length, n)
+  // Together or not at all; draft_overlap alone in windows that were captured before there were the other two.
   if (window.draftOverlap.length > 0) expectLength('draft_overlap', window.draftOverlap.length, n)
+  if (window.draftGain.length > 0) expectLength('draft_gain', window.draftGain.length, window.draftOverlap.length)
+  expectLength('draft_entropy', window.draftEntropy.length, window.draftGain.length)
   if (window.features.length > 0) {
     const rowBytes = window.featureSize * widthOf(window.featureFormat, 'feature_format')
     expectLength('features', window.features.length, n * rowBytes)
@@ -132,10 +139,9 @@ function checkNumbers(window: TokenWindow): void {
   expectWithin('entropy', window.entropy, -MASS_SLACK, mostEntropy)
   expectWithin('log_sum_exp', window.logSumExp, -Number.MAX_VALUE, Number.MAX_VALUE)
   expectWithin('token_log_prob', window.tokenLogProb, -Number.MAX_VALUE, MASS_SLACK)
-  for (const [i, x] of window.draftOverlap.entries()) {
-    // NaN says that no draft proposed here.
-    if (!Number.isNaN(x) && !(x >= 0 && x <= most)) refuseNumber('draft_overlap', i, x)
-  }
+  expectWithinOrUnknown('draft_overlap', window.draftOverlap, 0, most)
+  expectWithinOrUnknown('draft_gain', window.draftGain, -MOST_GAIN, MOST_GAIN)
+  expectWithinOrUnknown('draft_entropy', window.draftEntropy, -MASS_SLACK, mostEntropy)
 }
 
 /** A window that fits its own topic may not fit the next one, with its weights added. */
@@ -159,6 +165,14 @@ function expectWithin(field: string, values: readonly number[], least: number, m
   for (let i = 0; i < values.length; i++) {
     const x = values[i]!
     if (!(x >= least && x <= most)) refuseNumber(field, i, x)
+  }
+}
+
+/** NaN says that no draft proposed here. */
+function expectWithinOrUnknown(field: string, values: readonly number[], least: number, most: number): void {
+  for (let i = 0; i < values.length; i++) {
+    const x = values[i]!
+    if (!Number.isNaN(x) && !(x >= least && x <= most)) refuseNumber(field, i, x)
   }
 }
 

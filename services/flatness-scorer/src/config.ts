@@ -1,5 +1,5 @@
-import { choice, decimal, defineConfig, integer, share, text } from '@plateau/config'
-import { closedFormWeights, strategyNames } from '@plateau/flatness'
+import { choice, decimal, defineConfig, flag, integer, share, text } from '@plateau/config'
+import { budgets, closedFormWeights, samplings, strategyNames, units } from '@plateau/flatness'
 
 /** The scorer's own settings; the ones that every service has come with the shell. */
 export const scorerConfig = defineConfig(
@@ -20,7 +20,30 @@ export const scorerConfig = defineConfig(
       min: 0,
       max: 1,
       default: 0.5,
-      help: 'Share of windows that gradients may use, above 0; the selection-policy topic overrides it.',
+      help: 'Share that gradients may use, above 0; the selection-policy topic overrides it.',
+    }),
+    keepUnit: choice({
+      env: 'PLATEAU_KEEP_UNIT',
+      of: units,
+      default: 'window',
+      help: 'What is kept or dropped as one: a window, a sample (a response, as far as it is known), or single tokens; the selection-policy topic overrides it.',
+    }),
+    keepBudget: choice({
+      env: 'PLATEAU_KEEP_BUDGET',
+      of: budgets,
+      default: 'windows',
+      help: 'What the share is a share of; of single tokens always tokens. The selection-policy topic overrides it.',
+    }),
+    stratify: flag({
+      env: 'PLATEAU_STRATIFY',
+      default: 'off',
+      help: 'Whether the share holds within every domain, not only over all; the selection-policy topic overrides it.',
+    }),
+    keepSampling: choice({
+      env: 'PLATEAU_KEEP_SAMPLING',
+      of: samplings,
+      default: 'top',
+      help: 'top keeps the best share; weighted draws it with probabilities that rise with the score, and counts what is drawn by their inverse. The selection-policy topic overrides it.',
     }),
     closedFormWeight: choice({
       env: 'PLATEAU_CLOSED_FORM_WEIGHT',

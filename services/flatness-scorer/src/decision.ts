@@ -15,6 +15,12 @@ export interface Decision {
   readonly keptBy: readonly string[]
 }
 
+/** How many of the window's n positions gradients may use. */
+export function keptPositions({ keep, gradientWeights }: Decision, n: number): number {
+  if (!keep) return 0
+  return gradientWeights?.reduce((kept, weight) => kept + (weight > 0 ? 1 : 0), 0) ?? n
+}
+
 const armsOnWire = {
   selected: ArmOnWire.ARM_SELECTED,
   control: ArmOnWire.ARM_CONTROL,

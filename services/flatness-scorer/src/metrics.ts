@@ -14,6 +14,16 @@ export function declareScorerMetrics(metrics: Metrics) {
       name: 'plateau_scorer_tokens_total',
       help: 'Response tokens in the windows decided.',
     }),
+    positions: metrics.counter<'arm' | 'domain' | 'decision'>({
+      name: 'plateau_scorer_positions_total',
+      help: 'Response positions decided, one by one, by arm, domain and decision (keep, drop): kept / all is the share that gradients may use.',
+      labels: ['arm', 'domain', 'decision'],
+    }),
+    keptByTrial: metrics.counter<'rule'>({
+      name: 'plateau_scorer_kept_by_trial_windows_total',
+      help: 'Windows, the evaluation arm left out, that a rule under trial would have kept, by rule.',
+      labels: ['rule'],
+    }),
     redelivered: metrics.counter({
       name: 'plateau_scorer_redelivered_windows_total',
       help: 'Windows seen again whose recorded decision was used.',
@@ -30,12 +40,13 @@ export function declareScorerMetrics(metrics: Metrics) {
     }),
     keptShare: metrics.gauge<'partition'>({
       name: 'plateau_scorer_kept_share',
-      help: 'Share of the selected arm that was kept, averaged over about the last 256 windows.',
+      help: 'Share of the selected arm that was kept, averaged over about the last 256 windows; of a window of which single positions are kept, their share.',
       labels: ['partition'],
     }),
-    flatness: metrics.histogram({
+    flatness: metrics.histogram<'arm'>({
       name: 'plateau_scorer_window_flatness',
-      help: 'Mean flatness of a window, 1 / (sqrt(V) ||p||): 1/sqrt(V) is certain, 1 is uniform.',
+      help: 'Mean flatness of a window, 1 / (sqrt(V) ||p||), by arm: 1/sqrt(V) is certain, 1 is uniform. Arms that differ were not drawn by chance.',
+      labels: ['arm'],
       buckets: [0.004, 0.008, 0.012, 0.016, 0.024, 0.032, 0.048, 0.064, 0.096, 0.128, 0.192, 0.256, 0.5, 1],
     }),
     batchSeconds: metrics.histogram({

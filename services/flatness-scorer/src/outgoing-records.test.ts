@@ -1,13 +1,22 @@
 import { Arm, Decision, decodeHeaders, ScoredWindow, TrainingWindow } from '@plateau/contracts'
 import { describe, expect, it } from 'vitest'
 import { acceptWindow } from './accept-window.js'
-import { measureWindow } from './measure-window.js'
+import { decisionOf } from './decision.js'
+import { measureWindow, statisticsOf, windowStatistics } from './measure-window.js'
 import { scoredRecord, trainingRecord } from './outgoing-records.js'
 import { delivered, recordOf, windowOf } from './testing.js'
 
 const window = windowOf('sample', { windowIndex: 4 })
 const accepted = acceptWindow(delivered(recordOf(window), 2, 77))
-const decision = { arm: 'control', keep: true, score: 0.25, threshold: 0.125, policy: 'flatness(keep=0.5)' } as const
+const decision = {
+  arm: 'control',
+  keep: true,
+  score: 0.25,
+  threshold: 0.125,
+  policy: 'flatness(keep=0.5)',
+  gradientWeights: Float32Array.of(1, 0, 1),
+  keptBy: ['random(keep=0.5)'],
+} as const
 const made = { nowMs: 2_000, traceparent: accepted.traceparent }
 
 describe('the training record', () => {
@@ -21,6 +30,8 @@ describe('the training record', () => {
       weights: [0.5, 1, 1.5],
       score: 0.25,
       policy: 'flatness(keep=0.5)',
+      gradientWeights: [1, 0, 1],
+      keptBy: ['random(keep=0.5)'],
     })
   })
 
@@ -62,6 +73,24 @@ describe('the scored record', () => {
       sourceOffset: 77,
     })
     expect(scored.flatness).toHaveLength(3)
+  })
+
+  it('restores what was measured and decided, to the bit', () => {
+    const drafted = {
+      ...window,
+      draftOverlap: [Number.NaN, 0.5, 1],
+      draftGain: [Number.NaN, 0.25, 0],
+      draftEntropy: [Number.NaN, 1, 2],
+    }
+    for (const captured of [window, drafted]) {
+      const from = acceptWindow(delivered(recordOf(captured)))
+      const measured = measureWindow(from)
+      const scored = ScoredWindow.decode(scoredRecord(from, measured, decision, made).value!)
+      const { flatnessLow: _low, flatnessHigh: _high, ...statistics } = measured
+      expect(statisticsOf(scored)).toEqual(statistics)
+      expect(windowStatistics(captured)).toMatchObject(statistics)
+      expect(decisionOf(scored)).toEqual(decision)
+    }
   })
 })
 

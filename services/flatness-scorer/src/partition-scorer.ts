@@ -1,7 +1,7 @@
 import {
   armOf,
+  closedFormWeightsOf,
   policyName,
-  weightsOf,
   WindowSelector,
   type ArmShares,
   type SelectionPolicy,
@@ -9,7 +9,7 @@ import {
 } from '@plateau/flatness'
 import type { NewRecord } from '@plateau/event-log'
 import type { AcceptedWindow } from './accept-window.js'
-import { decisionOf, windowKey, type Decision, type WindowKey } from './decision.js'
+import { decisionOf, keptPositions, windowKey, type Decision, type WindowKey } from './decision.js'
 import { measureWindow, statisticsOf, type MeasuredWindow } from './measure-window.js'
 import { scoredRecord, trainingRecord, type Made } from './outgoing-records.js'
 import type { PartitionHistory } from './partition-history.js'
@@ -92,16 +92,17 @@ export class PartitionScorer {
 
   #decide(accepted: AcceptedWindow, measured: MeasuredWindow): Decision {
     const arm = armOf(accepted.window.sampleId, this.#options.shares)
-    const { keep, score, threshold } = this.#selector.decide(measured, arm)
-    this.threshold = threshold
-    if (arm === 'selected') this.#countSelected(keep)
+    const { score, threshold, keep, gradientWeights, keptBy } = this.#selector.decide(measured, arm)
     const policy = policyName(this.#selector.policy)
-    return { arm, keep, score, threshold, policy, gradientWeights: undefined, keptBy: [] }
+    const decision = { arm, keep, score, threshold, policy, gradientWeights, keptBy }
+    this.threshold = threshold
+    if (arm === 'selected')
+      this.#countSelected(keptPositions(decision, measured.flatness.length) / measured.flatness.length)
+    return decision
   }
 
   #trainingRecord(accepted: AcceptedWindow, measured: MeasuredWindow, decision: Decision, made: Made): NewRecord {
-    const scale = this.#selector.meanInverseFlatness()
-    const weights = weightsOf(this.#selector.policy.closedFormWeight, measured.flatness, scale)
+    const weights = closedFormWeightsOf(this.#selector.policy, measured, this.#selector.meanInverseFlatness())
     return trainingRecord(accepted, decision, weights, made)
   }
 
@@ -112,9 +113,9 @@ export class PartitionScorer {
     }
   }
 
-  #countSelected(keep: boolean): void {
+  #countSelected(kept: number): void {
     this.#selected = Math.min(256, this.#selected + 1)
     const before = Number.isNaN(this.keptShare) ? 0 : this.keptShare
-    this.keptShare = before + ((keep ? 1 : 0) - before) / this.#selected
+    this.keptShare = before + (kept - before) / this.#selected
   }
 }

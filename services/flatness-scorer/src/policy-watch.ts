@@ -1,6 +1,6 @@
 import { messageOf, SelectionPolicy as PolicyRecord, topics } from '@plateau/contracts'
 import type { EventLog, LogRecord, Reader } from '@plateau/event-log'
-import { policyName, selectionPolicy, type SelectionPolicy } from '@plateau/flatness'
+import { policyName, ruleName, selectionPolicy, type SelectionPolicy } from '@plateau/flatness'
 import type { Logger } from '@plateau/telemetry'
 import type { ScorerMetrics } from './metrics.js'
 
@@ -53,7 +53,9 @@ export class PolicyWatch {
     try {
       this.#current = record.value === null ? configured : policyOf(record.value)
       metrics.policyUpdates.add({ result: 'applied' })
-      logger.info('selection policy applied', { ...facts, policy: policyName(this.#current) })
+      const { closedFormWeight, trials } = this.#current
+      const applied = { policy: policyName(this.#current), closedFormWeight, trials: trials.map(ruleName) }
+      logger.info('selection policy applied', { ...facts, ...applied })
     } catch (error) {
       // A bad update must not stop scoring: the policy before it stays.
       metrics.policyUpdates.add({ result: 'refused' })

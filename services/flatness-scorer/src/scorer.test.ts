@@ -3,8 +3,10 @@ import {
   Decision,
   deadLetterTopic,
   encodeHeaders,
+  KeepRule,
   SelectionPolicy,
   TokenWindow,
+  type ScoredWindow,
   topics,
   type TopicSpec,
 } from '@plateau/contracts'
@@ -12,8 +14,18 @@ import { partitionOf, type BatchControl, type Consumer, type EventLog, type NewR
 import { armOf } from '@plateau/flatness'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { SCORER_GROUP, scorerDeadLetters } from './scorer.js'
-import { recordOf, scoreAll, scorerOn, scorerOptions, TestLog, traffic, until, windowOf } from './testing.js'
+import { SCORER_GROUP, scorerDeadLetters, type ScorerOptions } from './scorer.js'
+import {
+  policyWith,
+  recordOf,
+  scoreAll,
+  scorerOn,
+  scorerOptions,
+  TestLog,
+  traffic,
+  until,
+  windowOf,
+} from './testing.js'
 
 let test: TestLog
 beforeEach(async () => {
@@ -36,7 +48,10 @@ async function violations(
     const uses = training.filter((t) => keyOf(t.window!) === key)
     if (decisions.length !== 1) return [`${key} has ${decisions.length} decisions`]
     if (uses.length !== 1) return [`${key} has ${uses.length} training records`]
-    const said = [decisions[0]!, uses[0]!].map(({ arm, decision, score }) => `${arm}/${decision}/${score}`)
+    const said = [decisions[0]!, uses[0]!].map(
+      ({ arm, decision, score, gradientWeights, keptBy }) =>
+        `${arm}/${decision}/${score}/${gradientWeights.join()}/${keptBy.join()}`,
+    )
     return said[0] === said[1] ? [] : [`${key} was decided ${said[0]} and used ${said[1]}`]
   })
 }
@@ -55,7 +70,7 @@ describe('from log to log', () => {
 
   it('the kept share of the selected arm is the policy’s', async () => {
     await test.publish(traffic(1500).map(recordOf))
-    await scoreAll(test, { policy: { ...scorerOptions.policy, keep: 0.3 } })
+    await scoreAll(test, { policy: policyWith({ keep: 0.3 }) })
     const selected = (await test.scored()).filter((s) => s.arm === Arm.ARM_SELECTED && !Number.isNaN(s.threshold))
     const share = selected.filter((s) => s.decision === Decision.DECISION_KEEP).length / selected.length
     expect(Math.abs(share - 0.3)).toBeLessThan(0.05)
@@ -89,6 +104,100 @@ describe('from log to log', () => {
       (end) => training.toSorted((a, b) => (end ? a.score - b.score : b.score - a.score))[0]!,
     )
     expect(peaked!.weights[0]!).toBeGreaterThan(1.2 * flat!.weights[0]!)
+  })
+})
+
+/** Windows in which every position has its own flatness, and a draft proposed at the last two. */
+function mixedTraffic(n: number): TokenWindow[] {
+  return traffic(n).map((window, i) => ({
+    ...window,
+    domain: i % 3 === 0 ? 'code' : 'chat',
+    sumSquares: window.sumSquares.map((sum, j) => Math.fround(sum * (1 - 0.3 * j))),
+    draftOverlap: [Number.NaN, 0.5, Math.fround((i * 0.37) % 1)],
+    draftGain: [Number.NaN, 0.125, -0.0625],
+    draftEntropy: [Number.NaN, 2, 1],
+  }))
+}
+
+describe('a rule whose unit is the token', () => {
+  const policy = policyWith({
+    unit: 'token',
+    keep: 0.4,
+    trials: [
+      { strategy: 'draft-gap', keep: 0.5 },
+      { strategy: 'random', keep: 0.3 },
+    ],
+  })
+
+  it('says of each position what it counts, in both records, and of each window which trials would keep it', async () => {
+    const windows = mixedTraffic(400)
+    await test.publish(windows.map(recordOf))
+    const metrics = await scoreAll(test, { policy })
+    expect(await violations(windows)).toEqual([])
+    const scored = await test.scored()
+    const decided = scored.filter((s) => s.arm === Arm.ARM_SELECTED && !Number.isNaN(s.threshold))
+    for (const { gradientWeights, flatness, threshold, decision } of decided) {
+      expect(gradientWeights).toEqual(flatness.map((f) => (f >= threshold ? 1 : 0)))
+      expect(decision === Decision.DECISION_KEEP).toBe(gradientWeights.includes(1))
+    }
+    for (const s of scored.filter(({ decision }) => decision === Decision.DECISION_DROP)) {
+      expect(s.gradientWeights).toEqual([0, 0, 0])
+    }
+    for (const s of scored.filter(({ arm }) => arm === Arm.ARM_EVALUATION)) expect(s.keptBy).toEqual([])
+    const kept = scored.filter(({ keptBy }) => keptBy.includes('draft-gap(keep=0.5)')).length
+    expect(metrics.keptByTrial.value({ rule: 'draft-gap(keep=0.5)' })).toBe(kept)
+    const counted = ['keep', 'drop'].map((decision) =>
+      metrics.positions.value({ arm: 'selected', domain: 'chat', decision }),
+    )
+    const chat = scored.filter((s) => s.arm === Arm.ARM_SELECTED && s.domain === 'chat')
+    expect(counted[0]! + counted[1]!).toBe(3 * chat.length)
+    expect(counted[0]! / (3 * chat.length)).toBeGreaterThan(0.25)
+  })
+
+  it('publishes what the draft did, as it was captured', async () => {
+    const [window] = mixedTraffic(1)
+    await test.publish([recordOf(window!)])
+    await scoreAll(test, { policy })
+    const [{ draftGain, draftEntropy, tokenLogProb }] = (await test.scored()) as [ScoredWindow]
+    expect({ draftGain, draftEntropy, tokenLogProb }).toEqual({
+      draftGain: window!.draftGain,
+      draftEntropy: window!.draftEntropy,
+      tokenLogProb: window!.tokenLogProb,
+    })
+  })
+
+  it('is repeated to the letter after a crash, also by a scorer that follows another policy by then', async () => {
+    const windows = mixedTraffic(300)
+    await test.publish(windows.map(recordOf))
+    await runUntilKilled(dyingLog(test.log, 'scored', 4), { policy })
+    const before = new Map((await test.scored()).map((s) => [keyOf(s), s]))
+    expect([...before.values()].some(({ keptBy }) => keptBy.length > 0)).toBe(true)
+    await scoreAll(test, { policy: policyWith({ strategy: 'none' }) })
+    expect(await violations(windows)).toEqual([])
+    const ofTorn = (await test.training()).filter((t) => before.has(keyOf(t.window!)))
+    expect(ofTorn).toHaveLength(before.size)
+    for (const { window, gradientWeights, keptBy, policy: name } of ofTorn) {
+      expect({ gradientWeights, keptBy, policy: name }).toMatchObject(
+        pick(before.get(keyOf(window!))!, 'gradientWeights', 'keptBy', 'policy'),
+      )
+    }
+  })
+})
+
+function pick<T, K extends keyof T>(from: T, ...names: K[]): Pick<T, K> {
+  return Object.fromEntries(names.map((name) => [name, from[name]])) as Pick<T, K>
+}
+
+describe('weighted sampling', () => {
+  it('counts what is kept by the inverse of its probability: 1 a position over all', async () => {
+    const windows = mixedTraffic(2000)
+    await test.publish(windows.map(recordOf))
+    await scoreAll(test, { policy: policyWith({ sampling: 'weighted' }) })
+    expect(await violations(windows)).toEqual([])
+    const counted = (await test.training()).filter((t) => t.arm !== Arm.ARM_EVALUATION && t.gradientWeights.length > 0)
+    const weights = counted.flatMap((t) => t.gradientWeights)
+    // 1,700 windows of three equal weights, whose variance is at most 4/keep - 1 = 7: .2 is 3 standard errors.
+    expect(Math.abs(weights.reduce((sum, w) => sum + w, 0) / weights.length - 1)).toBeLessThan(0.2)
   })
 })
 
@@ -147,8 +256,8 @@ async function fedByHand(log: EventLog) {
   return { handle: await handler.promise, close: () => Promise.all([scorer.close(20_000), run]) }
 }
 
-async function runUntilKilled(log: EventLog): Promise<void> {
-  const { scorer } = scorerOn(log)
+async function runUntilKilled(log: EventLog, options: Partial<ScorerOptions> = {}): Promise<void> {
+  const { scorer } = scorerOn(log, options)
   await expect(scorer.run()).rejects.toThrow(/killed|already dead/)
   await scorer.close(20_000)
 }
@@ -256,7 +365,7 @@ describe('several members', () => {
 
   it('come and go under load: one decision a window, and the whole keeps the policy’s share', async () => {
     const windows = traffic(2400)
-    const policy = { ...scorerOptions.policy, keep: 0.3 }
+    const policy = policyWith({ keep: 0.3 })
     // Each has the log open for itself, as a process of its own would.
     const logs = [0, 1, 2].map(() => openEmbeddedEventLog(test.directory))
     const members = logs.map((log) => scorerOn(log, { policy }).scorer)
@@ -378,6 +487,34 @@ describe('the selection policy', () => {
     expect((await test.training()).flatMap((t) => t.weights).every((w) => w === 1)).toBe(true)
   })
 
+  it('in the topic is taken whole: unit, budget, strata, sampling, trials and bin weights', async () => {
+    const edges = { effectiveTokens: [1.05, 4], draftGap: [] }
+    await publishPolicy(
+      policyRecord({
+        strategy: 'flatness',
+        keep: 0.25,
+        unit: 'sample',
+        budget: 'tokens',
+        stratified: true,
+        sampling: 'weighted',
+        closedFormWeight: 'binned',
+        binWeights: { ...edges, weights: [0.5, 1.25, 20] },
+        trials: [{ strategy: 'random', keep: 0.5, unit: '', budget: '', stratified: false, sampling: '' }],
+      }),
+    )
+    const windows = mixedTraffic(120)
+    await test.publish(windows.map(recordOf))
+    await scoreAll(test)
+    const name = 'flatness(keep=0.25,unit=sample,budget=tokens,stratified,sampling=weighted)'
+    const scored = await test.scored()
+    expect(new Set(scored.map((s) => s.policy))).toEqual(new Set([name]))
+    expect(new Set(scored.flatMap((s) => s.keptBy))).toEqual(new Set(['random(keep=0.5)']))
+    for (const { window, weights } of await test.training()) {
+      const effective = window!.sumSquares.map((sum) => 1 / sum)
+      expect(weights).toEqual(effective.map((n) => (n < 1.05 ? 0.5 : n < 4 ? 1.25 : 8)))
+    }
+  })
+
   it('changes while windows flow, and falls back to the configured one when it is removed', async () => {
     const { scorer, metrics } = scorerOn(test.log)
     const run = scorer.run()
@@ -406,9 +543,12 @@ describe('the selection policy', () => {
     await publishPolicy(policyRecord({ strategy: 'flattest' }))
     await publishPolicy(policyRecord({ keep: 0 }))
     await publishPolicy(policyRecord({ closedFormWeight: 'heavy' }))
+    await publishPolicy(policyRecord({ unit: 'word' }), policyRecord({ budget: 'bytes' }))
+    await publishPolicy(policyRecord({ sampling: 'best' }), policyRecord({ closedFormWeight: 'binned' }))
+    await publishPolicy(policyRecord({ trials: [KeepRule.fromPartial({ strategy: 'flattest', keep: 0.5 })] }))
     await publishPolicy(policyRecord({ schemaVersion: 7 }))
     await publishPolicy({ ...policyRecord({}), value: Buffer.from('garbage') })
-    await until(() => metrics.policyUpdates.value({ result: 'refused' }) === 5)
+    await until(() => metrics.policyUpdates.value({ result: 'refused' }) === 10)
     await test.publish(traffic(10).map(recordOf))
     await until(async () => (await test.lag()) === 0)
     expect(new Set((await test.scored()).map((s) => s.policy))).toEqual(new Set(['top1(keep=0.5)']))

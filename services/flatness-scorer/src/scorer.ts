@@ -8,9 +8,10 @@ import {
   type NewRecord,
   type Producer,
 } from '@plateau/event-log'
-import type { ArmShares, SelectionPolicy } from '@plateau/flatness'
+import { windowsToRemember, type ArmShares, type SelectionPolicy } from '@plateau/flatness'
 import type { Logger } from '@plateau/telemetry'
 import { acceptWindow, type AcceptedWindow } from './accept-window.js'
+import { keptPositions } from './decision.js'
 import type { ScorerMetrics } from './metrics.js'
 import { readHistory } from './partition-history.js'
 import { PartitionScorer, type WindowOutcome } from './partition-scorer.js'
@@ -162,13 +163,14 @@ export class Scorer {
     const inHand = this.#partitions.get(batch.partition)
     if (inHand?.assignment === assignment && inHand.scorer.nextOffset === fromOffset) return inHand.scorer
     const { recentWindows, batchWindows } = this.#options
+    const windows = windowsToRemember(recentWindows)
     const history = await readHistory(this.#parts.log, {
       sourcePartition: batch.partition,
       sourcePartitions: (await this.#parts.log.offsets(source.name)).length,
       fromOffset,
-      windows: recentWindows,
+      windows,
     })
-    const rememberedDecisions = history.scored.length + 2 * batchWindows + recentWindows
+    const rememberedDecisions = history.scored.length + 2 * batchWindows + windows
     const options = { ...this.#options, rememberedDecisions }
     const restored = new PartitionScorer(this.#policies.current, options, history, fromOffset)
     this.#partitions.set(batch.partition, { scorer: restored, assignment })
@@ -214,19 +216,27 @@ export class Scorer {
 
   #count(batch: Batch, partition: PartitionScorer, outcomes: readonly WindowOutcome[], startedMs: number): void {
     const { metrics, clock } = this.#parts
-    for (const { accepted, decision, measured, isNew } of outcomes) {
-      if (isNew) {
-        metrics.windows.add({ arm: decision.arm, decision: decision.keep ? 'keep' : 'drop' })
-        metrics.tokens.add({}, accepted.window.tokenIds.length)
-        metrics.flatness.record({}, mean(measured.flatness))
-      } else {
-        metrics.redelivered.add({})
-      }
+    for (const outcome of outcomes) {
+      if (outcome.isNew) this.#countDecided(outcome)
+      else metrics.redelivered.add({})
     }
     const label = { partition: String(batch.partition) }
     metrics.threshold.set(label, partition.threshold)
     metrics.keptShare.set(label, partition.keptShare)
     metrics.batchSeconds.record({}, (clock() - startedMs) / 1000)
+  }
+
+  #countDecided({ accepted: { window }, decision, measured }: WindowOutcome): void {
+    const { metrics } = this.#parts
+    const { arm } = decision
+    const n = window.tokenIds.length
+    const kept = keptPositions(decision, n)
+    metrics.windows.add({ arm, decision: decision.keep ? 'keep' : 'drop' })
+    metrics.tokens.add({}, n)
+    metrics.positions.add({ arm, domain: window.domain, decision: 'keep' }, kept)
+    metrics.positions.add({ arm, domain: window.domain, decision: 'drop' }, n - kept)
+    metrics.flatness.record({ arm }, mean(measured.flatness))
+    for (const rule of decision.keptBy) metrics.keptByTrial.add({ rule })
   }
 }
 

@@ -18,6 +18,10 @@ describe('the configuration', () => {
     [{ PLATEAU_STRATEGY: 'flattest' }, /PLATEAU_STRATEGY/],
     [{ PLATEAU_KEEP: '0' }, /nothing would ever be kept/],
     [{ PLATEAU_KEEP: '1.2' }, /PLATEAU_KEEP/],
+    [{ PLATEAU_KEEP_UNIT: 'word' }, /PLATEAU_KEEP_UNIT/],
+    [{ PLATEAU_KEEP_BUDGET: 'bytes' }, /PLATEAU_KEEP_BUDGET/],
+    [{ PLATEAU_STRATIFY: 'yes' }, /PLATEAU_STRATIFY/],
+    [{ PLATEAU_KEEP_SAMPLING: 'best' }, /PLATEAU_KEEP_SAMPLING/],
     [{ PLATEAU_EVALUATION_SHARE: '0.6', PLATEAU_CONTROL_SHARE: '0.4' }, /leave no sample/],
     [{ PLATEAU_RECENT_WINDOWS: '16', PLATEAU_WARM_UP_WINDOWS: '17' }, /above PLATEAU_RECENT_WINDOWS/],
     [{ PLATEAU_KEEPS: '0.5' }, /did you mean PLATEAU_KEEP/],
@@ -43,7 +47,8 @@ describe('the service', () => {
     const metrics = await (await fetch(new URL('/metrics', service.opsUrl))).text()
     expect(metrics).toMatch(/plateau_scorer_windows_total\{[^}]*decision="keep"/)
     expect(metrics).toMatch(/plateau_scorer_dead_lettered_total\{reason="LENGTH_MISMATCH|TOKEN_OUT_OF_RANGE/)
-    expect(metrics).toMatch(/plateau_scorer_window_flatness_count 40/)
+    const counts = [...metrics.matchAll(/plateau_scorer_window_flatness_count\{[^}]*\} (\d+)/g)]
+    expect(counts.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(40)
     expect((await fetch(new URL('/readyz', service.opsUrl))).status).toBe(200)
     expect(await service.stop()).toBe(0)
     expect(await test.records(topics.trainingWindows.name)).toHaveLength(40)

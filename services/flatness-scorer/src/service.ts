@@ -21,7 +21,13 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
     const scorer = new Scorer(
       {
         lineage: config.lineage,
-        policy: selectionPolicy(config),
+        policy: selectionPolicy({
+          ...config,
+          unit: config.keepUnit,
+          budget: config.keepBudget,
+          stratified: config.stratify,
+          sampling: config.keepSampling,
+        }),
         shares: { evaluation: config.evaluationShare, control: config.controlShare },
         recentWindows: config.recentWindows,
         warmUpWindows: config.warmUpWindows,

@@ -13,7 +13,7 @@ import {
 } from '@plateau/contracts'
 import type { EventLog, LogRecord, NewRecord } from '@plateau/event-log'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
-import { selectionPolicy } from '@plateau/flatness'
+import { selectionPolicy, type SelectionPolicy, type SelectionPolicyParts } from '@plateau/flatness'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -131,9 +131,14 @@ export class TestLog {
   }
 }
 
+/** The default policy but for what is given. */
+export function policyWith(parts: Partial<SelectionPolicyParts>): SelectionPolicy {
+  return selectionPolicy({ strategy: 'flatness', keep: 0.5, closedFormWeight: 'inverse-flatness', ...parts })
+}
+
 export const scorerOptions: ScorerOptions = {
   lineage: 'default',
-  policy: selectionPolicy({ strategy: 'flatness', keep: 0.5, closedFormWeight: 'inverse-flatness' }),
+  policy: policyWith({}),
   shares: { evaluation: 0.1, control: 0.1 },
   recentWindows: 64,
   warmUpWindows: 8,
