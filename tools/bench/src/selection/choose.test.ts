@@ -79,3 +79,14 @@ test('sampled positions count the inverse of how likely they were: sums over the
   const exact = windows.reduce((sum, { statistics }) => sum + statistics.flatness.reduce((own, f) => own + f, 0), 0)
   expect(Math.abs(mean - exact)).toBeLessThan((4 * deviation) / Math.sqrt(sums.length))
 })
+
+test('stratified, the share is kept of every domain', () => {
+  const flat = Array.from({ length: 10 }, (_, i) => windowWith(`chat ${i}`, [0.9, 0.8, 0.7, 0.6]))
+  const peaked = Array.from({ length: 5 }, (_, i) => windowWith(`code ${i}`, [0.2, 0.1, 0.3, 0.2], { domain: 'code' }))
+  const mixed = [...flat.slice(0, 5), ...peaked, ...flat.slice(5)]
+  const kept = choose(mixed, { ...half, selector: 'stratified-flatness' })
+  const of = (domain: string) => keptPositions(kept.filter(({ window }) => window.domain === domain))
+  expect([of('chat'), of('code')]).toEqual([20, 10])
+  const places = kept.map(({ window }) => mixed.findIndex(({ sampleId }) => sampleId === window.sampleId))
+  expect(places).toEqual(places.toSorted((a, b) => a - b))
+})

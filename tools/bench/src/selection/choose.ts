@@ -19,7 +19,8 @@ export type PositionValues = (window: SelectionWindow) => ArrayLike<number>
 export interface Choice extends Pick<ArmName, 'unit' | 'keep' | 'seed'> {
   /**
    * "full"; a strategy's name, the best of which is kept, "random" among them; or "sampled-" and a strategy: kept with a
-   * probability that grows with its rank, each counting the inverse of that probability (unbiased).
+   * probability that grows with its rank, each counting the inverse of that probability (unbiased). "stratified-" before
+   * either: the share is kept of every domain.
    */
   readonly selector: string
 }
@@ -31,11 +32,27 @@ export function choose(
   values?: PositionValues,
 ): readonly ChosenWindow[] {
   if (choice.selector === 'full' || choice.keep === 1) return windows.map((window) => ({ window }))
+  if (choice.selector.startsWith(STRATIFIED)) return chooseByDomain(windows, choice, values)
   const budget = Math.round(choice.keep * positionsOf(windows))
   const drawn = windows.map((window) => withLot(window, choice.seed))
   return choice.unit === 'token'
     ? choosePositions(drawn, windows, choice, budget, values)
     : chooseWindows(drawn, windows, choice, budget, values)
+}
+
+const STRATIFIED = 'stratified-'
+
+function chooseByDomain(
+  windows: readonly SelectionWindow[],
+  choice: Choice,
+  values: PositionValues | undefined,
+): readonly ChosenWindow[] {
+  const within = { ...choice, selector: choice.selector.slice(STRATIFIED.length) }
+  const chosen = [...Map.groupBy(windows, ({ domain }) => domain).values()].flatMap((own) =>
+    choose(own, within, values),
+  )
+  const place = new Map(windows.map(({ sampleId }, at) => [sampleId, at]))
+  return chosen.toSorted((a, b) => place.get(a.window.sampleId)! - place.get(b.window.sampleId)!)
 }
 
 /** Positions that count. */

@@ -17,16 +17,22 @@ const ofWindows = ['batch-flatness', 'median-flatness', 'length', 'perplexity']
 const ranked = strategyNames.filter((name) => name !== 'none' && name !== 'random')
 const others = ranked.filter((name) => !telling.includes(name))
 const weightings = ['weighted-inverse-flatness', 'weighted-flatness']
+/** What a selector does within a domain, apart from which domain it prefers. */
+const stratified = ['stratified-flatness', 'stratified-least-flat', 'stratified-draft-gap', 'stratified-draft-gain']
 const sampled = ['sampled-flatness', 'sampled-least-flat', 'sampled-draft-gain']
 
 /** `available`: amounts of training data, all of it first. */
 export function closedFormArms([all, ...less]: readonly number[]): ClosedFormArm[] {
+  const first = [
+    full,
+    ...draws(HALF, 4),
+    ...both([...telling, ...stratified], HALF),
+    ...whole(['learned', ...weightings]),
+  ]
   const of = (available: number, cells: readonly Cell[]) => cells.map((cell) => ({ ...cell, available }))
   return [
-    ...of(all!, [full, ...draws(HALF, 4), ...both(telling, HALF), ...whole(['learned', ...weightings])]),
-    ...less.flatMap((available) =>
-      of(available, [full, ...draws(HALF, 4), ...both(telling, HALF), ...whole(['learned', ...weightings])]),
-    ),
+    ...of(all!, first),
+    ...less.flatMap((available) => of(available, first)),
     ...OTHER_SHARES.flatMap((keep) => of(all!, [...draws(keep, 4), ...both(claimed, keep)])),
     ...of(all!, [...draws(HALF, 8), ...both(others, HALF), ...both(sampled, HALF)]),
     ...less.flatMap((available) => of(available, [...draws(HALF, 8), ...both(others, HALF), ...both(sampled, HALF)])),
