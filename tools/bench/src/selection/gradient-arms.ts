@@ -1,0 +1,66 @@
+/** Which arms the two experiments that train step by step have, the most telling first. */
+import type { DraftLoss } from '@plateau/causal-lm'
+import type { ArmName } from './arm-result.js'
+import type { DatasetName } from './dataset.js'
+
+export type SteppedArm = Required<Pick<ArmName, 'selector' | 'unit' | 'keep' | 'seed' | 'matched'>> & {
+  readonly loss: DraftLoss
+}
+
+/** A selector of the list, of whole samples unless it says otherwise. */
+interface Cell {
+  readonly selector: string
+  readonly unit?: ArmName['unit']
+}
+
+const HALF = 0.5
+const PAPER_LOSS = 'kl'
+
+const full: Cell = { selector: 'full' }
+const random: Cell = { selector: 'random' }
+const flatness: Cell = { selector: 'flatness' }
+const leastFlat: Cell = { selector: 'least-flat' }
+const draftGain: Cell = { selector: 'draft-gain' }
+const learned: Cell = { selector: 'learned' }
+const tokens: readonly Cell[] = [random, flatness, leastFlat].map((cell) => ({ ...cell, unit: 'token' }))
+const core = [random, flatness, leastFlat, full, learned]
+
+export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
+  demo: [
+    ...arms([...core, draftGain, ...tokens, { selector: 'entropy' }, { selector: 'draft-gap' }], seeds(5)),
+    ...arms([full], seeds(3), { matched: 'epochs' }),
+    ...arms(core, seeds(3), { loss: 'tv' }),
+    ...arms(core, seeds(3), { loss: 'lk-hybrid' }),
+    ...[0.2, 0.05, 0.1, 0.3, 0.7].flatMap((keep) =>
+      arms([random, flatness, leastFlat, draftGain, learned], seeds(2), { keep }),
+    ),
+  ],
+  smollm2: [
+    ...arms(core, seeds(3)),
+    ...arms([full], seeds(2), { matched: 'epochs' }),
+    ...arms([draftGain, ...tokens], seeds(3)),
+    ...arms(core, [4, 5]),
+  ],
+}
+
+export const causalLmArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
+  demo: [...arms([...core, draftGain], seeds(5)), ...arms([full], seeds(3), { matched: 'epochs' })],
+  smollm2: [],
+}
+
+/** Seed by seed, so that what is there when a run is killed is as even as it can be. */
+function arms(
+  cells: readonly Cell[],
+  ofSeeds: readonly number[],
+  { loss = PAPER_LOSS, keep = HALF, matched = 'steps' }: Partial<Pick<SteppedArm, 'loss' | 'keep' | 'matched'>> = {},
+): SteppedArm[] {
+  return ofSeeds.flatMap((seed) =>
+    cells.map(({ selector, unit = 'sample' }) => {
+      return { selector, unit, keep: selector === 'full' ? 1 : keep, seed, matched, loss }
+    }),
+  )
+}
+
+function seeds(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i + 1)
+}
