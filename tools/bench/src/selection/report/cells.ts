@@ -79,10 +79,11 @@ export function find(cell: Cell, wanted: Wanted): Treatment | undefined {
 
 /**
  * The random arm at the same number of tokens: of single tokens for those who choose tokens, where it was run. Who keeps
- * everything and only weighs it is held against all of it unweighed.
+ * everything and only weighs it is held against all of it unweighed; random tokens against random samples.
  */
-export function controlOf(cell: Cell, { keep, unit }: Pick<Treatment, 'keep' | 'unit'>): Treatment | undefined {
-  if (keep === 1) return find(cell, { selector: 'full' })
+export function controlOf(cell: Cell, { selector, keep, unit }: Treatment): Treatment | undefined {
+  if (selector === 'random') return unit === 'token' ? find(cell, { selector, keep }) : undefined
+  if (keep === 1) return selector === 'full' ? undefined : find(cell, { selector: 'full' })
   return find(cell, { selector: 'random', keep, unit }) ?? find(cell, { selector: 'random', keep })
 }
 

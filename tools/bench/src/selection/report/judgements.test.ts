@@ -14,7 +14,7 @@ describe('every selector is held', () => {
     expect(of('flatness').overRandom!.control.arms.length).toBe(5)
   })
 
-  test('against full data, but full data and random are not compared with random', () => {
+  test('against full data, but full data and random samples are not compared with random', () => {
     expect(of('random').overFull!.difference).toBeCloseTo(-0.0197, 8)
     expect(of('random').overRandom).toBeUndefined()
     expect(of('full', 1).overRandom).toBeUndefined()

@@ -34,7 +34,7 @@ export function judgementsOf(cell: Cell): Judgement[] {
   }
   const full = fullOf(cell)
   const found = treatments.map((treatment, i) => {
-    const control = isCompared(treatment) ? controlOf(cell, treatment) : undefined
+    const control = controlOf(cell, treatment)
     return {
       treatment,
       alpha: meanAlpha(judged[i]!.positions, seedMean(judged[i]!)),
@@ -45,9 +45,6 @@ export function judgementsOf(cell: Cell): Judgement[] {
   })
   return correctFamilies(found)
 }
-
-const isCompared = ({ selector, unit }: Treatment): boolean =>
-  selector !== 'full' && !(selector === 'random' && unit === 'sample')
 
 type Uncorrected = Omit<Judgement, 'overRandom' | 'overFull'> & {
   overRandom?: Omit<Against, 'corrected'> & { control: Treatment }

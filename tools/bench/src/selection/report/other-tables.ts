@@ -1,7 +1,10 @@
 /** Acceptance lengths, cost, and alpha by flatness. */
 import { flatnessEdges } from '../arm-result.js'
 import { eachCell } from './alpha-tables.js'
-import { find, fullOf, type Treatment, treatmentName } from './cells.js'
+import { type Cell, controlOf, find, fullOf, judge, type Treatment, treatmentName } from './cells.js'
+import { compare } from './compare.js'
+import { holm } from './holm.js'
+import { meanAlpha, seedMean } from './judged.js'
 import type { JudgedCell } from './judged-cell.js'
 import { fixed, signed, table } from './markdown.js'
 import { mean, totalCpuSeconds } from './means.js'
@@ -31,6 +34,34 @@ export function lengthTables(cells: readonly JudgedCell[]): string {
       ['selector', ...['T=0', 'T=1'].flatMap((t) => [1, 2, 3, 4, 5].map((gamma) => `${t}, ${gamma}`))],
       mainArms(cell).map((arm) => [treatmentName(arm), ...lengths(arm, 't0'), ...lengths(arm, 't1')]),
     )
+  })
+}
+
+/** What each of the main arms makes of each domain: alpha, and the difference from random there. */
+export function domainTables(cells: readonly JudgedCell[]): string {
+  return eachCell(cells, (one) => {
+    const domains = [...new Set(one.cell.windows.map(({ domain }) => domain))]
+    const arms = mainArms(one)
+    const columns = domains.map((domain) => domainColumns(one.cell, arms, domain))
+    return table(
+      ['selector', ...domains.flatMap((domain) => [domain, 'over random'])],
+      arms.map((arm, i) => [treatmentName(arm), ...columns.flatMap((column) => column[i]!)]),
+    )
+  })
+}
+
+/** Differences are bold where they are no noise, corrected over the column. */
+function domainColumns(cell: Cell, arms: readonly Treatment[], domain: string): [string, string][] {
+  const found = arms.map((arm) => {
+    const control = controlOf(cell, arm)
+    const judged = judge(cell, arm, domain)
+    const against = control && compare(judged, judge(cell, control, domain))
+    return { alpha: meanAlpha(judged.positions, seedMean(judged)), against }
+  })
+  const corrected = holm(found.map(({ against }) => against?.p ?? 1))
+  return found.map(({ alpha, against }, i) => {
+    const text = against ? signed(against.difference) : ''
+    return [fixed(alpha), corrected[i]! < 0.05 ? `**${text}**` : text]
   })
 }
 

@@ -6,7 +6,7 @@ import { cellName } from './cells.js'
 import { figure, NotMeasuredError } from './figures.js'
 import { type JudgedCell, judgedCells } from './judged-cell.js'
 import { fixed, percent, probability, signed, table } from './markdown.js'
-import { costTables, flatnessBinTables, lengthTables } from './other-tables.js'
+import { costTables, domainTables, flatnessBinTables, lengthTables } from './other-tables.js'
 import { paperAtHalfTables, paperRatioTable } from './paper.js'
 import { plots } from './plots.js'
 import type { Results } from './results.js'
@@ -67,6 +67,7 @@ function blocksOf(
     ['learned over random', learnedTable(learned)],
     ['compute to full data', computeTable(cells)],
     ['selectors', selectorTables(judged)],
+    ['domains', domainTables(judged)],
     ['lengths', lengthTables(judged)],
     ['retain ratios', ratioTables(judged)],
     ['losses', lossTables(judged)],
