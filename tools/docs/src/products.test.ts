@@ -63,6 +63,7 @@ const breaches: Record<string, Record<string, Uint8Array>> = {
     flatness: scored({ flatnessHigh: scoredSample().flatness.map((x) => x / 2) }),
     probabilities: scored({ top1: scoredSample().top1.map((x) => x + 1) }),
     decided: scored({ arm: Arm.ARM_EVALUATION, decision: Decision.DECISION_KEEP }),
+    'gradient weights': scored({ gradientWeights: scoredSample().tokenIds.map(() => 0) }),
     provenance: scored({ provenance: undefined }),
   },
   'draft-checkpoints': {

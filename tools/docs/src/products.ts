@@ -81,11 +81,14 @@ export const products: readonly Product[] = [
       scored(
         'lengths',
         'consistency',
-        'Every per-token list has as many numbers as token_ids; draft_overlap may be empty.',
+        'Every per-token list has as many numbers as token_ids; draft_overlap, draft_gain, draft_entropy, token_log_prob and gradient_weights may be empty.',
         (m) => {
           const lists = [m.flatness, m.flatnessLow, m.flatnessHigh, m.entropy, m.top1, m.margin, m.energy]
+          const optional = [m.draftOverlap, m.draftGain, m.draftEntropy, m.tokenLogProb, m.gradientWeights]
           const n = m.tokenIds.length
-          return n > 0 && lists.every((list) => list.length === n) && [0, n].includes(m.draftOverlap.length)
+          return (
+            n > 0 && lists.every((list) => list.length === n) && optional.every((list) => [0, n].includes(list.length))
+          )
         },
       ),
       scored('vocabulary', 'conformity', 'Every token id is below vocab_size.', (m) =>
@@ -111,6 +114,16 @@ export const products: readonly Product[] = [
           const set = [Arm.ARM_SELECTED, Arm.ARM_CONTROL, Arm.ARM_EVALUATION].includes(m.arm)
           const decided = [Decision.DECISION_KEEP, Decision.DECISION_DROP].includes(m.decision)
           return set && decided && (m.arm !== Arm.ARM_EVALUATION || m.decision === Decision.DECISION_DROP)
+        },
+      ),
+      scored(
+        'gradient weights',
+        'consistency',
+        'gradient_weights are 0 or more; where there are any, one is above 0 if and only if the decision is KEEP.',
+        (m) => {
+          const { gradientWeights: weights } = m
+          const isKept = m.decision === Decision.DECISION_KEEP
+          return weights.length === 0 || (weights.every((w) => w >= 0) && weights.some((w) => w > 0) === isKept)
         },
       ),
       scored(

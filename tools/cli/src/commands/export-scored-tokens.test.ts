@@ -38,6 +38,7 @@ test('a window comes back with every number, its provenance and its place', asyn
       token_ids: [11, 12, 13],
       input_ids: [11, 12, 13],
       loss_mask: [1, 1, 1],
+      gradient_weights: [1, 1, 1],
       flatness: window.flatness,
       flatness_low: window.flatnessLow,
       flatness_high: window.flatnessHigh,
@@ -47,12 +48,16 @@ test('a window comes back with every number, its provenance and its place', asyn
       energy: window.energy,
       // How hyparquet reads a list that is null.
       draft_overlap: undefined,
+      draft_gain: undefined,
+      draft_entropy: undefined,
+      token_log_prob: undefined,
       decision: 'keep',
       arm: 'selected',
       score: 0.25,
       threshold: 0.1875,
       perplexity: 3.5,
       policy: 'flatness(keep=0.5)',
+      kept_by: undefined,
       last: true,
       tenant: 'acme',
       domain: 'code',
@@ -86,6 +91,37 @@ test('a row for each token has the same numbers one by one', async () => {
   expect(rows.map((row) => row['ce_id'])).toEqual(['scored:a:2', 'scored:a:2', 'scored:a:2'])
 })
 
+test('what the draft did, what each token counts and which trials would have kept a window are in both kinds of rows', async () => {
+  const { log, url } = await temporaryLog()
+  const [windows, tokens] = [temporaryDirectory(), temporaryDirectory()]
+  const numbers = {
+    draftOverlap: [Number.NaN, 0.5, 0.75],
+    draftGain: [Number.NaN, 0.25, -0.125],
+    draftEntropy: [Number.NaN, 1.5, 2],
+    tokenLogProb: [-1, -2, -0.5],
+    gradientWeights: [0, 2.5, 0],
+  }
+  const keptBy = ['random(keep=0.5)', 'draft-gap(keep=0.5)']
+  await log.producer().send(TOPIC, [scoredRecord(scoredWindow('a', { ...numbers, keptBy }))])
+  await exported(url, windows)
+  await exported(url, tokens, '--rows', 'tokens')
+  expect(await readExport(windows)).toMatchObject([
+    {
+      draft_gain: numbers.draftGain,
+      draft_entropy: numbers.draftEntropy,
+      token_log_prob: numbers.tokenLogProb,
+      gradient_weights: numbers.gradientWeights,
+      loss_mask: [0, 1, 0],
+      kept_by: keptBy,
+    },
+  ])
+  const rows = await readExport(tokens)
+  expect(rows.map((row) => row['draft_gain'])).toEqual([null, 0.25, -0.125])
+  expect(rows.map((row) => row['gradient_weights'])).toEqual([0, 2.5, 0])
+  expect(rows.map((row) => row['loss_mask'])).toEqual([0, 1, 0])
+  expect(rows.map((row) => row['kept_by'])).toEqual([keptBy, keptBy, keptBy])
+})
+
 test('only what is kept is unmasked, and never what drafts are evaluated on', async () => {
   const { log, url } = await temporaryLog()
   const directory = temporaryDirectory()
@@ -102,7 +138,7 @@ test('only what is kept is unmasked, and never what drafts are evaluated on', as
   await exported(url, directory)
   const bySample = Object.fromEntries((await readExport(directory)).map((row) => [row['sample_id'], row]))
   expect(bySample['keep']).toMatchObject({ loss_mask: [1, 1, 1] })
-  expect(bySample['drop']).toMatchObject({ loss_mask: [0, 0, 0], decision: 'drop' })
+  expect(bySample['drop']).toMatchObject({ loss_mask: [0, 0, 0], gradient_weights: [0, 0, 0], decision: 'drop' })
   expect(bySample['held-out']).toMatchObject({ loss_mask: [0, 0, 0], arm: 'evaluation' })
   expect(bySample['warm-up']).toMatchObject({ loss_mask: [1, 1, 1], arm: 'control', threshold: null })
 })

@@ -1,4 +1,4 @@
-import { armName, decisionName, isForTraining, type ExportedWindow } from './exported-window.js'
+import { armName, decisionName, gradientWeightOf, type ExportedWindow } from './exported-window.js'
 
 export type CellType = 'string' | 'bool' | 'int32' | 'int64' | 'float' | 'timestamp'
 
@@ -33,7 +33,13 @@ const measured = [
   ['margin', 'most probable minus second most probable'],
   ['energy', '-log sum exp(logits)'],
   ['draft_overlap', 'sum of min(p, q); where no draft proposed: NaN in a list, null in a row of its own'],
+  ['draft_gain', 'what draft_overlap would gain, to first order, from a step on KL(p || q); unknown as draft_overlap'],
+  ['draft_entropy', "Shannon entropy of the draft's q in nats; unknown as draft_overlap"],
+  ['token_log_prob', 'log probability of the emitted token'],
 ] as const
+
+const GRADIENT_WEIGHTS =
+  'what the token counts in gradient training: 0 when decision is drop, arm is evaluation or the token is context only'
 
 const fields = {
   flatness: 'flatness',
@@ -44,6 +50,9 @@ const fields = {
   margin: 'margin',
   energy: 'energy',
   draft_overlap: 'draftOverlap',
+  draft_gain: 'draftGain',
+  draft_entropy: 'draftEntropy',
+  token_log_prob: 'tokenLogProb',
 } as const
 
 const identity: readonly Column<ExportedWindow>[] = [
@@ -66,6 +75,9 @@ const verdict: readonly Column<ExportedWindow>[] = [
     numeric(window.perplexity),
   ),
   one('policy', 'string', 'the policy that decided', ({ window }) => window.policy),
+  list('kept_by', 'string', 'rules under trial that would have kept the window; null when none would', ({ window }) =>
+    nonEmpty(window.keptBy),
+  ),
 ]
 
 const provenance: readonly Column<ExportedWindow>[] = [
@@ -118,11 +130,11 @@ const windowRows: RowKind<ExportedWindow> = {
     ),
     list('token_ids', 'int32', 'the emitted tokens, in order', ({ window }) => window.tokenIds),
     list('input_ids', 'int32', 'the same, under the name that trainers read', ({ window }) => window.tokenIds),
-    list(
-      'loss_mask',
-      'int32',
-      '1 for each token when decision is keep and arm is not evaluation, else 0',
-      ({ window }) => window.tokenIds.map(() => (isForTraining(window) ? 1 : 0)),
+    list('loss_mask', 'int32', '1 for each token that may be trained on: gradient_weights is above 0', ({ window }) =>
+      window.tokenIds.map((_, i) => maskOf(window, i)),
+    ),
+    list('gradient_weights', 'float', GRADIENT_WEIGHTS, ({ window }) =>
+      window.tokenIds.map((_, i) => gradientWeightOf(window, i)),
     ),
     ...measured.map(([name, meaning]) =>
       list<ExportedWindow>(name, 'float', meaning, ({ window }) => nonEmpty(window[fields[name]])),
@@ -140,9 +152,10 @@ const tokenRows: RowKind<TokenRow> = {
     ...identity,
     one('position', 'int32', 'index of the token within the response', ({ window, i }) => window.startPosition + i),
     one('token_id', 'int32', 'the emitted token', ({ window, i }) => window.tokenIds[i]),
-    one('loss_mask', 'int32', '1 when decision is keep and arm is not evaluation, else 0', ({ window }) =>
-      isForTraining(window) ? 1 : 0,
+    one('loss_mask', 'int32', '1 when the token may be trained on: gradient_weights is above 0', ({ window, i }) =>
+      maskOf(window, i),
     ),
+    one('gradient_weights', 'float', GRADIENT_WEIGHTS, ({ window, i }) => gradientWeightOf(window, i)),
     ...measured.map(([name, meaning]) =>
       one<TokenRow>(name, 'float', meaning, ({ window, i }) => numeric(window[fields[name]][i])),
     ),
@@ -168,6 +181,10 @@ function numeric(value: number | undefined): number | null {
   return value === undefined || Number.isNaN(value) ? null : value
 }
 
-function nonEmpty(values: readonly number[]): readonly number[] | null {
+function maskOf(window: ExportedWindow['window'], i: number): number {
+  return gradientWeightOf(window, i) > 0 ? 1 : 0
+}
+
+function nonEmpty<T>(values: readonly T[]): readonly T[] | null {
   return values.length === 0 ? null : values
 }

@@ -22,6 +22,10 @@ const PER_TOKEN = [
   'margin',
   'energy',
   'draftOverlap',
+  'draftGain',
+  'draftEntropy',
+  'tokenLogProb',
+  'gradientWeights',
 ] as const satisfies readonly (keyof ScoredWindow)[]
 
 /** Throws a PlateauError that says why the record cannot be written down. */
@@ -54,9 +58,10 @@ export function decisionName(decision: Decision): string | null {
   return decision === Decision.DECISION_DROP ? 'drop' : null
 }
 
-/** Whether a trainer may take gradients from it. The evaluation arm is what drafts are judged on: never. */
-export function isForTraining({ decision, arm }: ScoredWindow): boolean {
-  return decision === Decision.DECISION_KEEP && arm !== Arm.ARM_EVALUATION
+/** What token i counts in gradient training. The evaluation arm is what drafts are judged on: nothing, ever. */
+export function gradientWeightOf({ decision, arm, gradientWeights }: ScoredWindow, i: number): number {
+  if (decision !== Decision.DECISION_KEEP || arm === Arm.ARM_EVALUATION) return 0
+  return gradientWeights.length > 0 ? gradientWeights[i]! : 1
 }
 
 function decode(value: Uint8Array): ScoredWindow {

@@ -181,6 +181,53 @@ export interface Acceptance {
   requestsFailed: number;
 }
 
+/** How the scorer decides. Internal, compacted by lineage. Topic internal.plateau.selection-policy.v1. */
+export interface SelectionPolicy {
+  schemaVersion: number;
+  lineage: string;
+  /** As KeepRule.strategy. */
+  strategy: string;
+  /** As KeepRule.keep. */
+  keep: number;
+  /** Weight of a position in the closed form: inverse-flatness, uniform, or binned (bin_weights). */
+  closedFormWeight: string;
+  /** Why this policy was chosen, for a person. */
+  evidence: string;
+  atMs: number;
+  /** As KeepRule.unit. */
+  unit: string;
+  /** As KeepRule.budget. */
+  budget: string;
+  /** As KeepRule.stratified. */
+  stratified: boolean;
+  /** As KeepRule.sampling. */
+  sampling: string;
+  /** Set where closed_form_weight is binned. */
+  binWeights:
+    | BinWeights
+    | undefined;
+  /** Rules that decide nothing but are tried out: a window says which of them would have kept it. */
+  trials: KeepRule[];
+  /** By stage, where they were measured. */
+  gains: PolicyGain[];
+}
+
+/**
+ * A tenant that a lineage's draft must stop knowing: its newest record counts. Internal, compacted by lineage and tenant.
+ * Topic internal.plateau.forgotten-tenants.v1.
+ */
+export interface ForgottenTenant {
+  schemaVersion: number;
+  lineage: string;
+  /** As windows name it; never empty. */
+  tenant: string;
+  /**
+   * Windows that were captured up to then, milliseconds since 1970, are never trained on again. Later ones are, unless the
+   * tenant's traffic is not captured any more.
+   */
+  capturedUntilMs: number;
+}
+
 /** Which windows, or which of their positions, gradients may use. */
 export interface KeepRule {
   /**
@@ -229,53 +276,6 @@ export interface PolicyGain {
   standardError: number;
   /** Held-out positions, or turns, that it is over. */
   count: number;
-}
-
-/** How the scorer decides. Internal, compacted by lineage. Topic internal.plateau.selection-policy.v1. */
-export interface SelectionPolicy {
-  schemaVersion: number;
-  lineage: string;
-  /** As KeepRule.strategy. */
-  strategy: string;
-  /** As KeepRule.keep. */
-  keep: number;
-  /** Weight of a position in the closed form: inverse-flatness, uniform, or binned (bin_weights). */
-  closedFormWeight: string;
-  /** Why this policy was chosen, for a person. */
-  evidence: string;
-  atMs: number;
-  /** As KeepRule.unit. */
-  unit: string;
-  /** As KeepRule.budget. */
-  budget: string;
-  /** As KeepRule.stratified. */
-  stratified: boolean;
-  /** As KeepRule.sampling. */
-  sampling: string;
-  /** Set where closed_form_weight is binned. */
-  binWeights:
-    | BinWeights
-    | undefined;
-  /** Rules that decide nothing but are tried out: a window says which of them would have kept it. */
-  trials: KeepRule[];
-  /** By stage, where they were measured. */
-  gains: PolicyGain[];
-}
-
-/**
- * A tenant that a lineage's draft must stop knowing: its newest record counts. Internal, compacted by lineage and tenant.
- * Topic internal.plateau.forgotten-tenants.v1.
- */
-export interface ForgottenTenant {
-  schemaVersion: number;
-  lineage: string;
-  /** As windows name it; never empty. */
-  tenant: string;
-  /**
-   * Windows that were captured up to then, milliseconds since 1970, are never trained on again. Later ones are, unless the
-   * tenant's traffic is not captured any more.
-   */
-  capturedUntilMs: number;
 }
 
 function createBaseDraftCheckpoint(): DraftCheckpoint {
@@ -1297,427 +1297,6 @@ export const Acceptance: MessageFns<Acceptance> = {
   },
 };
 
-function createBaseKeepRule(): KeepRule {
-  return { strategy: "", keep: 0, unit: "", budget: "", stratified: false, sampling: "" };
-}
-
-export const KeepRule: MessageFns<KeepRule> = {
-  encode(message: KeepRule, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.strategy !== "") {
-      writer.uint32(10).string(message.strategy);
-    }
-    if (message.keep !== 0) {
-      writer.uint32(17).double(message.keep);
-    }
-    if (message.unit !== "") {
-      writer.uint32(26).string(message.unit);
-    }
-    if (message.budget !== "") {
-      writer.uint32(34).string(message.budget);
-    }
-    if (message.stratified !== false) {
-      writer.uint32(40).bool(message.stratified);
-    }
-    if (message.sampling !== "") {
-      writer.uint32(50).string(message.sampling);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): KeepRule {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseKeepRule();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.strategy = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 17) {
-              break;
-            }
-
-            message.keep = reader.double();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.unit = reader.string();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.budget = reader.string();
-            continue;
-          }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.stratified = reader.bool();
-            continue;
-          }
-          case 6: {
-            if (tag !== 50) {
-              break;
-            }
-
-            message.sampling = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): KeepRule {
-    return {
-      strategy: isSet(object.strategy) ? globalThis.String(object.strategy) : "",
-      keep: isSet(object.keep) ? globalThis.Number(object.keep) : 0,
-      unit: isSet(object.unit) ? globalThis.String(object.unit) : "",
-      budget: isSet(object.budget) ? globalThis.String(object.budget) : "",
-      stratified: isSet(object.stratified) ? globalThis.Boolean(object.stratified) : false,
-      sampling: isSet(object.sampling) ? globalThis.String(object.sampling) : "",
-    };
-  },
-
-  toJSON(message: KeepRule): unknown {
-    const obj: any = {};
-    if (message.strategy !== "") {
-      obj.strategy = message.strategy;
-    }
-    if (message.keep !== 0) {
-      obj.keep = floatToJson(message.keep);
-    }
-    if (message.unit !== "") {
-      obj.unit = message.unit;
-    }
-    if (message.budget !== "") {
-      obj.budget = message.budget;
-    }
-    if (message.stratified !== false) {
-      obj.stratified = message.stratified;
-    }
-    if (message.sampling !== "") {
-      obj.sampling = message.sampling;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<KeepRule>, I>>(base?: I): KeepRule {
-    return KeepRule.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<KeepRule>, I>>(object: I): KeepRule {
-    const message = createBaseKeepRule();
-    message.strategy = object.strategy ?? "";
-    message.keep = object.keep ?? 0;
-    message.unit = object.unit ?? "";
-    message.budget = object.budget ?? "";
-    message.stratified = object.stratified ?? false;
-    message.sampling = object.sampling ?? "";
-    return message;
-  },
-};
-
-function createBaseBinWeights(): BinWeights {
-  return { effectiveTokens: [], draftGap: [], weights: [] };
-}
-
-export const BinWeights: MessageFns<BinWeights> = {
-  encode(message: BinWeights, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.effectiveTokens.length !== 0) {
-      writer.uint32(10).fork();
-      for (const v of message.effectiveTokens) {
-        writer.double(v);
-      }
-      writer.join();
-    }
-    if (message.draftGap.length !== 0) {
-      writer.uint32(18).fork();
-      for (const v of message.draftGap) {
-        writer.double(v);
-      }
-      writer.join();
-    }
-    if (message.weights.length !== 0) {
-      writer.uint32(26).fork();
-      for (const v of message.weights) {
-        writer.double(v);
-      }
-      writer.join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): BinWeights {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseBinWeights();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag === 9) {
-              message.effectiveTokens.push(reader.double());
-
-              continue;
-            }
-
-            if (tag === 10) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.effectiveTokens.push(reader.double());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-          case 2: {
-            if (tag === 17) {
-              message.draftGap.push(reader.double());
-
-              continue;
-            }
-
-            if (tag === 18) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.draftGap.push(reader.double());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-          case 3: {
-            if (tag === 25) {
-              message.weights.push(reader.double());
-
-              continue;
-            }
-
-            if (tag === 26) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.weights.push(reader.double());
-              }
-
-              continue;
-            }
-
-            break;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): BinWeights {
-    return {
-      effectiveTokens: globalThis.Array.isArray(object?.effectiveTokens)
-        ? object.effectiveTokens.map((e: any) => globalThis.Number(e))
-        : globalThis.Array.isArray(object?.effective_tokens)
-        ? object.effective_tokens.map((e: any) => globalThis.Number(e))
-        : [],
-      draftGap: globalThis.Array.isArray(object?.draftGap)
-        ? object.draftGap.map((e: any) => globalThis.Number(e))
-        : globalThis.Array.isArray(object?.draft_gap)
-        ? object.draft_gap.map((e: any) => globalThis.Number(e))
-        : [],
-      weights: globalThis.Array.isArray(object?.weights) ? object.weights.map((e: any) => globalThis.Number(e)) : [],
-    };
-  },
-
-  toJSON(message: BinWeights): unknown {
-    const obj: any = {};
-    if (message.effectiveTokens?.length) {
-      obj.effectiveTokens = message.effectiveTokens.map((e) => floatToJson(e));
-    }
-    if (message.draftGap?.length) {
-      obj.draftGap = message.draftGap.map((e) => floatToJson(e));
-    }
-    if (message.weights?.length) {
-      obj.weights = message.weights.map((e) => floatToJson(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<BinWeights>, I>>(base?: I): BinWeights {
-    return BinWeights.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<BinWeights>, I>>(object: I): BinWeights {
-    const message = createBaseBinWeights();
-    message.effectiveTokens = object.effectiveTokens?.map((e) => e) || [];
-    message.draftGap = object.draftGap?.map((e) => e) || [];
-    message.weights = object.weights?.map((e) => e) || [];
-    return message;
-  },
-};
-
-function createBasePolicyGain(): PolicyGain {
-  return { stage: "", gain: 0, standardError: 0, count: 0 };
-}
-
-export const PolicyGain: MessageFns<PolicyGain> = {
-  encode(message: PolicyGain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.stage !== "") {
-      writer.uint32(10).string(message.stage);
-    }
-    if (message.gain !== 0) {
-      writer.uint32(17).double(message.gain);
-    }
-    if (message.standardError !== 0) {
-      writer.uint32(25).double(message.standardError);
-    }
-    if (message.count !== 0) {
-      writer.uint32(32).uint64(message.count);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): PolicyGain {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePolicyGain();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.stage = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 17) {
-              break;
-            }
-
-            message.gain = reader.double();
-            continue;
-          }
-          case 3: {
-            if (tag !== 25) {
-              break;
-            }
-
-            message.standardError = reader.double();
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.count = longToNumber(reader.uint64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): PolicyGain {
-    return {
-      stage: isSet(object.stage) ? globalThis.String(object.stage) : "",
-      gain: isSet(object.gain) ? globalThis.Number(object.gain) : 0,
-      standardError: isSet(object.standardError)
-        ? globalThis.Number(object.standardError)
-        : isSet(object.standard_error)
-        ? globalThis.Number(object.standard_error)
-        : 0,
-      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
-    };
-  },
-
-  toJSON(message: PolicyGain): unknown {
-    const obj: any = {};
-    if (message.stage !== "") {
-      obj.stage = message.stage;
-    }
-    if (message.gain !== 0) {
-      obj.gain = floatToJson(message.gain);
-    }
-    if (message.standardError !== 0) {
-      obj.standardError = floatToJson(message.standardError);
-    }
-    if (message.count !== 0) {
-      obj.count = Math.round(message.count);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<PolicyGain>, I>>(base?: I): PolicyGain {
-    return PolicyGain.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<PolicyGain>, I>>(object: I): PolicyGain {
-    const message = createBasePolicyGain();
-    message.stage = object.stage ?? "";
-    message.gain = object.gain ?? 0;
-    message.standardError = object.standardError ?? 0;
-    message.count = object.count ?? 0;
-    return message;
-  },
-};
-
 function createBaseSelectionPolicy(): SelectionPolicy {
   return {
     schemaVersion: 0,
@@ -2153,6 +1732,427 @@ export const ForgottenTenant: MessageFns<ForgottenTenant> = {
     message.lineage = object.lineage ?? "";
     message.tenant = object.tenant ?? "";
     message.capturedUntilMs = object.capturedUntilMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseKeepRule(): KeepRule {
+  return { strategy: "", keep: 0, unit: "", budget: "", stratified: false, sampling: "" };
+}
+
+export const KeepRule: MessageFns<KeepRule> = {
+  encode(message: KeepRule, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.strategy !== "") {
+      writer.uint32(10).string(message.strategy);
+    }
+    if (message.keep !== 0) {
+      writer.uint32(17).double(message.keep);
+    }
+    if (message.unit !== "") {
+      writer.uint32(26).string(message.unit);
+    }
+    if (message.budget !== "") {
+      writer.uint32(34).string(message.budget);
+    }
+    if (message.stratified !== false) {
+      writer.uint32(40).bool(message.stratified);
+    }
+    if (message.sampling !== "") {
+      writer.uint32(50).string(message.sampling);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeepRule {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeepRule();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.strategy = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.keep = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.unit = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.budget = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stratified = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sampling = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): KeepRule {
+    return {
+      strategy: isSet(object.strategy) ? globalThis.String(object.strategy) : "",
+      keep: isSet(object.keep) ? globalThis.Number(object.keep) : 0,
+      unit: isSet(object.unit) ? globalThis.String(object.unit) : "",
+      budget: isSet(object.budget) ? globalThis.String(object.budget) : "",
+      stratified: isSet(object.stratified) ? globalThis.Boolean(object.stratified) : false,
+      sampling: isSet(object.sampling) ? globalThis.String(object.sampling) : "",
+    };
+  },
+
+  toJSON(message: KeepRule): unknown {
+    const obj: any = {};
+    if (message.strategy !== "") {
+      obj.strategy = message.strategy;
+    }
+    if (message.keep !== 0) {
+      obj.keep = floatToJson(message.keep);
+    }
+    if (message.unit !== "") {
+      obj.unit = message.unit;
+    }
+    if (message.budget !== "") {
+      obj.budget = message.budget;
+    }
+    if (message.stratified !== false) {
+      obj.stratified = message.stratified;
+    }
+    if (message.sampling !== "") {
+      obj.sampling = message.sampling;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<KeepRule>, I>>(base?: I): KeepRule {
+    return KeepRule.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<KeepRule>, I>>(object: I): KeepRule {
+    const message = createBaseKeepRule();
+    message.strategy = object.strategy ?? "";
+    message.keep = object.keep ?? 0;
+    message.unit = object.unit ?? "";
+    message.budget = object.budget ?? "";
+    message.stratified = object.stratified ?? false;
+    message.sampling = object.sampling ?? "";
+    return message;
+  },
+};
+
+function createBaseBinWeights(): BinWeights {
+  return { effectiveTokens: [], draftGap: [], weights: [] };
+}
+
+export const BinWeights: MessageFns<BinWeights> = {
+  encode(message: BinWeights, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.effectiveTokens.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.effectiveTokens) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.draftGap.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.draftGap) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    if (message.weights.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.weights) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BinWeights {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBinWeights();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 9) {
+              message.effectiveTokens.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.effectiveTokens.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag === 17) {
+              message.draftGap.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.draftGap.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 25) {
+              message.weights.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.weights.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BinWeights {
+    return {
+      effectiveTokens: globalThis.Array.isArray(object?.effectiveTokens)
+        ? object.effectiveTokens.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.effective_tokens)
+        ? object.effective_tokens.map((e: any) => globalThis.Number(e))
+        : [],
+      draftGap: globalThis.Array.isArray(object?.draftGap)
+        ? object.draftGap.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.draft_gap)
+        ? object.draft_gap.map((e: any) => globalThis.Number(e))
+        : [],
+      weights: globalThis.Array.isArray(object?.weights) ? object.weights.map((e: any) => globalThis.Number(e)) : [],
+    };
+  },
+
+  toJSON(message: BinWeights): unknown {
+    const obj: any = {};
+    if (message.effectiveTokens?.length) {
+      obj.effectiveTokens = message.effectiveTokens.map((e) => floatToJson(e));
+    }
+    if (message.draftGap?.length) {
+      obj.draftGap = message.draftGap.map((e) => floatToJson(e));
+    }
+    if (message.weights?.length) {
+      obj.weights = message.weights.map((e) => floatToJson(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<BinWeights>, I>>(base?: I): BinWeights {
+    return BinWeights.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BinWeights>, I>>(object: I): BinWeights {
+    const message = createBaseBinWeights();
+    message.effectiveTokens = object.effectiveTokens?.map((e) => e) || [];
+    message.draftGap = object.draftGap?.map((e) => e) || [];
+    message.weights = object.weights?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBasePolicyGain(): PolicyGain {
+  return { stage: "", gain: 0, standardError: 0, count: 0 };
+}
+
+export const PolicyGain: MessageFns<PolicyGain> = {
+  encode(message: PolicyGain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stage !== "") {
+      writer.uint32(10).string(message.stage);
+    }
+    if (message.gain !== 0) {
+      writer.uint32(17).double(message.gain);
+    }
+    if (message.standardError !== 0) {
+      writer.uint32(25).double(message.standardError);
+    }
+    if (message.count !== 0) {
+      writer.uint32(32).uint64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyGain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyGain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.stage = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.gain = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.standardError = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicyGain {
+    return {
+      stage: isSet(object.stage) ? globalThis.String(object.stage) : "",
+      gain: isSet(object.gain) ? globalThis.Number(object.gain) : 0,
+      standardError: isSet(object.standardError)
+        ? globalThis.Number(object.standardError)
+        : isSet(object.standard_error)
+        ? globalThis.Number(object.standard_error)
+        : 0,
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: PolicyGain): unknown {
+    const obj: any = {};
+    if (message.stage !== "") {
+      obj.stage = message.stage;
+    }
+    if (message.gain !== 0) {
+      obj.gain = floatToJson(message.gain);
+    }
+    if (message.standardError !== 0) {
+      obj.standardError = floatToJson(message.standardError);
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PolicyGain>, I>>(base?: I): PolicyGain {
+    return PolicyGain.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PolicyGain>, I>>(object: I): PolicyGain {
+    const message = createBasePolicyGain();
+    message.stage = object.stage ?? "";
+    message.gain = object.gain ?? 0;
+    message.standardError = object.standardError ?? 0;
+    message.count = object.count ?? 0;
     return message;
   },
 };
