@@ -1,4 +1,5 @@
 export type { Draft, DraftSession, DraftStart, Proposal, SparseDistribution } from './draft.js'
+export { denseDraftSignals, draftSignals, type DraftSignals } from './draft-signals.js'
 export { goodnessOfFit, type GoodnessOfFit } from './goodness-of-fit.js'
 export { denseOverlap, overlap } from './overlap.js'
 export { seededRandom, type Random } from './random.js'

@@ -1,6 +1,7 @@
 import { FloatFormat, target, unpackFloats, unpackTopK, type TokenWindow } from '@plateau/contracts'
 import {
   argmax,
+  denseDraftSignals,
   denseOverlap,
   goodnessOfFit,
   sampleIndex,
@@ -367,7 +368,34 @@ describe('capture', () => {
     expect(expected).toHaveLength(tokens.length)
     expect(expected.some(Number.isNaN)).toBe(true)
     expect(expected.every(Number.isNaN)).toBe(false)
-    expect(tiny.windows[0]!.draftOverlap).toEqual(expected)
+    const [window] = tiny.windows
+    expect(window!.draftOverlap).toEqual(expected)
+    // A draft that is certain has nothing to gain and no entropy.
+    const zeros = expected.map((alpha) => (Number.isNaN(alpha) ? Number.NaN : 0))
+    expect(window!.draftEntropy).toEqual(zeros)
+    expect(window!.draftGain).toEqual(zeros)
+  })
+
+  it('says of judged positions what the whole p and q say', async () => {
+    const q = transformLogits(
+      Array.from({ length: V }, (_, id) => 2 * Math.sin(5 * id)),
+      raw,
+    )
+    const row = { ids: [...q.keys()], probs: q }
+    const draft: Draft = { propose: () => ({ tokens: [9, 20, 1], q: [row, row, row], rawQ: [row, row, row] }) }
+    const sampling = sampled({ seed: 3, maxTokens: 20 })
+    const { tokens } = await speculate(tiny.calls, prompt, sampling, draft, { capture: consent('s6') })
+    const { draftOverlap, draftGain, draftEntropy } = tiny.windows[0]!
+    const judged = Array.from(tokens.keys()).filter((i) => !Number.isNaN(draftOverlap[i]!))
+    expect(judged.length).toBeGreaterThan(10)
+    for (const i of judged) {
+      const { overlap, gain, entropy } = denseDraftSignals(rawProbs([...prompt, ...tokens.slice(0, i)]), q)
+      expect(draftOverlap[i]).toBeCloseTo(overlap, 4)
+      expect(draftGain[i]).toBeCloseTo(gain, 4)
+      expect(draftEntropy[i]).toBeCloseTo(entropy, 4)
+    }
+    for (const signal of [draftGain, draftEntropy])
+      expect(signal.map(Number.isNaN)).toEqual(draftOverlap.map(Number.isNaN))
   })
 
   it('cuts a response into windows that follow on each other', async () => {
@@ -386,7 +414,7 @@ describe('capture', () => {
       expect(b!.leadFeature).toEqual(a!.features.slice(7 * rowBytes))
       expect(b!.tokenLogProb[0]).toBeCloseTo(whole.tokenLogProb[8]!, 4)
       // No draft took part.
-      expect(a!.draftOverlap).toEqual([])
+      expect([a!.draftOverlap, a!.draftGain, a!.draftEntropy]).toEqual([[], [], []])
       expect(a!.provenance!.draftVersion).toBe('')
     } finally {
       await short.close()

@@ -180,7 +180,7 @@ export class TargetCalls {
     const capture = async (round: Round): Promise<void> => {
       for (const [i, token] of round.tokens.entries()) {
         const row = round.rows[i]!
-        windows?.add({ token, row, tokenLogProb: await row.logProb(token), overlap: round.alpha[i] })
+        windows?.add({ token, row, tokenLogProb: await row.logProb(token), signals: round.signals[i] })
       }
     }
     const close = (): void => {
@@ -281,7 +281,7 @@ function verdict(round: Round, features: Float32Array): target.SpeculateResponse
       nextTokenId: round.tokens[round.accepted],
       finishReason: round.finish,
       features: packFloats(features, FP32),
-      alpha: [...round.alpha],
+      alpha: round.signals.map(({ overlap }) => overlap),
       stepUs: round.stepUs,
     },
   }

@@ -12,7 +12,14 @@
  */
 import { target } from '@plateau/contracts'
 import type { Sequence, StepRows } from '@plateau/inference'
-import { drawToken, overlap, verifyProposal, type Proposal, type Random } from '@plateau/speculation'
+import {
+  draftSignals,
+  drawToken,
+  verifyProposal,
+  type DraftSignals,
+  type Proposal,
+  type Random,
+} from '@plateau/speculation'
 import type { ResponsePlan } from './request-checks.js'
 import { readsScaledLogSumExp, ScoredRow } from './scored-row.js'
 import type { Target } from './target.js'
@@ -23,8 +30,8 @@ export interface Round {
   readonly rows: readonly ScoredRow[]
   /** Proposed tokens among the emitted ones, from the first. */
   readonly accepted: number
-  /** sum of min(p, q), raw, for each judged position, when raw q was given. */
-  readonly alpha: readonly number[]
+  /** Of raw p and raw q, for each judged position, when raw q was given. */
+  readonly signals: readonly DraftSignals[]
   readonly finish: target.FinishReason
   /** Positions that the step computed, and its time in the engine, microseconds. */
   readonly positions: number
@@ -93,8 +100,8 @@ export class TargetResponse {
     })
     this.#sequence.rollback(this.#sequence.length - (count - accepted))
     const judged = Math.min(accepted + 1, rawQ.length)
-    const alpha = rawQ.slice(0, judged).map((row, i) => overlap((id) => rows[i]!.listedProb(id), row))
-    const round = this.#emit([...tokens.slice(0, accepted), nextToken], rows, accepted, alpha)
+    const signals = rawQ.slice(0, judged).map((row, i) => draftSignals((id) => rows[i]!.listedProb(id), row))
+    const round = this.#emit([...tokens.slice(0, accepted), nextToken], rows, accepted, signals)
     return { ...round, positions: 1 + count, stepUs: step.elapsedUs }
   }
 
@@ -104,7 +111,7 @@ export class TargetResponse {
   }
 
   /** Ends the response where a stop token, or the last token it may have, was emitted. */
-  #emit(tokens: readonly number[], rows: readonly ScoredRow[], accepted: number, alpha: readonly number[]) {
+  #emit(tokens: readonly number[], rows: readonly ScoredRow[], accepted: number, signals: readonly DraftSignals[]) {
     const stop = tokens.findIndex((token) => this.#plan.stopTokenIds.has(token))
     const emitted = stop < 0 ? tokens : tokens.slice(0, stop + 1)
     this.#newest = emitted.at(-1)!
@@ -113,7 +120,7 @@ export class TargetResponse {
       tokens: emitted,
       rows: rows.slice(0, emitted.length),
       accepted: Math.min(accepted, emitted.length),
-      alpha: alpha.slice(0, emitted.length),
+      signals: signals.slice(0, emitted.length),
       finish: stop < 0 ? this.#finishByLength() : target.FinishReason.FINISH_REASON_STOP,
     }
   }

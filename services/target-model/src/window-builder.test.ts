@@ -32,7 +32,7 @@ it.each([
   const { maxRecordBytes } = topics.tokenDistributions
   const count = positionsThatFit(k, hiddenSize, maxRecordBytes)
   const row = wideRow(k, hiddenSize)
-  const position = { token: 2 ** 31 - 1, row, tokenLogProb: -1.5, overlap: 0.5 }
+  const position = { token: 2 ** 31 - 1, row, tokenLogProb: -1.5, signals: { overlap: 0.5, gain: 0.1, entropy: 2 } }
   const origin = {
     targetFingerprint: 'f'.repeat(64),
     tokenizerHash: 't'.repeat(64),

@@ -1,4 +1,5 @@
 import { FloatFormat, packFloats, packTopK, type TokenWindow } from '@plateau/contracts'
+import type { DraftSignals } from '@plateau/speculation'
 import type { ScoredRow } from './scored-row.js'
 
 /** One emitted token and the raw distribution it was drawn from. */
@@ -6,8 +7,8 @@ export interface CapturedPosition {
   readonly token: number
   readonly row: ScoredRow
   readonly tokenLogProb: number
-  /** sum of min(p, q) where a draft proposed; undefined where none did. */
-  readonly overlap?: number | undefined
+  /** Where a draft proposed; undefined where none did. */
+  readonly signals?: DraftSignals | undefined
 }
 
 /** The position before the first captured one: the prompt's last token and the hidden state that it came from. */
@@ -34,9 +35,9 @@ export interface WindowOptions {
 
 /** Most positions whose record stays below `maxBytes`, by the widest encoding of every field. */
 export function positionsThatFit(k: number, featureSize: number, maxBytes: number): number {
-  // An id takes at most 5 bytes, a probability 2; a position has its own id and six numbers of 4 bytes; beside them the
+  // An id takes at most 5 bytes, a probability 2; a position has its own id and eight numbers of 4 bytes; beside them the
   // record names its sample, tenant and makers and holds the lead feature.
-  const perPosition = 7 * k + 2 * featureSize + 5 + 6 * 4
+  const perPosition = 7 * k + 2 * featureSize + 5 + 8 * 4
   return Math.max(1, Math.floor((maxBytes - 4096 - 2 * featureSize) / perPosition))
 }
 
@@ -110,7 +111,9 @@ export function packWindow(
     features.set(row.feature, i * featureSize)
     return Math.max(0, 1 - listed)
   })
-  const drafted = positions.some(({ overlap }) => overlap !== undefined)
+  const drafted = positions.some(({ signals }) => signals !== undefined)
+  const ofDraft = (name: keyof DraftSignals): number[] =>
+    drafted ? positions.map(({ signals }) => signals?.[name] ?? Number.NaN) : []
   return {
     provenance: {
       schemaVersion: SCHEMA_VERSION,
@@ -133,7 +136,9 @@ export function packWindow(
     entropy: positions.map(({ row }) => row.entropy),
     logSumExp: positions.map(({ row }) => row.logSumExp),
     tokenLogProb: positions.map(({ tokenLogProb }) => tokenLogProb),
-    draftOverlap: drafted ? positions.map(({ overlap }) => overlap ?? Number.NaN) : [],
+    draftOverlap: ofDraft('overlap'),
+    draftGain: ofDraft('gain'),
+    draftEntropy: ofDraft('entropy'),
     features: packFloats(features, FP16),
     featureSize,
     featureFormat: FP16,
