@@ -18,7 +18,7 @@ import { losses, Tape, type SparseLoss, type SparseTargets, type Tensor } from '
 import { bilinearPairs } from './bilinear-pairs.js'
 import { featureHeadShapes, type FeatureHeadConfig } from './feature-head.js'
 import { draftVocabSize } from './feature-head-vocabulary.js'
-import { scoreOutputs } from './score-outputs.js'
+import { scoreOutputs, type ScoreOptions } from './score-outputs.js'
 import { gradientPrefix } from './train-graph.js'
 import { UnrolledLayer } from './unrolled-layer.js'
 import { earlierRows, laterRows } from './unrolled-rows.js'
@@ -82,10 +82,14 @@ export function buildFeatureHeadTrainGraph(
   return raw.graph.encode()
 }
 
-export function buildFeatureHeadScoreGraph(config: FeatureHeadConfig, shape: FeatureHeadBatchShape): Uint8Array {
+export function buildFeatureHeadScoreGraph(
+  config: FeatureHeadConfig,
+  shape: FeatureHeadBatchShape,
+  options: ScoreOptions = {},
+): Uint8Array {
   const graph = new BatchGraph(config, shape)
   const targetIds = graph.tape.raw.input('target_ids', [graph.targetRows, shape.listedTokens], 'i64')
-  scoreOutputs(graph.tape, graph.logits(graph.firstStates()), targetIds)
+  scoreOutputs(graph.tape, graph.logits(graph.firstStates()), targetIds, options)
   return graph.tape.raw.graph.encode()
 }
 

@@ -48,6 +48,7 @@ export {
 export { causalDraftShape } from './causal-draft-shape.js'
 export { mostFrequentTokens } from './draft-vocabulary.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
+export { type ScoreOptions } from './score-outputs.js'
 export {
   buildFeatureHeadDecodeGraph,
   draftOutputMatrix,

@@ -3,9 +3,11 @@
  * its gradients out. The optimiser stays outside: outputs are copied, and gradients are a third of what an optimiser in
  * the graph would return.
  *
- * B sequences of T tokens, N = B T rows. Inputs: `input_ids` [N], `target_ids` [N, k] and `target_probs` [N, k] (what
- * follows each token: one token of probability 1, or a teacher's top k), `row_weights` [N], and every parameter under
- * its Hugging Face name. Outputs: `loss` [], and `gradient.<parameter name>`.
+ * B sequences of T tokens, N = B T rows. Inputs: `input_ids` [N], `target_ids` [S, k] and `target_probs` [S, k] (what
+ * follows each token: one token of probability 1, or a teacher's top k), `row_weights` [S], and every parameter under
+ * its Hugging Face name. Outputs: `loss` [], and `gradient.<parameter name>`. S = N, or, with `selectedRows`, the rows that
+ * `selected` [S] (i64) names: every row is context to those after it, but only these meet the final norm and the output
+ * head.
  */
 import { losses, Tape, type RotaryTable, type Tensor } from '@plateau/tensor-graph'
 import { parameterShapes, type CausalLmConfig } from './config.js'
@@ -16,6 +18,8 @@ export interface TrainGraphShape {
   readonly positions: number
   /** k: how many target tokens a row lists. */
   readonly targetsPerRow: number
+  /** S; undefined: all rows. */
+  readonly selectedRows?: number
 }
 
 export interface TrainGraphOptions {
@@ -38,10 +42,11 @@ export function buildTrainGraph(
   shape: TrainGraphShape,
   options: TrainGraphOptions = {},
 ): TrainGraph {
-  const rows = shape.sequences * shape.positions
   const tape = new Tape()
   const { raw } = tape
-  const ids = raw.input('input_ids', [rows], 'i64')
+  const ids = raw.input('input_ids', [shape.sequences * shape.positions], 'i64')
+  const rows = shape.selectedRows ?? shape.sequences * shape.positions
+  const selected = shape.selectedRows === undefined ? undefined : raw.input('selected', [rows], 'i64')
   const targets = {
     ids: raw.input('target_ids', [rows, shape.targetsPerRow], 'i64'),
     probs: raw.input('target_probs', [rows, shape.targetsPerRow]),
@@ -49,7 +54,7 @@ export function buildTrainGraph(
   }
   const parameters = new Map([...parameterShapes(config)].map(([name, dims]) => [name, raw.input(name, dims)]))
 
-  const logits = causalLmLogits(tape, config, shape, parameters, ids)
+  const logits = causalLmLogits(tape, config, shape, parameters, ids, selected)
   const loss = losses[options.loss ?? 'kl']
   const lossValue = loss(tape, logits, targets)
   raw.output('loss', lossValue)
@@ -61,13 +66,17 @@ export function buildTrainGraph(
   return { model: raw.graph.encode(), matmulFlops: raw.matmulFlops }
 }
 
-/** Token ids [N] to logits [N, V]. Throws RangeError for what only decoding knows: biases, QK norm, sliding windows. */
+/**
+ * Token ids [N] to logits [N, V], or of the rows `selected` [S] alone, [S, V]. Throws RangeError for what only decoding
+ * knows: biases, QK norm, sliding windows.
+ */
 export function causalLmLogits(
   tape: Tape,
   config: CausalLmConfig,
   shape: TrainGraphShape,
   parameters: ReadonlyMap<string, Tensor>,
   ids: Tensor,
+  selected?: Tensor,
 ): Tensor {
   for (const option of ['attentionBias', 'qkNorm', 'slidingWindow'] as const) {
     if (config[option]) throw new RangeError(`a model with ${option} cannot be trained here`)
@@ -83,7 +92,8 @@ export function causalLmLogits(
   for (let layer = 0; layer < config.layers; layer++) {
     hidden = block(hidden, (name) => parameter(`model.layers.${layer}.${name}`))
   }
-  const normed = tape.rmsNorm(hidden, parameter('model.norm.weight'), config.rmsNormEps)
+  const read = selected === undefined ? hidden : tape.gatherRows(hidden, selected)
+  const normed = tape.rmsNorm(read, parameter('model.norm.weight'), config.rmsNormEps)
   return tape.linear(normed, config.tieEmbeddings ? embedding : parameter('lm_head.weight'))
 }
 

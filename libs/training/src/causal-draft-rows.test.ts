@@ -1,6 +1,6 @@
 import { draftVocabularyMap, type CausalDraftConfig } from '@plateau/causal-lm'
 import { expect, it } from 'vitest'
-import { tokenBatch, type TokenRows } from './causal-draft-rows.js'
+import { selectedTokenRows, tokenBatch, type TokenRows } from './causal-draft-rows.js'
 import { batches } from './draft-batch.js'
 
 const vocabulary = draftVocabularyMap({
@@ -51,6 +51,19 @@ it('rows weigh the same and sum to 1; padding weighs nothing and lists nothing',
 it('rows count what their window says, and sum to 1 all the same', () => {
   const weighted = pieces!.map((piece) => ({ ...piece, weights: Float32Array.of(3, 0, 1) }))
   expect([...tokenBatch(weighted, vocabulary, shape).rowWeights]).toEqual([0.75, 0, 0.25, 0])
+})
+
+it('of selected rows only those that count have targets, the heaviest where they are more', () => {
+  const weighted = pieces!.map((piece) => ({ ...piece, weights: Float32Array.of(1, 0, 3) }))
+  const batch = tokenBatch(weighted, vocabulary, shape)
+  const all = selectedTokenRows(batch, 3)
+  expect([...all.selected]).toEqual([0n, 2n, 0n])
+  expect([...all.weights]).toEqual([0.25, 0.75, 0])
+  expect(all.ids.slice(3, 6)).toEqual(batch.targetIds.slice(6, 9))
+  expect(all.probs.slice(3, 6)).toEqual(batch.targetProbs.slice(6, 9))
+  const one = selectedTokenRows(batch, 1)
+  expect([...one.selected]).toEqual([2n])
+  expect([...one.weights]).toEqual([1])
 })
 
 it('lists the first k of a longer list, and other tokens at probability 0 after a shorter one', () => {

@@ -1,6 +1,6 @@
 /** Captured windows as batches that a causal draft trains on and is judged by. */
 import type { DraftVocabularyMap } from '@plateau/causal-lm'
-import type { Piece } from './draft-batch.js'
+import { chooseRows, type ChosenRows, type Piece } from './draft-batch.js'
 import type { DraftRows } from './draft-rows.js'
 import type { LanguageModelBatch } from './language-model-batch.js'
 
@@ -12,6 +12,8 @@ export interface TokenBatchShape {
   readonly positions: number
   /** k: target tokens listed per row; the first ones, where a window lists more. */
   readonly targetsPerRow: number
+  /** S: how many rows meet the output head in training, as the graph was built; undefined: all. */
+  readonly selectedRows?: number
 }
 
 /**
@@ -54,6 +56,17 @@ export function tokenBatch(
   }
   for (let row = 0; row < n; row++) batch.rowWeights[row]! /= total
   return batch
+}
+
+/**
+ * What a graph with `selectedRows` = `most` reads of a batch: the rows that count, the heaviest where they are more; their
+ * weights sum to 1.
+ */
+export function selectedTokenRows(batch: LanguageModelBatch, most: number): ChosenRows {
+  const { targetIds: ids, targetProbs: probs, rowWeights, targetsPerRow } = batch
+  const chosen = chooseRows({ ids, probs, weights: rowWeights }, targetsPerRow, most)
+  const total = chosen.weights.reduce((sum, weight) => sum + weight, 0)
+  return { ...chosen, weights: chosen.weights.map((weight) => weight / total) }
 }
 
 function listRow(

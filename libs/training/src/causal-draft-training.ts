@@ -10,8 +10,8 @@ import {
   type DraftVocabularyMap,
 } from '@plateau/causal-lm'
 import type { OptimizerState } from './adamw.js'
-import { tokenBatch, type TokenBatchShape, type TokenRows } from './causal-draft-rows.js'
-import type { Piece } from './draft-batch.js'
+import { selectedTokenRows, tokenBatch, type TokenBatchShape, type TokenRows } from './causal-draft-rows.js'
+import type { ChosenRows, Piece } from './draft-batch.js'
 import type { DraftStepReport } from './feature-head-training.js'
 import { GuardedOptimizer, type GuardedOptions } from './guarded-optimizer.js'
 import {
@@ -82,10 +82,14 @@ export class CausalDraftTraining {
 
   async step(pieces: readonly Piece<TokenRows>[]): Promise<DraftStepReport> {
     const batch = tokenBatch(pieces, this.#vocabulary, this.#shape)
-    const positions = batch.rowWeights.reduce((sum, weight) => sum + Number(weight > 0), 0)
+    const { selectedRows } = this.#shape
+    const chosen = selectedRows === undefined ? undefined : selectedTokenRows(batch, selectedRows)
+    const counts = chosen?.weights ?? batch.rowWeights
+    const positions = counts.reduce((sum, weight) => sum + Number(weight > 0), 0)
     if (positions === 0) throw new RangeError('a training step needs at least one position that counts')
     const parameters = parameterTensors(this.#draft.config.model, this.#optimizer.parameters)
-    const outputs = await runStep(this.#engine, { ...parameters, ...batchTensors(batch) }, this.#places)
+    const feeds = { ...parameters, ...batchTensors(batch), ...(chosen && chosenTensors(chosen, batch.targetsPerRow)) }
+    const outputs = await runStep(this.#engine, feeds, this.#places)
     const loss = lossOf(outputs)
     return { positions, loss, ...this.#optimizer.step(loss, gradientsOf(outputs)) }
   }
@@ -97,5 +101,16 @@ export class CausalDraftTraining {
 
   load(state: OptimizerState): void {
     this.#optimizer.load([state])
+  }
+}
+
+/** What a graph with selected rows reads in place of the whole batch's targets. */
+function chosenTensors({ selected, ids, probs, weights }: ChosenRows, k: number): Record<string, EngineTensor> {
+  const rows = selected.length
+  return {
+    selected: { type: 'int64', dims: [rows], data: selected },
+    target_ids: { type: 'int64', dims: [rows, k], data: ids },
+    target_probs: { type: 'float32', dims: [rows, k], data: probs },
+    row_weights: { type: 'float32', dims: [rows], data: weights },
   }
 }

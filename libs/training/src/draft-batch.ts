@@ -95,7 +95,11 @@ export interface ChosenRows {
 }
 
 /** The rows that count anything; where they are more than `most`, those that count most, the earlier of equals. */
-export function chooseRows({ ids, probs, weights }: FilledBatch, listed: number, most: number): ChosenRows {
+export function chooseRows(
+  { ids, probs, weights }: Pick<FilledBatch, 'ids' | 'probs' | 'weights'>,
+  listed: number,
+  most: number,
+): ChosenRows {
   const counting = Array.from(weights.keys()).filter((row) => weights[row]! > 0)
   const kept =
     counting.length <= most ? counting : counting.sort((a, b) => weights[b]! - weights[a]! || a - b).slice(0, most)
