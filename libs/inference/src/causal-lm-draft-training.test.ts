@@ -7,12 +7,13 @@ import {
   type CausalDraft,
   type CausalDraftConfig,
 } from '@plateau/causal-lm'
-import { seededRandom } from '@plateau/speculation'
-import { batches, CausalDraftTraining, type TokenRows } from '@plateau/training'
+import { denseOverlap, seededRandom, transformLogits } from '@plateau/speculation'
+import { batches, CausalDraftTraining, type ComputeEngine, type TokenRows } from '@plateau/training'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CausalLmDraftScorer } from './causal-lm-draft-scorer.js'
 import { CausalLmDraft } from './causal-lm-draft.js'
 import { summarizeScores } from './feature-head-scorer.js'
+import type { HostTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
 
 const V = 24
@@ -37,6 +38,7 @@ const config: CausalDraftConfig = {
   draftVocabulary: Int32Array.from({ length: 16 }, (_, row) => row),
 }
 const shape = { sequences: 4, positions: 16, targetsPerRow: K }
+const { rowOf } = draftVocabularyMap(config)
 
 /** A target whose next token depends on the last one only; some tokens are beyond the draft's vocabulary. */
 function successors(token: number): { ids: number[]; probs: number[] } {
@@ -80,6 +82,47 @@ async function train(training: CausalDraftTraining, steps: number, seed: number)
   }
   return losses
 }
+
+/** Half of the rows, weighing differently. */
+const weighted = batches(windows(4, 16, 5), shape.sequences, shape.positions)[0]!.map((piece, i) => ({
+  ...piece,
+  weights: Float32Array.from({ length: 16 }, (_, r) => ((i + r) % 2 ? 0 : 1 + (r % 3))),
+}))
+
+/** Loss and gradients of a step with these pieces, by a graph of this shape. */
+async function stepOutputs(as: typeof shape & { selectedRows?: number }) {
+  const session = await loadSession(buildTrainGraph(config.model, as).model, { name: 'selection', threads: 1 })
+  let outputs: Record<string, HostTensor> = {}
+  const engine: ComputeEngine = {
+    run: async (feeds) => (outputs = await session.run(feeds as Record<string, HostTensor>)),
+  }
+  const draft = initialCausalDraft(config, seededRandom(4))
+  const report = await new CausalDraftTraining(draft, engine, as).step(weighted)
+  await session.release()
+  return { outputs: new Map(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array])), report }
+}
+
+it.each([32, 40])(
+  'rows that do not count may stay away from the output head (%i rows meet it)',
+  async (selectedRows) => {
+    const all = await stepOutputs(shape)
+    const few = await stepOutputs({ ...shape, selectedRows })
+    expect(few.report.positions).toBe(32)
+    expect(few.report.loss).toBeCloseTo(all.report.loss, 5)
+    for (const [name, data] of all.outputs) {
+      const largest = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+      const worst = data.reduce((most, x, i) => Math.max(most, Math.abs(x - few.outputs.get(name)![i]!)), 0)
+      expect(largest).toBeGreaterThan(0)
+      expect(worst / largest).toBeLessThan(1e-5)
+    }
+  },
+)
+
+it('a step in which nothing counts is refused', async () => {
+  const training = new CausalDraftTraining(initialCausalDraft(config, seededRandom(2)), engines[0]!, shape)
+  const nothing = weighted.map((piece) => ({ ...piece, weights: new Float32Array(16) }))
+  await expect(training.step(nothing)).rejects.toThrow(/that counts/)
+})
 
 async function scored(draft: CausalDraft, rows: readonly TokenRows[], logitScale?: number) {
   const scorer = await CausalLmDraftScorer.create(config, { threads: 1, listedTokens: K })
@@ -128,12 +171,37 @@ it('continues from its saved state exactly', async () => {
   expect(second.draft).toEqual(first.draft)
 })
 
+it('its gain is the slope of alpha along a step in which the unknown takes part and is never accepted', async () => {
+  const draft = spread(3)
+  const rows = windows(3, 20, 9)
+  const scorer = await CausalLmDraftScorer.create(config, { threads: 1, listedTokens: K })
+  const signals = await scorer.signals(draft, rows)
+  expect((await scorer.score(draft, rows)).alpha).toEqual(signals.overlap)
+  await scorer.release()
+  const expected = rows.flatMap((window) => {
+    const tokens = Array.from(window.tokens, (token) => rowOf[token]!)
+    return referenceForward(config.model, draft.parameters, tokens).logits.map((logits, r) => {
+      const p = new Float64Array(17)
+      const { ids, probs } = successors(window.tokens[r]!)
+      ids.forEach((id, j) => (p[rowOf[id]!]! += probs[j]!))
+      const q = softmax(logits)
+      const alpha = (eta: number) => {
+        const moved = softmax(logits.map((z, row) => z + eta * (p[row]! - q[row]!)))
+        return denseOverlap(p.subarray(0, 16), moved.subarray(0, 16))
+      }
+      const entropy = q.reduce((sum, x) => sum - x * Math.log(x), 0)
+      return { gain: (alpha(1e-5) - alpha(-1e-5)) / 2e-5, entropy }
+    })
+  })
+  expected.forEach(({ gain, entropy }, i) => {
+    expect(signals.gain[i]).toBeCloseTo(gain, 4)
+    expect(signals.entropy[i]).toBeCloseTo(entropy, 4)
+  })
+  expect(Math.max(...signals.gain)).toBeGreaterThan(0.01)
+})
+
 it('its alpha is the overlap with the plain forward pass, tokens that it cannot say counting nothing', async () => {
-  const draft = initialCausalDraft(config, seededRandom(3))
-  for (const { shape: dims, data } of draft.parameters.values()) {
-    if (dims.length > 1) data.forEach((value, i) => (data[i] = 20 * value))
-  }
-  const { rowOf } = draftVocabularyMap(config)
+  const draft = spread(3)
   // Longer than the scorer's sequences: the second piece is read from its own beginning.
   const rows = windows(3, 80, 9)
   const { alpha, greedyMatch } = await scored(draft, rows, 0.7)
@@ -157,6 +225,17 @@ it('its alpha is the overlap with the plain forward pass, tokens that it cannot 
   expect(Array.from(greedyMatch)).toEqual(expected.map(({ match }) => match))
   expect(expected.some(({ match }) => match === 1)).toBe(true)
 })
+
+/** Larger weights than a fresh draft has, so that predictions differ. */
+function spread(seed: number): CausalDraft {
+  const draft = initialCausalDraft(config, seededRandom(seed))
+  for (const { shape: dims, data } of draft.parameters.values()) {
+    if (dims.length > 1) data.forEach((value, i) => (data[i] = 20 * value))
+  }
+  return draft
+}
+
+const softmax = (logits: Float64Array): Float64Array => transformLogits(logits, { temperature: 1, topK: 0, topP: 1 })
 
 function sayable(token: number): number {
   const { ids, probs } = successors(token)

@@ -7,10 +7,12 @@ import {
   featureHeadShapes,
   type FeatureHead,
   type FeatureHeadConfig,
+  type ScoreOptions,
 } from '@plateau/causal-lm'
-import { batches, fillBatch, type DraftRows, type DraftTarget } from '@plateau/training'
+import { batches, fillBatch, type DraftRows, type DraftTarget, type Piece } from '@plateau/training'
 import { float32, int64, type FloatTensor, type HostTensor } from './host-tensor.js'
-import { listedOverlap } from './listed-overlap.js'
+import { emptySignals, setSignals, type PositionSignals } from './position-signals.js'
+import { batchRows, listedOverlap, listedSignals, rowCount, type ScoredBatch } from './scored-batch.js'
 import { loadSession, type InferenceSession } from './session.js'
 
 /** What a draft is worth at each of a list of positions. */
@@ -43,7 +45,7 @@ const POSITIONS = 64
 export class FeatureHeadScorer {
   readonly #target: DraftTarget
   readonly #options: ScorerOptions
-  /** By configuration: heads that differ in their numbers and tokens only share a graph. */
+  /** By configuration and outputs: heads that differ in their numbers and tokens only share a graph. */
   readonly #sessions = new Map<string, Promise<InferenceSession>>()
   /** Slices of the output head, by vocabulary. */
   readonly #outputHeads = new WeakMap<Int32Array, FloatTensor>()
@@ -60,21 +62,51 @@ export class FeatureHeadScorer {
     options: ScorerOptions,
   ): Promise<FeatureHeadScorer> {
     const scorer = new FeatureHeadScorer(target, options)
-    await scorer.#session(config)
+    await scorer.#session(config, {})
     return scorer
   }
 
   /** One entry per row, window after window. `logitScale` replaces the head's own. */
   async score(head: FeatureHead, windows: readonly DraftRows[], logitScale?: number): Promise<DraftScores> {
-    const { config } = head
-    const session = await this.#session(config)
-    const listed = this.#listed(config)
-    const total = windows.reduce((sum, rows) => sum + rows.length, 0)
+    const total = rowCount(windows)
     const scores = { alpha: new Float64Array(total), greedyMatch: new Uint8Array(total) }
+    let done = 0
+    for await (const { pieces, scored } of this.#batches(head, windows, { logitScale })) {
+      const greedy = (scored.outputs['greedy'] as FloatTensor).data
+      for (const { row, window, r } of batchRows(pieces, POSITIONS)) {
+        scores.alpha[done] = listedOverlap(scored, row)
+        const best = head.vocabulary?.[greedy[row]!] ?? greedy[row]
+        scores.greedyMatch[done++] = best === window.listedIds[r * window.listed] ? 1 : 0
+      }
+    }
+    return scores
+  }
+
+  /** One entry per row, window after window. Costs two passes more over the logits than `score`. */
+  async signals(head: FeatureHead, windows: readonly DraftRows[]): Promise<PositionSignals> {
+    const signals = emptySignals(rowCount(windows))
+    let done = 0
+    for await (const { pieces, scored } of this.#batches(head, windows, { wholeQ: true })) {
+      for (const { row } of batchRows(pieces, POSITIONS)) setSignals(signals, done++, listedSignals(scored, row))
+    }
+    return signals
+  }
+
+  async release(): Promise<void> {
+    for (const session of this.#sessions.values()) await (await session).release()
+  }
+
+  async *#batches(
+    head: FeatureHead,
+    windows: readonly DraftRows[],
+    { logitScale, ...asked }: ScoreOptions & { readonly logitScale?: number | undefined },
+  ): AsyncGenerator<{ pieces: Piece[]; scored: ScoredBatch }> {
+    const { config } = head
+    const session = await this.#session(config, asked)
+    const listed = this.#listed(config)
     const fixed = { ...parameterFeeds(head, logitScale), head: this.#outputHead(head) }
     const draftRows = draftRowsOfTokens(head)
     const rows = SEQUENCES * POSITIONS
-    let done = 0
     for (const pieces of batches(windows, SEQUENCES, POSITIONS)) {
       const batch = fillBatch(pieces, this.#target, listed, SEQUENCES, POSITIONS, draftRows)
       const outputs = await session.run({
@@ -83,30 +115,18 @@ export class FeatureHeadScorer {
         feature: float32(batch.feature, [rows, config.hiddenSize]),
         target_ids: int64(batch.ids, [rows, listed]),
       })
-      const greedy = (outputs['greedy'] as FloatTensor).data
-      for (const [sequence, { rows: window, from, to }] of pieces.entries()) {
-        for (let r = from; r < to; r++) {
-          const row = sequence * POSITIONS + r - from
-          scores.alpha[done] = listedOverlap({ outputs, listed, probs: batch.probs }, row)
-          const best = head.vocabulary?.[greedy[row]!] ?? greedy[row]
-          scores.greedyMatch[done++] = best === window.listedIds[r * window.listed] ? 1 : 0
-        }
-      }
+      yield { pieces, scored: { outputs, listed, probs: batch.probs } }
     }
-    return scores
   }
 
-  async release(): Promise<void> {
-    for (const session of this.#sessions.values()) await (await session).release()
-  }
-
-  #session(config: FeatureHeadConfig): Promise<InferenceSession> {
-    const key = JSON.stringify(config)
+  #session(config: FeatureHeadConfig, asked: ScoreOptions): Promise<InferenceSession> {
+    const key = JSON.stringify([config, asked])
     const known = this.#sessions.get(key)
     if (known !== undefined) return known
     const shape = { sequences: SEQUENCES, positions: POSITIONS, listedTokens: this.#listed(config) }
     const { threads } = this.#options
-    const session = loadSession(buildFeatureHeadScoreGraph(config, shape), { threads, name: 'draft evaluation' })
+    const graph = buildFeatureHeadScoreGraph(config, shape, asked)
+    const session = loadSession(graph, { threads, name: 'draft evaluation' })
     this.#sessions.set(key, session)
     return session
   }

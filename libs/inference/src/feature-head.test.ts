@@ -13,7 +13,14 @@ import {
   type FeatureHeadLayer,
   type FeatureHeadTarget,
 } from '@plateau/causal-lm'
-import { goodnessOfFit, seededRandom, type DraftSession, type Sampling } from '@plateau/speculation'
+import {
+  denseDraftSignals,
+  denseOverlap,
+  goodnessOfFit,
+  seededRandom,
+  type DraftSession,
+  type Sampling,
+} from '@plateau/speculation'
 import { addRows, emptySums, prepareDraftTarget, type DraftRows } from '@plateau/training'
 import { afterEach, describe, expect, test } from 'vitest'
 import { FeatureHeadDraft } from './feature-head-draft.js'
@@ -118,6 +125,20 @@ function softmax(logits: Float64Array, temperature = 1): Float64Array {
   return weights.map((weight) => weight / mass)
 }
 
+/** p and q of a window's rows as vectors over the vocabulary; longer windows are read in sequences of 64. */
+function plainRows(head: FeatureHead, rows: DraftRows): { p: Float64Array; q: Float64Array; likeliest: number }[] {
+  const starts = Array.from({ length: Math.ceil(rows.length / 64) }, (_, i) => 64 * i)
+  const logits = starts.flatMap((from) => {
+    const tokens = Array.from(rows.tokens.subarray(from, from + 64))
+    return referenceFeatureHead(head, target, tokens, rowsOf(rows.features).slice(from, from + 64))
+  })
+  return logits.map((output, r) => {
+    const ids = rows.listedIds.subarray(r * rows.listed, (r + 1) * rows.listed)
+    const p = dense({ ids, probs: rows.listedProbs.subarray(r * rows.listed) })
+    return { p, q: softmax(output.logits), likeliest: ids[0]! }
+  })
+}
+
 /** q over the vocabulary from a sparse one. */
 function dense({ ids, probs }: { ids: ArrayLike<number>; probs: ArrayLike<number> }): Float64Array {
   const out = new Float64Array(V)
@@ -187,37 +208,28 @@ describe.each(heads)('a feature-fed draft %s', (_, head) => {
     cleanups.push(() => scorer.release())
     const windows = [someRows(5, 1), someRows(70, 2)]
     const scores = await scorer.score(head, windows)
-    const expected = windows.flatMap((rows) =>
-      // Longer windows are cut to sequences of 64.
-      [[0, Math.min(64, rows.length)] as const, [64, rows.length] as const].flatMap(([from, to]) => {
-        const pieces = referenceFeatureHead(
-          head,
-          target,
-          Array.from(rows.tokens.subarray(from, to)),
-          rowsOf(rows.features).slice(from, to),
-        )
-        return pieces.map(({ logits }, i) => {
-          const q = softmax(logits)
-          let alpha = 0
-          for (let j = 0; j < rows.listed; j++) {
-            const at = (from + i) * rows.listed + j
-            alpha += Math.min(rows.listedProbs[at]!, q[rows.listedIds[at]!]!)
-          }
-          return {
-            alpha,
-            greedy: logits.indexOf(Math.max(...logits)) === rows.listedIds[(from + i) * rows.listed] ? 1 : 0,
-          }
-        })
-      }),
+    const expected = windows.flatMap((rows) => plainRows(head, rows))
+    const alphas = expected.map(({ p, q }) => denseOverlap(p, q))
+    expect(worst(scores.alpha, alphas)).toBeLessThan(1e-5)
+    expect([...scores.greedyMatch]).toEqual(
+      expected.map(({ q, likeliest }) => Number(q.indexOf(Math.max(...q)) === likeliest)),
     )
-    expect(
-      worst(
-        scores.alpha,
-        expected.map((row) => row.alpha),
-      ),
-    ).toBeLessThan(1e-5)
-    expect([...scores.greedyMatch]).toEqual(expected.map((row) => row.greedy))
     expect(summarizeScores(scores).positions).toBe(75)
+  })
+
+  test('has the signals that whole vectors have, p being 0 where it is not listed', async () => {
+    const scorer = await FeatureHeadScorer.create(head.config, target, { threads: 1, listedTokens: 10 })
+    cleanups.push(() => scorer.release())
+    const windows = [someRows(5, 1), someRows(70, 2)]
+    const signals = await scorer.signals(head, windows)
+    const expected = windows.flatMap((rows) => plainRows(head, rows)).map(({ p, q }) => denseDraftSignals(p, q))
+    for (const name of ['overlap', 'gain', 'entropy'] as const) {
+      const values = expected.map((row) => row[name])
+      expect(signals[name]).toHaveLength(75)
+      expect(worst(signals[name], values)).toBeLessThan(1e-5)
+      expect(Math.max(...values)).toBeGreaterThan(1e-2)
+    }
+    expect((await scorer.score(head, windows)).alpha).toEqual(signals.overlap)
   })
 })
 

@@ -20,6 +20,7 @@ export { windowRows, type WindowExpectations } from './draft-windows.js'
 // Part of this package's signatures: who drafts need not know where they come from.
 export { prepareDraftTarget, type DraftRows, type DraftTarget } from '@plateau/training'
 export { FeatureHeadScorer, summarizeScores, type DraftScores, type DraftScoreSummary } from './feature-head-scorer.js'
+export { type PositionSignals } from './position-signals.js'
 export { RidgeAccumulator } from './gram.js'
 export { RidgeSolver } from './ridge-solver.js'
 export { evaluateDraft, type EvaluationTarget } from './evaluate-draft.js'
