@@ -20,8 +20,8 @@ export interface JudgingWindows {
 
 /** Most tokens proposed at once that expected lengths are given for. */
 const MOST_PROPOSED = 5
-/** Optima of all drafts so far lie well within; the last interval is 2 % of a scale, some .00003 of alpha. */
-const SCALES = { low: 0.45, high: 1.8, evaluations: 9 }
+/** Optima of all drafts so far lie well within; the last interval is 6 % of a scale, some .00005 of alpha. */
+const SCALES = { low: 0.6, high: 1.7, evaluations: 7 }
 
 /** Fits the arm's own logit scale, always, and judges it at that scale. */
 export async function evaluateArm(score: ScoreDraft, { calibration, heldOut }: JudgingWindows): Promise<Evaluation> {
