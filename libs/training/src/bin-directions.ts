@@ -15,7 +15,12 @@ const CURVE_STEP = 0.5
  */
 export function binDirections(coordinates: readonly (readonly number[])[], mass: readonly number[]): BinDirection[] {
   const dimensions = coordinates[0]?.length ?? 0
-  const ranks = Array.from({ length: dimensions }, (_, d) => ranksOf(coordinates.map((place) => place[d]!), mass))
+  const ranks = Array.from({ length: dimensions }, (_, d) =>
+    ranksOf(
+      coordinates.map((place) => place[d]!),
+      mass,
+    ),
+  )
   const curves = [...ranks, ...ranks.map((rank) => rank.map((x) => x * x))]
   const total = mass.reduce((sum, m) => sum + m, 0)
   const single = mass

@@ -102,7 +102,10 @@ export function* searchBinWeights(problem: BinWeightProblem): Asking<BinWeightSe
     return best
   }
 
-  const equal = (yield* scored(mass.map(() => 0), evaluations))!
+  const equal = (yield* scored(
+    mass.map(() => 0),
+    evaluations,
+  ))!
   const before = previous && isUneven(previous) ? yield* scored(logsOf(previous), evaluations) : undefined
   const chosen: Candidate[] = []
   // One evaluation is left for what is made of both.

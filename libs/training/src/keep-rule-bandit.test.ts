@@ -21,7 +21,8 @@ function play(bandit: KeepRuleBandit, turns: number, world: World, random: () =>
   })
 }
 
-const share = (turns: readonly string[], arm: string): number => turns.filter((one) => one === arm).length / turns.length
+const share = (turns: readonly string[], arm: string): number =>
+  turns.filter((one) => one === arm).length / turns.length
 const only =
   (better: string, gain = 1): World =>
   (arm) =>

@@ -37,7 +37,8 @@ export class KeepRuleBandit {
   /** `state`: of arms by these names; others begin with nothing. Throws RangeError. */
   constructor(options: KeepRuleBanditOptions, state?: KeepRuleBanditState) {
     const { arms, baseline, halfLifeTurns, floorShare } = options
-    if (!arms.includes(baseline)) throw new RangeError(`the baseline ${baseline} is none of the arms ${arms.join(', ')}`)
+    if (!arms.includes(baseline))
+      throw new RangeError(`the baseline ${baseline} is none of the arms ${arms.join(', ')}`)
     if (new Set(arms).size < arms.length) throw new RangeError(`two arms have one name: ${arms.join(', ')}`)
     if (!(halfLifeTurns > 0)) throw new RangeError(`half-life must be positive, got ${halfLifeTurns}`)
     if (!(floorShare >= 0 && floorShare * arms.length <= 1)) {

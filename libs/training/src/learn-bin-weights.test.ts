@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { BinWeightSearch, LearnedBinWeights } from './bin-weight-search.js'
+import type { LearnedBinWeights } from './bin-weight-search.js'
 import { learnBinWeights, weightedSums } from './learn-bin-weights.js'
 import { pairedGain } from './paired-gain.js'
 import { solveRidge } from './ridge-solve.js'
@@ -171,20 +171,18 @@ describe('weights of bins', () => {
 
 describe('the weights of the last time', () => {
   const noisy = [0.3, 0.3, 0.3, 0.3, 8]
-  const proven = (found: BinWeightSearch): LearnedBinWeights => found
-
   test('stay where nothing is better beyond noise', async () => {
     const world = worldOf(1, noisy)
     const first = await learn(world, { evaluations: 40 })
-    const second = await learn(world, { evaluations: 40, previous: proven(first) })
+    const second = await learn(world, { evaluations: 40, previous: first })
     expect(second.isChanged).toBe(false)
     expect(second.weights).toEqual(first.weights)
     expect(second.gain).toBeGreaterThan(2 * second.standardError)
   })
 
   test('go when they turn out worse than all equal', async () => {
-    const world = worldOf(1, [1, 1, 1, 1, 1])
-    const previous = { weights: [4.8, 0.05, 0.05, 0.05, 0.05], gain: 0.001, standardError: 0.001 }
+    const world = worldOf(1, [1, 1, 1, 1, 1], 15)
+    const previous = { weights: [4.8, 0.05, 0.05, 0.05, 0.05], gain: 0.005, standardError: 0.005 }
     const found = await learn(world, { previous })
     expect(found.isChanged).toBe(true)
     expect(found.weights).not.toEqual(previous.weights)

@@ -155,7 +155,12 @@ describe('a bank of sums', () => {
     const totals = bankOf(windows).totals()
     expect([...totals.keys()].toSorted()).toEqual(['chat', 'code'])
     for (const [domain, total] of totals) {
-      expect(worst(total, plainTotal(windows, (key) => key.domain === domain))).toBeLessThan(1e-6)
+      expect(
+        worst(
+          total,
+          plainTotal(windows, (key) => key.domain === domain),
+        ),
+      ).toBeLessThan(1e-6)
     }
   })
 

@@ -51,9 +51,7 @@ export function openTrainer(
       { lineage, keepVersions, codeVersion: CODE_VERSION },
       { ...parts, producer: lease.producer },
     )
-    const policy = learnPolicy
-      ? await PolicyPublisher.open({ ...parts, lineage, producer: lease.producer })
-      : undefined
+    const policy = learnPolicy ? await PolicyPublisher.open({ ...parts, lineage, producer: lease.producer }) : undefined
     return Trainer.open(config, { ...parts, lease, line, policy })
   })
 }

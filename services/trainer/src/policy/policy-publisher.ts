@@ -89,10 +89,7 @@ export class PolicyPublisher implements PolicySink {
       ...this.#decision(),
       evidence: said.filter((sentence) => sentence !== undefined).join(' '),
       atMs,
-      gains: [
-        ...this.#gainOf(CLOSED_FORM, this.#closedForm?.gain),
-        ...this.#gainOf(GRADIENTS, this.#gradients?.gain),
-      ],
+      gains: [...this.#gainOf(CLOSED_FORM, this.#closedForm?.gain), ...this.#gainOf(GRADIENTS, this.#gradients?.gain)],
     }
   }
 

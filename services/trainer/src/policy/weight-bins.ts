@@ -1,17 +1,15 @@
-import type { BinWeights } from '@plateau/contracts'
+import { binCount, type BinEdges } from '@plateau/flatness'
 
 export const weightBinChoices = ['flatness', 'flatness+draft-gap', 'off'] as const
 export type WeightBinChoice = (typeof weightBinChoices)[number]
 
-export type WeightBins = Omit<BinWeights, 'weights'>
-
 /** N = V flatness^2: (nearly) certain, one real alternative at most, few, some, many tokens. */
 const EFFECTIVE_TOKENS = [1.05, 1.5, 3, 10]
-/** Of 1 - alpha: the draft is right, half right, wrong. */
+/** Of 1 - alpha: the draft is right, partly right, wrong. */
 const DRAFT_GAP = [0.2, 0.6]
 
 /** Undefined: weights are not learned. */
-export function weightBins(choice: WeightBinChoice): WeightBins | undefined {
+export function weightBins(choice: WeightBinChoice): BinEdges | undefined {
   switch (choice) {
     case 'flatness':
       return { effectiveTokens: EFFECTIVE_TOKENS, draftGap: [] }
@@ -20,4 +18,25 @@ export function weightBins(choice: WeightBinChoice): WeightBins | undefined {
     case 'off':
       return undefined
   }
+}
+
+/** Per bin its row and column (see binsOf), as a search of weights takes them: no draft proposed in column 0. */
+export function binPlaces(bins: BinEdges): number[][] {
+  const rows = bins.effectiveTokens.length + 1
+  const columns = binCount(bins) / rows
+  return Array.from({ length: rows * columns }, (_, bin) => {
+    const column = bin % columns
+    return [Math.floor(bin / columns), ...(columns === 1 ? [] : [column === 0 ? Number.NaN : column])]
+  })
+}
+
+/**
+ * Per bin 1 / flatness in its middle, times a constant: what positions count by the policy that needs no learning. N
+ * is at least 1; of the last bin the middle is taken to be twice its edge.
+ */
+export function inverseFlatnessByBin(bins: BinEdges): number[] {
+  const { effectiveTokens: edges } = bins
+  const last = edges.at(-1) ?? 1
+  const middles = [...edges.map((edge, i) => Math.sqrt(edge * (edges[i - 1] ?? 1))), 2 * last]
+  return binPlaces(bins).map(([row]) => 1 / Math.sqrt(middles[row!]!))
 }
