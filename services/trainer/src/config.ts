@@ -15,6 +15,7 @@ import {
   share,
   text,
 } from '@plateau/config'
+import { NO_TRIALS, triedStrategies } from './kinds/trial-rules.js'
 import { weightBinChoices } from './policy/weight-bins.js'
 
 /** The trainer's own settings; the ones that every service has come with the shell. */
@@ -135,6 +136,19 @@ export const trainerConfig = defineConfig(
       default: 'flatness',
       help: 'What positions are told apart by when weights in the closed form are learned; each bin takes memory as a cell of PLATEAU_SUM_CELLS.',
     }),
+    trialStrategies: list(
+      choice({
+        env: 'PLATEAU_TRIAL_RULES',
+        of: [NO_TRIALS, ...triedStrategies],
+        default: 'random,flatness,least-flat,draft-gain',
+        help: 'Keep rules that gradient steps take turns by, to find which one gains most per position; off: none.',
+      }),
+    ),
+    trialKeep: share({
+      env: 'PLATEAU_TRIAL_KEEP',
+      default: 0.5,
+      help: 'Share of windows that each of PLATEAU_TRIAL_RULES keeps.',
+    }),
     gradients: flag({ env: 'PLATEAU_GRADIENTS', default: 'on', help: 'off: only the closed form learns.' }),
     gradientShare: share({
       env: 'PLATEAU_GRADIENT_SHARE',
@@ -153,11 +167,6 @@ export const trainerConfig = defineConfig(
       min: 1,
       max: 4,
       help: 'So many tokens ahead a feature head is trained on its own states; each step costs about as much again.',
-    }),
-    positionShare: share({
-      env: 'PLATEAU_POSITION_SHARE',
-      default: 1,
-      help: "Share of a step's positions that count, by the scorer's weights; the rest skip the output head.",
     }),
     learningRate: decimal({
       env: 'PLATEAU_LEARNING_RATE',
@@ -227,17 +236,19 @@ export const trainerConfig = defineConfig(
         draft === 'causal-lm' && !gradients
           ? 'PLATEAU_DRAFT=causal-lm learns by gradients only: set PLATEAU_GRADIENTS=on'
           : undefined,
-      ({ draft, unrollSteps, positionShare }) =>
-        draft === 'causal-lm' && (unrollSteps > 1 || positionShare < 1)
-          ? 'PLATEAU_UNROLL_STEPS and PLATEAU_POSITION_SHARE are for PLATEAU_DRAFT=feature-head'
-          : undefined,
+      ({ draft, unrollSteps }) =>
+        draft === 'causal-lm' && unrollSteps > 1 ? 'PLATEAU_UNROLL_STEPS is for PLATEAU_DRAFT=feature-head' : undefined,
       ({ draft, mergeLineages }) =>
         draft === 'causal-lm' && mergeLineages !== undefined
           ? 'PLATEAU_MERGE_LINEAGES merges the sums of PLATEAU_DRAFT=feature-head: a causal-lm has none'
           : undefined,
       ({ lineage, mergeLineages }) =>
         mergeLineages?.includes(lineage) ? 'PLATEAU_MERGE_LINEAGES names PLATEAU_LINEAGE itself' : undefined,
-      ({ positionShare }) => (positionShare === 0 ? 'PLATEAU_POSITION_SHARE is 0: nothing would count' : undefined),
+      ({ trialStrategies }) =>
+        trialStrategies.includes(NO_TRIALS) && trialStrategies.length > 1
+          ? 'PLATEAU_TRIAL_RULES is off and names rules: leave one of them out'
+          : undefined,
+      ({ trialKeep }) => (trialKeep === 0 ? 'PLATEAU_TRIAL_KEEP is 0: nothing would be kept' : undefined),
     ],
   },
 )

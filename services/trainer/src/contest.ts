@@ -3,7 +3,7 @@ import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/infe
 import { pairedGain } from '@plateau/training'
 import type { Logger } from '@plateau/telemetry'
 import type { DraftLine, VersionFacts } from './draft-line.js'
-import { LEAST_COMPARED_POSITIONS } from './held-back.js'
+import { LEAST_COMPARED_POSITIONS, type ComparedWindows } from './held-back.js'
 import { asPublished, type Candidate, type DraftKind, type Learner } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 import { positionsOf } from './recent-windows.js'
@@ -20,13 +20,6 @@ export interface ContestParts<Model> {
   readonly metrics: TrainerMetrics
   readonly logger: Logger
   readonly clock: () => number
-}
-
-export interface ContestWindows {
-  /** What versions are compared on. */
-  readonly unseen: readonly DraftRows[]
-  /** What single numbers of a candidate are fitted on. */
-  readonly calibration: readonly DraftRows[]
 }
 
 /** What a version says about the training behind it. */
@@ -57,7 +50,7 @@ export class Contest<Model> {
 
   /** True when a version was published. */
   async hold(
-    { unseen: windows, calibration }: ContestWindows,
+    { unseen: windows, calibration }: ComparedWindows,
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {
@@ -95,7 +88,7 @@ export class Contest<Model> {
    */
   async replace(
     models: readonly Model[],
-    { unseen }: ContestWindows,
+    { unseen }: ComparedWindows,
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {

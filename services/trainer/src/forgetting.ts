@@ -1,8 +1,8 @@
 import type { Logger } from '@plateau/telemetry'
-import type { Contest, ContestWindows, TrainingFacts } from './contest.js'
+import type { Contest, TrainingFacts } from './contest.js'
 import type { Effort } from './effort.js'
 import type { ForgottenTenants } from './forgotten-tenants.js'
-import type { HeldBack } from './held-back.js'
+import type { ComparedWindows, HeldBack } from './held-back.js'
 import type { Learner } from './kinds/draft-kind.js'
 import { RETRY_MS, worksNow } from './retry-later.js'
 import type { AcceptedRecord } from './training-record.js'
@@ -17,7 +17,7 @@ export interface ForgettingParts<Model> {
   readonly clock: () => number
   /** What a version says about the training behind it, as it is now. */
   readonly about: () => {
-    readonly windows: ContestWindows
+    readonly windows: ComparedWindows
     readonly training: TrainingFacts
     readonly traceparent: string | undefined
   }

@@ -20,6 +20,14 @@ const TEST_FIRST_SHARE = 0.25
 /** When nothing newer comes, windows wait this long. */
 const TEST_FIRST_MS = 10_000
 
+/** Windows that no draft has been trained on. */
+export interface ComparedWindows {
+  /** What drafts are compared on. */
+  readonly unseen: readonly DraftRows[]
+  /** What single numbers of a draft are fitted on. */
+  readonly calibration: readonly DraftRows[]
+}
+
 /** Positions, of all three sorts. */
 export function mostHeldBack({ evaluationPositions, testFirstPositions = TEST_FIRST }: HeldBackOptions): number {
   return evaluationPositions + CALIBRATION_POSITIONS + testFirstPositions

@@ -62,7 +62,7 @@ export function useTrainerWorld(teacher: Teacher) {
 
   async function savedState(store: CheckpointStore, lineage = 'default') {
     const saved = decodeSnapshot((await store.readState(lineage, SNAPSHOT_NAME))!, 'test')
-    const { turns } = saved.learner.facts as { readonly turns: GradientTurnsState }
+    const { turns } = saved.learner.facts as { readonly turns: GradientTurnsState['facts'] }
     return { ...saved, gradientPositions: turns.freshPositions, replay: saved.learner.replay }
   }
 

@@ -71,10 +71,10 @@ export class Teacher {
     this.#map = normals(seededRandom(seed + 1000))(2 * H * H)
   }
 
-  window(sampleId: string, positions = 24): TokenWindow {
-    const { head } = this.model.target
+  /** `noise`: share of positions whose state comes of nothing and has a flat distribution. */
+  window(sampleId: string, positions = 24, noise = 0): TokenWindow {
     let token = Math.floor(this.#random() * V)
-    let state = this.#normed(Float64Array.from({ length: H }, () => this.#random() - 0.5))
+    let state = this.#anyState()
     const lead = { token, state }
     const states: number[] = []
     const ids: number[] = []
@@ -82,12 +82,8 @@ export class Teacher {
     const listedProbs: number[] = []
     const tail: number[] = []
     for (let i = 0; i < positions; i++) {
-      state = this.#next(token, state)
-      const weights = Array.from({ length: V }, (_, v) => {
-        let logit = 0
-        for (let d = 0; d < H; d++) logit += head[v * H + d]! * state[d]!
-        return Math.exp(logit)
-      })
+      state = noise > 0 && this.#random() < noise ? this.#flatState() : this.#next(token, state)
+      const weights = this.#weightsOf(state)
       const mass = weights.reduce((sum, weight) => sum + weight, 0)
       const p = weights.map((weight, v) => ({ v, p: weight / mass })).toSorted((a, b) => b.p - a.p)
       listedIds.push(...p.slice(0, K).map(({ v }) => v))
@@ -120,6 +116,29 @@ export class Teacher {
     })
   }
 
+  /** Of each token. */
+  #weightsOf(state: Float64Array): number[] {
+    const { head } = this.model.target
+    return Array.from({ length: V }, (_, v) => {
+      let logit = 0
+      for (let d = 0; d < H; d++) logit += head[v * H + d]! * state[d]!
+      return Math.exp(logit)
+    })
+  }
+
+  #anyState(): Float64Array {
+    return this.#normed(Float64Array.from({ length: H }, () => this.#random() - 0.5))
+  }
+
+  #flatState(): Float64Array {
+    const peak = (state: Float64Array): number => {
+      const weights = this.#weightsOf(state)
+      return Math.max(...weights) / weights.reduce((sum, weight) => sum + weight, 0)
+    }
+    const states = Array.from({ length: 24 }, () => this.#anyState())
+    return states.reduce((flattest, state) => (peak(state) < peak(flattest) ? state : flattest))
+  }
+
   #next(token: number, state: Float64Array): Float64Array {
     const { embeddings } = this.model.target
     const row = [...embeddings.subarray(token * H, (token + 1) * H), ...state]
@@ -147,6 +166,9 @@ export interface RecordOptions {
   readonly keep?: boolean
   readonly id?: string
   readonly weights?: readonly number[]
+  readonly gradientWeights?: readonly number[]
+  readonly keptBy?: readonly string[]
+  readonly policy?: string
 }
 
 export function trainingRecord(window: TokenWindow, options: RecordOptions = {}): NewRecord {
@@ -156,7 +178,9 @@ export function trainingRecord(window: TokenWindow, options: RecordOptions = {})
     arm,
     decision: keep && arm !== Arm.ARM_EVALUATION ? Decision.DECISION_KEEP : Decision.DECISION_DROP,
     weights: [...(options.weights ?? window.tokenIds.map(() => 1))],
-    policy: 'test',
+    policy: options.policy ?? 'test',
+    gradientWeights: [...(options.gradientWeights ?? [])],
+    keptBy: [...(options.keptBy ?? [])],
   })
   return {
     key: window.sampleId,
@@ -199,6 +223,7 @@ export const defaults: BenchOptions = {
   causalLmLayers: 1,
   lineage: 'default',
   learnPolicy: false,
+  weightBins: 'flatness',
   ridgeLambda: 3,
   halfLifePositions: 1e15,
   sumCells: 8,
@@ -208,7 +233,8 @@ export const defaults: BenchOptions = {
   gradientShare: 1,
   loss: 'tv',
   unrollSteps: 1,
-  positionShare: 1,
+  trialStrategies: [],
+  trialKeep: 0.5,
   learningRate: 1e-3,
   replayPositions: 4000,
   evaluationPositions: 1500,

@@ -1,6 +1,6 @@
 import { causalDraftKind, featureHeadRow, type FeatureHead } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
-import { Arm, PlateauError, topics, type TokenWindow } from '@plateau/contracts'
+import { Arm, PlateauError, SelectionPolicy, topics, type TokenWindow } from '@plateau/contracts'
 import type { LogRecord, NewRecord, Producer } from '@plateau/event-log'
 import { CausalLmDraftScorer, evaluateDraft, summarizeScores, windowRows } from '@plateau/inference'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
@@ -186,6 +186,60 @@ describe('the trainer', () => {
     expect(bench.metrics.loss.value({})).toBeLessThan(1)
   })
 
+  test.each(kinds)(
+    'a %s takes turns by rules under trial, on what each would have kept, and says so',
+    async (draft) => {
+      const rules = ['flatness(keep=0.5)', 'least-flat(keep=0.5)']
+      const all = Array.from({ length: 600 }, (_, i) =>
+        trainingRecord(teacher.window(`s${i}`), {
+          arm: i % 10 === 9 ? Arm.ARM_EVALUATION : i % 10 === 8 ? Arm.ARM_CONTROL : Arm.ARM_SELECTED,
+          keep: i % 3 !== 0,
+          keptBy: [...(i % 4 === 0 ? [] : [rules[i % 2]!]), ...(i % 5 === 0 ? ['random(keep=0.5)'] : [])],
+          policy: 'none',
+        }),
+      )
+      // Twice, as a producer repeats them that was not sure.
+      await send([...all.slice(0, 400), ...all])
+      const learned = {
+        learnPolicy: true,
+        weightBins: 'off' as const,
+        trialStrategies: ['flatness', 'least-flat'],
+        replayPositions: 20_000,
+      }
+      const bench = await open({ draft, gradients: true, ...learned })
+      const running = bench.trainer.run()
+      await consumed()
+      const turns = (): number =>
+        ['none', 'random', ...rules].reduce((sum, rule) => sum + (bench.metrics.ruleTurns.value({ rule }) ?? 0), 0)
+      while (turns() < 2) await sleep(5)
+      await bench.trainer.close()
+      await running
+      const accepted = new Map(
+        (await readAll(source))
+          .map((record) => acceptRecord(record, expectations))
+          .map((window) => [`${window.place.partition}/${window.place.offset}`, window]),
+      )
+      const replayed = (await savedState(bench.store)).replay.map((place) =>
+        accepted.get(`${place.partition}/${place.offset}`)!,
+      )
+      expect(new Set(replayed.map(({ id }) => id)).size).toBe(replayed.length)
+      expect(replayed.every(({ purpose, keep, keptBy }) => purpose === 'training' && (keep || keptBy.length > 0))).toBe(
+        true,
+      )
+      expect(replayed.some(({ keep }) => !keep)).toBe(true)
+      const policies = (await readAll(topics.selectionPolicy.name)).map(({ value }) => SelectionPolicy.decode(value!))
+      expect(policies.at(-1)!.trials.map(({ strategy, keep }) => [strategy, keep])).toEqual([
+        ['random', 0.5],
+        ['flatness', 0.5],
+        ['least-flat', 0.5],
+      ])
+      expect(policies.at(-1)).toMatchObject({
+        strategy: 'none',
+        evidence: expect.stringMatching(/Gradients: /) as string,
+      })
+    },
+  )
+
   test('puts aside what it cannot use, with the reason, and goes on', async () => {
     const good = records(teacher, 's', 10)
     const foreign = teacher.window('foreign')
@@ -217,6 +271,11 @@ describe('the trainer', () => {
       trainingRecord(noise),
       trainingRecord(teacher.window('unarmed'), { arm: Arm.ARM_UNSPECIFIED }),
       trainingRecord(teacher.window('odd'), { weights: [1, 2] }),
+      trainingRecord(teacher.window('uneven'), { gradientWeights: [1, 2] }),
+      trainingRecord(teacher.window('negative'), { gradientWeights: Array.from({ length: 24 }, () => -1) }),
+      trainingRecord(teacher.window('endless'), { gradientWeights: Array.from({ length: 24 }, () => Infinity) }),
+      trainingRecord({ ...teacher.window('overlapping'), draftOverlap: [0.5] }),
+      trainingRecord({ ...teacher.window('square'), sumSquares: Array.from({ length: 24 }, () => Number.NaN) }),
     ]
     await send([...good.slice(0, 5), ...bad, ...good.slice(5)])
     const bench = await open()
@@ -236,6 +295,11 @@ describe('the trainer', () => {
       noise: 'WINDOW_INVALID',
       unarmed: 'FIELD_INVALID',
       odd: 'WINDOW_INVALID',
+      uneven: 'FIELD_INVALID',
+      negative: 'FIELD_INVALID',
+      endless: 'FIELD_INVALID',
+      overlapping: 'FIELD_INVALID',
+      square: 'FIELD_INVALID',
     })
     for (const letter of letters) {
       const sent = bad.find(({ key: name }) => name === letter.key)!

@@ -5,15 +5,15 @@ import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger, type MessageSpan } from '@plateau/telemetry'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
-import { Contest, type ContestOptions, type ContestWindows, type TrainingFacts } from './contest.js'
+import { Contest, type ContestOptions, type TrainingFacts } from './contest.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
 import type { DraftLine } from './draft-line.js'
 import { Effort } from './effort.js'
 import { Forgetting } from './forgetting.js'
 import { ForgottenTenants } from './forgotten-tenants.js'
-import { HeldBack, mostHeldBack, type HeldBackOptions } from './held-back.js'
+import { HeldBack, mostHeldBack, type ComparedWindows, type HeldBackOptions } from './held-back.js'
 import { Intake } from './intake.js'
-import type { DraftKind, LearnedPositions, Learner } from './kinds/draft-kind.js'
+import type { DraftKind, LearnedPositions, Learner, SelectionLearning } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 import type { PolicyPublisher } from './policy/policy-publisher.js'
 import { readOthers } from './other-lineages.js'
@@ -59,7 +59,8 @@ const IDLE_WAIT_MS = 100
 /**
  * Turns training windows into versions of a draft. One loop, in this order of urgency:
  *
- *   windows that have arrived -> a refresh when enough is new (a solve, say) -> a gradient step in what time is left
+ *   windows that have arrived -> a refresh when enough is new (a solve, say) -> in a small share of the time a piece of
+ *   what is learned about selection -> a gradient step in what time is left
  *
  * Exactly once: offsets, what was learned and counts are saved together in one snapshot, atomically. After a kill the loop
  * continues from the snapshot's offsets: what came after it is read again and was in no saved state. What a producer
@@ -191,6 +192,7 @@ export class Trainer<Model> {
         if (this.#forgetting.isDue) await this.#forget()
         await this.#admit()
         if (this.#learner.refreshIsDue()) await this.#refresh()
+        else if (this.#learner.selection?.isDue()) await this.#learnSelection(this.#learner.selection)
         else if (batch === undefined && clock() >= this.#learner.nextStepMs) await this.#step()
         if (this.#saving.isDue) await this.#save()
         this.#effort.report(this.#learner.positions)
@@ -266,8 +268,15 @@ export class Trainer<Model> {
     this.#learner.refreshed(clock() - startedMs)
   }
 
+  async #learnSelection(selection: SelectionLearning): Promise<void> {
+    const learn = () => selection.learn(this.#unseen())
+    await this.#effort.spend('learn', learn)
+    this.#saving.need()
+  }
+
   async #step(): Promise<void> {
-    const { isTaken, isForContest } = await this.#effort.spend('step', () => this.#learner.step())
+    const step = () => this.#learner.step(this.#unseen())
+    const { isTaken, isForContest } = await this.#effort.spend('step', step)
     if (!isTaken) return
     this.#saving.need()
     this.#showCounts()
@@ -291,15 +300,19 @@ export class Trainer<Model> {
   }
 
   /** What a version that is published now is compared on, and says of its training. */
-  #about(): { windows: ContestWindows; training: TrainingFacts; traceparent: string | undefined } {
-    const nowMs = this.#parts.clock()
+  #about(): { windows: ComparedWindows; training: TrainingFacts; traceparent: string | undefined } {
     const { offsets, policy, traceparent } = this.#intake
     const trainedThrough = offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset }))
     return {
-      windows: { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) },
+      windows: this.#unseen(),
       training: { trainedThrough, trainedPositions: this.#trainedPositions, policy },
       traceparent,
     }
+  }
+
+  #unseen(): ComparedWindows {
+    const nowMs = this.#parts.clock()
+    return { unseen: this.#heldBack.unseen(nowMs), calibration: this.#heldBack.calibration(nowMs) }
   }
 
   get #trainedPositions(): number {

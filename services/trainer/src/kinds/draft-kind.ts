@@ -8,6 +8,7 @@ import { PlateauError } from '@plateau/contracts'
 import type { DraftRows, DraftScores, WindowExpectations } from '@plateau/inference'
 import type { Tensor } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
+import type { ComparedWindows } from '../held-back.js'
 import type { TrainerMetrics } from '../metrics.js'
 import type { PolicySink } from '../policy/policy-parts.js'
 import type { AcceptedRecord } from '../training-record.js'
@@ -97,7 +98,8 @@ export interface Learner<Model> {
 
   /** When a step may be taken; infinite when there is nothing to do. */
   readonly nextStepMs: number
-  step(): Promise<StepOutcome>
+  /** `windows`: what the steps so far are judged by, where that is due. */
+  step(windows: ComparedWindows): Promise<StepOutcome>
 
   /** What may become a version, plainest first; where two are worth the same, the first is taken. */
   candidates(calibration: readonly DraftRows[]): Promise<readonly Candidate<Model>[]>
@@ -105,6 +107,9 @@ export interface Learner<Model> {
   judged(alpha: ReadonlyMap<string, number>): void
   /** One entry per row, window after window. */
   score(model: Model, windows: readonly DraftRows[]): Promise<DraftScores>
+
+  /** Undefined: nothing of the sort is learned. */
+  readonly selection?: SelectionLearning | undefined
 
   /**
    * True when what was learned so far held something of the tenant: the learner has begun again without it, and the best
@@ -119,6 +124,14 @@ export interface Learner<Model> {
   /** Live memory: encode it before anything else is asked of the learner. */
   state(): Promise<LearnerState>
   release(): Promise<void>
+}
+
+/** Learns what the scorer should weigh positions by, in pieces of work in a small share of the time. */
+export interface SelectionLearning {
+  /** There is a piece of work to do. */
+  isDue(): boolean
+  /** Does it. What a policy is chosen by are the windows of its first piece. */
+  learn(windows: ComparedWindows): Promise<void>
 }
 
 export interface ForgetRequest {

@@ -50,7 +50,7 @@ test('of a tenant for whom no cell of sums is left nothing is kept that could no
 test('gradients that used the windows of a tenant without sums begin again when it is forgotten', () =>
   withLearner({ sumCells: 2, gradients: true }, three, async (learner) => {
     await learner.refresh([])
-    while ((await learner.step()).isTaken);
+    while ((await learner.step({ unseen: [], calibration: [] })).isTaken);
     expect((await learner.state()).facts).toMatchObject({
       turns: { tenants: expect.arrayContaining(['c']) as unknown },
     })

@@ -2,6 +2,8 @@
 export interface MemoryBounds {
   /** Of the closed form, the copy that a solve works on included. */
   readonly sums: number
+  /** Of the closed form by bin, while weights are learned. */
+  readonly weight_learning?: number
   readonly replay: number
   /** Counts of tokens, by tenant. */
   readonly counts: number
@@ -23,9 +25,12 @@ export function positionBytes(hiddenSize: number): number {
   return FLOAT * (2 * hiddenSize + 2 * LISTED_TOKENS + 5)
 }
 
-/** Seven numbers a parameter: it, its gradient and both moments; and three of these as they were known to be good. */
+/**
+ * Eight numbers a parameter: it, its gradient and both moments; three of these as they were known to be good; and what it was
+ * before the turn of a keep rule.
+ */
 export function optimizerBytes(shapes: Iterable<readonly number[]>): number {
   let parameters = 0
   for (const shape of shapes) parameters += shape.reduce((product, length) => product * length, 1)
-  return 7 * FLOAT * parameters
+  return 8 * FLOAT * parameters
 }

@@ -7,6 +7,7 @@ import type { DraftKind, Learner, LearnerState } from './draft-kind.js'
 
 const teacher = new Teacher()
 const windows = Array.from({ length: 110 }, (_, offset) => acceptedWindow(teacher, offset))
+const nothingUnseen = { unseen: [], calibration: [] }
 const options = { ...defaults, gradients: true, replayPositions: 1500, draftVocabulary: 24 }
 const start = {
   lineage: 'test',
@@ -59,11 +60,11 @@ test.each(['feature-head', 'causal-lm'] as const)('a %s that was saved takes the
     })
     for (const window of windows.slice(0, 100)) await first.admit(window)
     await first.refresh([])
-    for (let i = 0; i < 4; i++) await first.step()
+    for (let i = 0; i < 4; i++) await first.step(nothingUnseen)
     const second = await continued(kind, await saved(first))
     for (const learner of [first, second]) {
       for (const window of windows.slice(100)) await learner.admit(window)
-      for (let i = 0; i < 3; i++) expect(await learner.step()).toMatchObject({ isTaken: true })
+      for (let i = 0; i < 3; i++) expect(await learner.step(nothingUnseen)).toMatchObject({ isTaken: true })
     }
     const [one, other] = [await saved(first), await saved(second)]
     expect(other.facts).toEqual(one.facts)

@@ -1,5 +1,6 @@
 import { parameterShapes, withDraftVocabulary, withLogitScale, type CausalDraft } from '@plateau/causal-lm'
 import { CausalLmDraftScorer, type DraftRows, type DraftScores } from '@plateau/inference'
+import type { ComparedWindows } from '../../held-back.js'
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
 import {
@@ -17,11 +18,14 @@ import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsOptions } from '
 import { LiveVocabulary } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
+import type { Parameters } from '../rule-trials.js'
 import { CAUSAL_LM_SHAPE, CausalLmStage, type CausalLmStageOptions } from './causal-lm-stage.js'
 import { decodeCausalLmState, encodeCausalLmState, type CausalLmState } from './causal-lm-state.js'
 
 export interface CausalLmLearnerOptions
-  extends CausalLmStageOptions, Pick<GradientTurnsOptions, 'gradientShare' | 'replayPositions'> {}
+  extends
+    CausalLmStageOptions,
+    Pick<GradientTurnsOptions, 'gradientShare' | 'replayPositions' | 'trialStrategies' | 'trialKeep'> {}
 
 interface Parts {
   readonly stage: CausalLmStage
@@ -54,7 +58,7 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     const draft = ids === undefined ? start.incumbent : withDraftVocabulary(start.incumbent, ids)
     const { threads } = options
     const scorer = await CausalLmDraftScorer.create(draft.config, { threads, listedTokens: SCORED_TOKENS })
-    const stage = await CausalLmStage.open(draft, options)
+    const stage = new CausalLmStage(draft, options)
     if (saved !== undefined) stage.load(saved.training)
     const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.turns)
     // A lineage's drafts keep the number of tokens that they began with.
@@ -65,11 +69,11 @@ export class CausalLmLearner implements Learner<CausalDraft> {
 
   async admit(window: AcceptedRecord): Promise<void> {
     this.#vocabulary.add(window)
-    if (window.keep) this.#turns.keep(window)
+    this.#turns.offer(window)
   }
 
   restore(window: AcceptedRecord, { uses }: ReplayedPlace): void {
-    this.#turns.keep(window, uses)
+    this.#turns.restore(window, uses)
   }
 
   refreshIsDue(): boolean {
@@ -79,7 +83,10 @@ export class CausalLmLearner implements Learner<CausalDraft> {
   async refresh(): Promise<boolean> {
     const { draft } = this.#stage
     const ids = this.#vocabulary.choose(draft.config.draftVocabulary)
-    if (ids !== undefined) this.#stage.restart(withDraftVocabulary(draft, ids))
+    if (ids !== undefined) {
+      this.#stage.restart(withDraftVocabulary(draft, ids))
+      this.#turns.moved(undefined)
+    }
     return false
   }
 
@@ -89,8 +96,12 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     return this.#turns.nextStepMs
   }
 
-  step(): Promise<StepOutcome> {
-    return this.#turns.take(this.#stage)
+  step({ unseen: windows, calibration }: ComparedWindows): Promise<StepOutcome> {
+    const alpha = async (parameters: Parameters) => {
+      const draft = await this.#calibrated(this.#stage.draftOf(parameters), calibration)
+      return (await this.#scorer.score(draft, windows)).alpha
+    }
+    return this.#turns.take(this.#stage, { windows, alpha })
   }
 
   async candidates(calibration: readonly DraftRows[]): Promise<Candidate<CausalDraft>[]> {

@@ -1,6 +1,13 @@
-import { buildTrainGraph, type CausalDraft, type DraftLoss } from '@plateau/causal-lm'
+import {
+  buildTrainGraph,
+  type CausalDraft,
+  type CausalLmConfig,
+  type DraftLoss,
+  type TrainGraphShape,
+} from '@plateau/causal-lm'
 import { loadSession, type ExecutionProvider, type InferenceSession } from '@plateau/inference'
 import { CausalDraftTraining, type DraftStepReport, type OptimizerState, type Piece } from '@plateau/training'
+import { StepGraphs } from '../step-graphs.js'
 
 export interface CausalLmStageOptions {
   readonly loss: DraftLoss
@@ -11,28 +18,21 @@ export interface CausalLmStageOptions {
 
 export const CAUSAL_LM_SHAPE = { sequences: 8, positions: 64, targetsPerRow: 32 }
 
-/** Gradient steps of a causal draft. */
+/** Gradient steps of a causal draft. Rows that count nothing in a step never meet the output head. */
 export class CausalLmStage {
-  readonly #session: InferenceSession
+  readonly #graphs: StepGraphs
   readonly #training: CausalDraftTraining
 
-  private constructor(session: InferenceSession, training: CausalDraftTraining) {
-    this.#session = session
-    this.#training = training
-  }
-
-  static async open(draft: CausalDraft, options: CausalLmStageOptions): Promise<CausalLmStage> {
+  constructor(draft: CausalDraft, options: CausalLmStageOptions) {
     const { model } = draft.config
+    const { sequences, positions } = CAUSAL_LM_SHAPE
     const targetsPerRow = Math.min(CAUSAL_LM_SHAPE.targetsPerRow, model.vocabSize - 1)
-    const shape = { ...CAUSAL_LM_SHAPE, targetsPerRow }
-    const graph = buildTrainGraph(model, shape, { loss: options.loss }).model
-    const session = await loadSession(graph, {
-      threads: options.threads,
-      provider: options.executionProvider,
-      name: 'draft training step',
-    })
+    const shape = { sequences, positions, targetsPerRow, selectedRows: sequences * positions }
+    this.#graphs = new StepGraphs(shape.selectedRows, (selectedRows) =>
+      loadStep(model, { ...shape, selectedRows }, options),
+    )
     const { learningRate } = options
-    return new CausalLmStage(session, new CausalDraftTraining(draft, session, shape, { learningRate }))
+    this.#training = new CausalDraftTraining(draft, this.#graphs, shape, { learningRate })
   }
 
   /** A copy. */
@@ -46,6 +46,20 @@ export class CausalLmStage {
 
   step(pieces: readonly Piece[]): Promise<DraftStepReport> {
     return this.#training.step(pieces)
+  }
+
+  /** What gradients train, by name: a copy. */
+  get parameters(): ReadonlyMap<string, Float32Array> {
+    return new Map([...this.#training.draft.parameters].map(([name, { data }]) => [name, data]))
+  }
+
+  /** The draft as it is, with other numbers. */
+  draftOf(parameters: ReadonlyMap<string, Float32Array>): CausalDraft {
+    const { config, parameters: present } = this.#training.draft
+    const changed = [...present].map(
+      ([name, { shape, data }]) => [name, { shape, data: parameters.get(name) ?? data }] as const,
+    )
+    return { config, parameters: new Map(changed) }
   }
 
   /** Begins anew from another draft of the same shapes. */
@@ -62,6 +76,14 @@ export class CausalLmStage {
   }
 
   release(): Promise<void> {
-    return this.#session.release()
+    return this.#graphs.release()
   }
+}
+
+function loadStep(
+  model: CausalLmConfig,
+  shape: TrainGraphShape,
+  { loss, threads, executionProvider: provider }: CausalLmStageOptions,
+): Promise<InferenceSession> {
+  return loadSession(buildTrainGraph(model, shape, { loss }).model, { threads, provider, name: 'draft training step' })
 }

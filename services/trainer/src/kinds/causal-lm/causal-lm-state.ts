@@ -14,7 +14,7 @@ export interface CausalLmState {
 }
 
 interface Facts {
-  readonly turns: GradientTurnsState
+  readonly turns: GradientTurnsState['facts']
   readonly counts: LiveVocabularyState['facts']
   readonly steps: number
 }
@@ -28,9 +28,9 @@ export function encodeCausalLmState({
   counts,
   training,
 }: CausalLmState): Pick<LearnerState, 'facts' | 'tensors'> {
-  const tensors = new Map([...counts.tensors, ...optimizerTensors(PART, training)])
+  const tensors = new Map([...counts.tensors, ...turns.tensors, ...optimizerTensors(PART, training)])
   if (ids !== undefined) tensors.set(VOCABULARY, idsTensor(ids))
-  const facts: Facts = { turns, counts: counts.facts, steps: training.steps }
+  const facts: Facts = { turns: turns.facts, counts: counts.facts, steps: training.steps }
   return { facts, tensors }
 }
 
@@ -38,7 +38,7 @@ export function encodeCausalLmState({
 export function decodeCausalLmState({ facts, tensors }: LearnerState): CausalLmState {
   const { turns, counts, steps } = facts as Facts
   return {
-    turns,
+    turns: { facts: turns, tensors },
     draftVocabulary: idsOf(tensors.get(VOCABULARY)),
     counts: { facts: counts, tensors },
     training: optimizerState(PART, steps, tensors),

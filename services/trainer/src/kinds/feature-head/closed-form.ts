@@ -1,17 +1,8 @@
-import { featureHeadInputs, featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
-import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
-import {
-  featureHeadRidge,
-  mergeSums,
-  priorSums,
-  SumBank,
-  SumBankFullError,
-  type RidgePrior,
-  type RidgeSums,
-  type SumBankState,
-  type SumKey,
-} from '@plateau/training'
+import { featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
+import { RidgeSolver, type DraftTarget } from '@plateau/inference'
+import { featureHeadRidge, mergeSums, priorSums, type RidgePrior, type RidgeSums, type SumKey } from '@plateau/training'
 import type { AcceptedRecord } from '../../training-record.js'
+import { StreamedSums, type StreamedSumsState } from './streamed-sums.js'
 
 export interface ClosedFormOptions {
   readonly ridgeLambda: number
@@ -31,71 +22,44 @@ export interface ClosedFormPrior {
   readonly head: FeatureHead
 }
 
-/** Positions between two looks at the clock: rows are added in batches, and the past is weighed down in small steps. */
-const ADVANCE_EVERY = 2048
-
 /** What a prior's sums are kept under; no label of a caller's looks like it. */
 const PRIOR_DOMAIN = '(prior)'
 
-/** What has to be saved: the sums and the positions that they do not know of yet. */
-export interface ClosedFormState {
-  readonly bank: SumBankState
-  readonly sinceAdvance: number
-}
-
 /** The sums of the ridge regression, by domain and tenant, kept up to date with the stream and weighed down with age. */
 export class ClosedForm {
-  readonly #accumulator: RidgeAccumulator
+  readonly #sums: StreamedSums
   readonly #solver: RidgeSolver
   readonly #lambda: Float64Array
-  readonly #bank: SumBank
-  #sinceAdvance: number
 
-  private constructor(
-    accumulator: RidgeAccumulator,
-    solver: RidgeSolver,
-    lambda: Float64Array,
-    bank: SumBank,
-    sinceAdvance: number,
-  ) {
-    this.#accumulator = accumulator
+  private constructor(sums: StreamedSums, solver: RidgeSolver, lambda: Float64Array) {
+    this.#sums = sums
     this.#solver = solver
     this.#lambda = lambda
-    this.#bank = bank
-    this.#sinceAdvance = sinceAdvance
   }
 
   /** `base` brings the fixed random features. Without a state the sums are empty. */
   static async open(
     base: FeatureHead,
     target: DraftTarget,
-    options: ClosedFormOptions,
-    state: ClosedFormState | undefined,
+    { sumCells, ...options }: ClosedFormOptions,
+    state: StreamedSumsState | undefined,
   ): Promise<ClosedForm> {
-    const { ridgeLambda, halfLifePositions, sumCells: maxCells, threads } = options
-    const [inputs, outputs] = [featureHeadInputs(base.config), base.config.hiddenSize]
-    const lambda = featureHeadRidge(base.config, ridgeLambda)
-    const bankOptions = { inputs, outputs, halfLifePositions, maxCells }
-    const bank = state === undefined ? new SumBank(bankOptions) : SumBank.of({ ...state.bank, options: bankOptions })
-    const accumulator = await RidgeAccumulator.create(base, target, threads)
-    const solver = await RidgeSolver.create({ threads })
+    const sums = await StreamedSums.open(base, target, { ...options, maxCells: sumCells }, state)
+    const solver = await RidgeSolver.create(options)
     if (state === undefined && options.prior !== undefined) {
-      bank.add({ domain: PRIOR_DOMAIN }, await sumsOfPrior(options.prior, options.priorPositions, solver))
+      const prior = await sumsOfPrior(options.prior, options.priorPositions, solver)
+      const bank = await sums.bank()
+      bank.add({ domain: PRIOR_DOMAIN }, prior)
     }
-    return new ClosedForm(accumulator, solver, lambda, bank, state?.sinceAdvance ?? 0)
+    return new ClosedForm(sums, solver, featureHeadRidge(base.config, options.ridgeLambda))
   }
 
   /** False: it is not in the sums, because each cell there is belongs to another tenant. */
   async add(window: Pick<AcceptedRecord, 'rows' | 'domain' | 'tenant'>): Promise<boolean> {
-    const sums = await this.#sumsOf(keyOf(window))
-    if (sums !== undefined) await this.#accumulator.add(sums, window.rows)
-    this.#sinceAdvance += window.rows.length
-    if (this.#sinceAdvance >= ADVANCE_EVERY) {
-      await this.#accumulator.flush()
-      this.#bank.advance(this.#sinceAdvance)
-      this.#sinceAdvance = 0
-    }
-    return sums !== undefined
+    const { rows, domain, tenant } = window
+    const isAdded = await this.#sums.add(ownedBy(tenant, domain), rows)
+    await this.#sums.pass(rows.length)
+    return isAdded
   }
 
   /**
@@ -103,49 +67,40 @@ export class ClosedForm {
    * RangeError when the sums cannot be solved.
    */
   async solve(others: readonly RidgeSums[] = []): Promise<Float32Array> {
-    await this.#accumulator.flush()
-    const total = this.#bank.total()
+    const total = (await this.#sums.bank()).total()
     for (const other of others) mergeSums(total, other)
-    const { inputs, outputs } = total
-    const w = await this.#solver.solve(total, this.#lambda)
-    return transposed(w, inputs, outputs, new Float32Array(w.length))
+    return this.solveSums(total)
+  }
+
+  /** The same of these sums alone. */
+  async solveSums(sums: RidgeSums): Promise<Float32Array> {
+    const w = await this.#solver.solve(sums, this.#lambda)
+    return transposed(w, sums.inputs, sums.outputs, new Float32Array(w.length))
   }
 
   /** As if the tenant's rows had never been added. True when there were some. */
-  async forget(tenant: string): Promise<boolean> {
-    await this.#accumulator.flush()
-    return this.#bank.forget(tenant)
+  forget(tenant: string): Promise<boolean> {
+    return this.#sums.forget(tenant)
   }
 
   /** Nothing to solve. */
   get isEmpty(): boolean {
-    return this.#accumulator.waiting === 0 && this.#bank.shares.every(({ weight }) => weight === 0)
+    return this.#sums.isEmpty
   }
 
   /** The live sums with nothing waiting: use them before the next `add`. */
-  async state(): Promise<ClosedFormState> {
-    await this.#accumulator.flush()
-    return { bank: this.#bank.state, sinceAdvance: this.#sinceAdvance }
+  state(): Promise<StreamedSumsState> {
+    return this.#sums.state()
   }
 
   async release(): Promise<void> {
-    await this.#accumulator.release()
+    await this.#sums.release()
     await this.#solver.release()
-  }
-
-  async #sumsOf(key: SumKey): Promise<RidgeSums | undefined> {
-    if (!this.#bank.hasRoomFor(key)) await this.#accumulator.flush()
-    try {
-      return this.#bank.sumsOf(key)
-    } catch (error) {
-      if (error instanceof SumBankFullError) return undefined
-      throw error
-    }
   }
 }
 
 /** Who has no tenant shares the domains with everybody else who has none. */
-function keyOf({ domain, tenant }: Pick<AcceptedRecord, 'domain' | 'tenant'>): SumKey {
+export function ownedBy(tenant: string, domain: string): SumKey {
   return tenant === '' ? { domain } : { domain, tenant }
 }
 

@@ -6,10 +6,13 @@ import {
   withVocabulary,
   type FeatureHead,
 } from '@plateau/causal-lm'
+import type { BinEdges } from '@plateau/flatness'
 import { SumBank, sumsBytes, type RidgeSums } from '@plateau/training'
 import { createHash } from 'node:crypto'
 import { PlateauError } from '@plateau/contracts'
 import { FeatureHeadScorer, type DraftRows, type DraftScores, type DraftTarget } from '@plateau/inference'
+import { weightBins, type WeightBinChoice } from '../../policy/weight-bins.js'
+import type { ComparedWindows } from '../../held-back.js'
 import type { AcceptedRecord } from '../../training-record.js'
 import { calibratedScale, SCORED_TOKENS } from '../calibration.js'
 import {
@@ -21,6 +24,7 @@ import {
   type Learner,
   type LearnerStart,
   type LearnerState,
+  type SelectionLearning,
   type StepOutcome,
 } from '../draft-kind.js'
 import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
@@ -28,11 +32,15 @@ import type { MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
 import { ClosedForm, type ClosedFormOptions } from './closed-form.js'
 import { decodeFeatureHeadState, encodeFeatureHeadState, type FeatureHeadState } from './feature-head-state.js'
-import { Gradients, type GradientsOptions } from './gradients.js'
+import { Gradients, type GradientsOptions, type GradientsParts } from './gradients.js'
 import { SolveSchedule, type SolveOptions } from './solve-schedule.js'
+import { cellsOfLearning, WeightLearning, type SumsScoring, type WeightLearningState } from './weight-learning.js'
 
 export interface FeatureHeadLearnerOptions
-  extends SolveOptions, ClosedFormOptions, GradientsOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {}
+  extends SolveOptions, ClosedFormOptions, GradientsOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {
+  /** What rows are told apart by when their weights are learned. */
+  readonly weightBins: WeightBinChoice
+}
 
 const CLOSED_FORM = 'closed-form'
 const GRADIENTS = 'gradients'
@@ -47,6 +55,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   readonly #scorer: FeatureHeadScorer
   readonly #gradients: Gradients
   readonly #vocabulary: LiveVocabulary
+  readonly #bins: BinEdges | undefined
+  #weights: WeightLearning | undefined
   /** The fixed random features, and the newest solution once there is one. */
   #solution: FeatureHead
   /** In the sums, over the lineage's life. */
@@ -65,6 +75,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#start = start
     this.#target = target
     this.#sumCells = options.sumCells
+    this.#bins = start.policy && weightBins(options.weightBins)
     this.#closedForm = closedForm
     const base = withoutLayer(start.incumbent)
     this.#solution = saved === undefined ? base : withVocabulary(base, saved.vocabulary)
@@ -73,7 +84,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#closedFormPositions = saved?.closedFormPositions ?? 0
     this.#mergedTenants = new Set(saved?.mergedTenants)
     this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
-    this.#gradients = new Gradients(options, { ...start, target, warm: options.prior?.head }, saved?.turns)
+    const alpha: GradientsParts['alpha'] = async (head, windows) => (await scorer.score(head, windows)).alpha
+    this.#gradients = new Gradients(options, { ...start, target, warm: options.prior?.head, alpha }, saved?.turns)
   }
 
   static async open(
@@ -88,6 +100,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const scorer = await FeatureHeadScorer.create(withoutLayer(incumbent).config, target, scoring)
     const learner = new FeatureHeadLearner(options, target, start, closedForm, scorer, saved)
     try {
+      await learner.#openWeights(options, saved?.weights)
       if (saved !== undefined && saved.closedFormPositions > 0) await learner.#resume(saved)
       return learner
     } catch (error) {
@@ -97,18 +110,19 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
   }
 
   async admit(window: AcceptedRecord): Promise<void> {
-    const { rows, keep } = window
+    const { rows } = window
     if (await this.#closedForm.add(window)) {
       this.#schedule.add(rows.length)
       this.#closedFormPositions += rows.length
       // Whose tokens are counted has sums, too: who is forgotten is found there.
       this.#vocabulary.add(window)
     } else this.#start.metrics.unusable.add({ reason: 'SUMS_FULL' })
-    if (keep) this.#gradients.keep(window)
+    await this.#weights?.add(window)
+    this.#gradients.offer(window)
   }
 
   restore(window: AcceptedRecord, { uses }: ReplayedPlace): void {
-    this.#gradients.keep(window, uses)
+    this.#gradients.restore(window, uses)
   }
 
   refreshIsDue(): boolean {
@@ -138,12 +152,16 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#start.metrics.solveSeconds.record({}, tookMs / 1000)
   }
 
+  get selection(): SelectionLearning | undefined {
+    return this.#weights
+  }
+
   get nextStepMs(): number {
     return this.#gradients.nextStepMs
   }
 
-  step(): Promise<StepOutcome> {
-    return this.#gradients.step()
+  step(windows: ComparedWindows): Promise<StepOutcome> {
+    return this.#gradients.step(windows)
   }
 
   async candidates(): Promise<Candidate<FeatureHead>[]> {
@@ -168,6 +186,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const wasInSums = await this.#closedForm.forget(tenant)
     const wasInGradients = this.#gradients.forget(tenant, isForgotten)
     this.#vocabulary.forget(tenant)
+    await this.#weights?.forget(tenant)
     if (!wasInSums && !wasInGradients && !this.#mergedTenants.has(tenant)) return false
     this.#mergedTenants.clear()
     this.#solution = await this.#calibrated(await this.#solvedAgain(this.#vocabulary.best()), calibration)
@@ -187,9 +206,11 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { config } = this.#solution
     const { embeddings, head } = this.#target
     const tensors = new Set([embeddings, head])
+    const cellBytes = sumsBytes(featureHeadInputs(config), config.hiddenSize)
     return {
       // As much again as two cells is worked on in a solve.
-      sums: (this.#sumCells + 2) * sumsBytes(featureHeadInputs(config), config.hiddenSize),
+      sums: (this.#sumCells + 2) * cellBytes,
+      weight_learning: this.#bins === undefined ? 0 : cellsOfLearning(this.#bins) * cellBytes,
       ...this.#gradients.memoryOn(config),
       counts: this.#vocabulary.mostBytes,
       target: [...tensors].reduce((sum, { byteLength }) => sum + byteLength, 0),
@@ -206,6 +227,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
       vocabulary: this.#solution.vocabulary,
       counts: this.#vocabulary.state,
       closedForm: await this.#closedForm.state(),
+      weights: await this.#weights?.state(),
       gradients: this.#gradients.state,
     })
     return { ...encoded, replay: this.#gradients.places }
@@ -213,8 +235,32 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   async release(): Promise<void> {
     await this.#closedForm.release()
+    await this.#weights?.release()
     await this.#gradients.release()
     await this.#scorer.release()
+  }
+
+  async #openWeights(options: FeatureHeadLearnerOptions, saved: WeightLearningState | undefined): Promise<void> {
+    const { policy, ...start } = this.#start
+    if (policy === undefined || this.#bins === undefined) return
+    const parts = { ...start, policy, scoring: () => this.#scoring() }
+    this.#weights = await WeightLearning.open(
+      this.#solution,
+      this.#target,
+      { ...options, bins: this.#bins },
+      parts,
+      saved,
+    )
+  }
+
+  /** By heads that have the newest solution's tokens, now and later. */
+  #scoring(): SumsScoring {
+    const base = this.#solution
+    return async (sums, { unseen, calibration }) => {
+      const solved = withParameters(base, { 'fc.weight': await this.#closedForm.solveSums(sums) })
+      const { alpha } = await this.#scorer.score(await this.#calibrated(solved, calibration), unseen)
+      return alpha
+    }
   }
 
   /** The sums of the trainers that are merged with this one, but for tenants that this lineage must not know. */
@@ -257,7 +303,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     const { isEmpty } = this.#closedForm
     const solved = isEmpty ? await this.#solvedAgain(saved.vocabulary) : await this.#solvedOn(this.#solution)
     this.#solution = withParameters(solved, { logit_scale: Float32Array.of(saved.logitScale) })
-    if (saved.gradients !== undefined) await this.#gradients.resume(this.#solution, saved.gradients)
+    if (saved.gradients !== undefined) this.#gradients.resume(this.#solution, saved.gradients)
   }
 }
 

@@ -1,11 +1,12 @@
-import { doubleTensor, floatTensor, toDoubles, toFloats, type Tensor } from '@plateau/model-files'
-import { decodeSums, encodeSums, type RidgeSums, type SumBankState, type SumKey } from '@plateau/training'
+import { floatTensor, toFloats, type Tensor } from '@plateau/model-files'
 import type { LearnerState } from '../draft-kind.js'
 import type { GradientTurnsState } from '../gradient-turns.js'
 import type { LiveVocabularyState } from '../live-vocabulary.js'
 import { idsOf, idsTensor, optimizerState, optimizerTensors } from '../state-tensors.js'
-import type { ClosedFormState } from './closed-form.js'
 import type { GradientState } from './gradient-stage.js'
+import type { StreamedSumsState } from './streamed-sums.js'
+import { decodeStreamedSums, encodeStreamedSums, type SumsFacts } from './sums-tensors.js'
+import type { WeightLearningState } from './weight-learning.js'
 
 /** What the feature-fed head's learner puts into a snapshot. */
 export interface FeatureHeadState {
@@ -21,33 +22,41 @@ export interface FeatureHeadState {
   /** Of the newest solution; undefined: all tokens. */
   readonly vocabulary: Int32Array | undefined
   readonly counts: LiveVocabularyState
-  readonly closedForm: ClosedFormState
+  readonly closedForm: StreamedSumsState
+  /** Undefined: weights of bins are not learned. */
+  readonly weights: WeightLearningState | undefined
   readonly gradients: GradientState | undefined
 }
 
-type Facts = Pick<FeatureHeadState, 'closedFormPositions' | 'mergedTenants' | 'turns' | 'features' | 'logitScale'> & {
+type PlainFacts = 'closedFormPositions' | 'mergedTenants' | 'features' | 'logitScale'
+
+interface Facts extends SumsFacts, Pick<FeatureHeadState, PlainFacts> {
+  readonly turns: GradientTurnsState['facts']
   readonly counts: LiveVocabularyState['facts']
-  readonly bank: Pick<SumBankState, 'options' | 'positions'> & { readonly keys: readonly SumKey[] }
-  readonly sinceAdvance: number
+  readonly weights?: Omit<WeightLearningState, 'sums'> & SumsFacts
   /** Of the gradients. */
   readonly steps: number
   readonly isWarm: boolean
 }
 
 const SUMS = 'sums/'
+const BIN_SUMS = 'bin_sums/'
 const VOCABULARY = 'draft_vocabulary'
 const PARTS = ['projection', 'rest'] as const
 
 export function encodeFeatureHeadState({
   closedForm,
+  weights,
   gradients,
   vocabulary,
   counts,
+  turns,
   ...facts
 }: FeatureHeadState): Pick<LearnerState, 'facts' | 'tensors'> {
-  const { cells, ...bank } = closedForm.bank
-  const tensors = new Map<string, Tensor>(counts.tensors)
-  cells.forEach(({ sums }, i) => tensors.set(`${SUMS}${i}`, sumsTensor(sums)))
+  const sums = encodeStreamedSums(SUMS, closedForm)
+  const learning = weights && encodeWeightLearning(weights)
+  const parts = [counts, turns, sums, ...(learning === undefined ? [] : [learning])]
+  const tensors = new Map<string, Tensor>(parts.flatMap((part) => [...part.tensors]))
   if (vocabulary !== undefined) tensors.set(VOCABULARY, idsTensor(vocabulary))
   if (gradients !== undefined) {
     const { training, projection } = gradients
@@ -57,9 +66,10 @@ export function encodeFeatureHeadState({
   const steps = gradients?.training.projection.steps ?? 0
   const all: Facts = {
     ...facts,
+    ...sums.facts,
+    turns: turns.facts,
     counts: counts.facts,
-    bank: { ...bank, keys: cells.map(({ key }) => key) },
-    sinceAdvance: closedForm.sinceAdvance,
+    ...(learning && { weights: learning.facts }),
     steps,
     isWarm: gradients?.isWarm ?? false,
   }
@@ -68,15 +78,15 @@ export function encodeFeatureHeadState({
 
 /** Throws an Error of any kind when it is not what `encodeFeatureHeadState` gives. */
 export function decodeFeatureHeadState({ facts, tensors }: LearnerState): FeatureHeadState {
-  const { bank, sinceAdvance, steps, isWarm, counts, ...rest } = facts as Facts
-  const { keys, ...options } = bank
-  const cells = keys.map((key, i) => ({ key, sums: sumsOf(tensors.get(`${SUMS}${i}`)!) }))
+  const { bank, sinceAdvance, weights, steps, isWarm, counts, turns, ...rest } = facts as Facts
   const projection = tensors.get('projection')
   return {
     ...rest,
+    turns: { facts: turns, tensors },
     counts: { facts: counts, tensors },
     vocabulary: idsOf(tensors.get(VOCABULARY)),
-    closedForm: { bank: { ...options, cells }, sinceAdvance },
+    closedForm: decodeStreamedSums(SUMS, { bank, sinceAdvance }, tensors),
+    weights: weights && { ...weights, sums: decodeStreamedSums(BIN_SUMS, weights, tensors) },
     gradients: projection && {
       projection: toFloats(projection).slice(),
       isWarm,
@@ -88,12 +98,7 @@ export function decodeFeatureHeadState({ facts, tensors }: LearnerState): Featur
   }
 }
 
-function sumsTensor(sums: RidgeSums): Tensor {
-  const bytes = encodeSums(sums)
-  return doubleTensor([bytes.length / 8], new Float64Array(bytes.buffer))
-}
-
-function sumsOf(tensor: Tensor): RidgeSums {
-  const doubles = toDoubles(tensor)
-  return decodeSums(new Uint8Array(doubles.buffer, doubles.byteOffset, doubles.byteLength))
+function encodeWeightLearning({ sums, ...facts }: WeightLearningState) {
+  const encoded = encodeStreamedSums(BIN_SUMS, sums)
+  return { facts: { ...facts, ...encoded.facts }, tensors: encoded.tensors }
 }

@@ -14,35 +14,36 @@ const plain: GradientOptions = {
   loss: 'tv',
   learningRate: 1e-3,
   unrollSteps: 1,
-  positionShare: 1,
   threads: 1,
   executionProvider: 'cpu',
 }
 
 const pieces = Array.from({ length: 8 }, (_, i) => {
-  const weights = Array.from({ length: 24 }, (__, position) => (position % 4 === 0 ? 4 : 0.5))
-  const { rows } = acceptedWindow(teacher, i, { weights })
+  const { rows } = acceptedWindow(teacher, i)
   return { rows, from: 0, to: rows.length }
 })
 
 async function step(changes: Partial<GradientOptions> = {}) {
-  const stage = await GradientStage.open(solution, target, { ...plain, ...changes })
+  const stage = new GradientStage(solution, target, { ...plain, ...changes })
   const report = await stage.step(pieces)
   await stage.release()
   return report
 }
 
-test('a share of the positions counts: those of the largest weight', async () => {
-  const [all, some] = [await step(), await step({ positionShare: 48 / 512 })]
-  expect(all).toMatchObject({ positions: 8 * 24, applied: true })
-  expect(some).toMatchObject({ positions: 8 * 6, applied: true })
-  const heavyOnly = pieces.map((piece) => ({
-    ...piece,
-    weights: piece.rows.weights.map((weight) => (weight > 1 ? 1 : 0)),
-  }))
-  const stage = await GradientStage.open(solution, target, plain)
-  expect(some.loss).toBeCloseTo((await stage.step(heavyOnly)).loss, 5)
-  await stage.release()
+test('rows of weight 0 are context only, and those that count do so by their weight', async () => {
+  const [plainly, weighted] = await Promise.all(
+    [undefined, Float32Array.from({ length: 24 }, (_, row) => (row % 4 === 0 ? 1 + (row % 3) : 0))].map(
+      async (weights) => {
+        const stage = new GradientStage(solution, target, plain)
+        const report = await stage.step(pieces.map((piece) => (weights === undefined ? piece : { ...piece, weights })))
+        await stage.release()
+        return report
+      },
+    ),
+  )
+  expect(plainly).toMatchObject({ positions: 8 * 24, applied: true })
+  expect(weighted).toMatchObject({ positions: 8 * 6, applied: true })
+  expect(Math.abs(weighted!.loss - plainly!.loss)).toBeGreaterThan(1e-4)
 })
 
 test.each([
@@ -60,15 +61,15 @@ const solutionOf = (seed: number): FeatureHead => initialFeatureHead(config, tea
 
 test('it moves with the closed form, but for one that began warm, until that begins again', async () => {
   const [first, second, warm] = [solution, solutionOf(2), solutionOf(3)]
-  const ordinary = await GradientStage.open(first, target, plain)
+  const ordinary = new GradientStage(first, target, plain)
   expect(projectionOf(ordinary)).toEqual(featureHeadParameter(first, 'fc.weight'))
   ordinary.rebase(second)
   expect(projectionOf(ordinary)[5]).toBeCloseTo(featureHeadParameter(second, 'fc.weight')[5]!, 6)
 
-  const begun = await GradientStage.open(first, target, plain, warm)
+  const begun = new GradientStage(first, target, plain, warm)
   begun.rebase(second)
   expect(projectionOf(begun)).toEqual(featureHeadParameter(warm, 'fc.weight'))
-  const continued = await GradientStage.open(second, target, plain)
+  const continued = new GradientStage(second, target, plain)
   continued.load(begun.state)
   continued.rebase(first)
   expect(projectionOf(continued)).toEqual(featureHeadParameter(warm, 'fc.weight'))

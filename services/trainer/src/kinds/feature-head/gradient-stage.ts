@@ -2,8 +2,10 @@ import {
   buildFeatureHeadTrainGraph,
   draftVocabSize,
   featureHeadParameter,
+  trainableFeatureHeadParameters,
   withLayer,
   withoutLayer,
+  withParameters,
   withVocabulary,
   type DraftLoss,
   type FeatureHead,
@@ -14,13 +16,12 @@ import {
 import { loadSession, type DraftTarget, type ExecutionProvider, type InferenceSession } from '@plateau/inference'
 import { FeatureHeadTraining, type DraftStepReport, type FeatureHeadTrainingState, type Piece } from '@plateau/training'
 import { seededRandom } from '@plateau/speculation'
+import { StepGraphs } from '../step-graphs.js'
 
 export interface GradientOptions {
   readonly loss: DraftLoss
   /** Steps over the head's own states. */
   readonly unrollSteps: number
-  /** Share of a step's positions that meet the output head: those of the largest weight. */
-  readonly positionShare: number
   readonly learningRate: number
   readonly threads: number
   readonly executionProvider: ExecutionProvider
@@ -37,52 +38,29 @@ export const GRADIENT_SHAPE = { sequences: 8, positions: 64, listedTokens: 32 }
 /** Of a new layer's weights. */
 const SEED = 2
 
-/** Gradient steps on top of the closed form's newest solution. */
+/** Gradient steps on top of the closed form's newest solution. Rows that count nothing in a step never meet the output head. */
 export class GradientStage {
-  readonly #session: InferenceSession
+  readonly #graphs: StepGraphs
   readonly #training: FeatureHeadTraining
-  /** Positions count by the scorer's weights, and the lightest not at all. */
-  readonly #isSelective: boolean
   /** They have begun on a warm head, not on a solution. */
   #isWarm: boolean
   /** The closed form's projection that training stands on. */
   #projection: Float32Array
 
-  private constructor(
-    session: InferenceSession,
-    training: FeatureHeadTraining,
-    start: FeatureHead,
-    { isSelective, isWarm }: { readonly isSelective: boolean; readonly isWarm: boolean },
-  ) {
-    this.#session = session
-    this.#isSelective = isSelective
-    this.#isWarm = isWarm
-    this.#training = training
-    this.#projection = featureHeadParameter(start, 'fc.weight')
-  }
-
   /**
    * `start`: a solution of the closed form. `warm`: a head of the same features that was trained before; gradients go on
    * from it, by themselves: how the closed form moves from there says nothing of what they had gained over it.
    */
-  static async open(
-    start: FeatureHead,
-    target: DraftTarget,
-    options: GradientOptions,
-    warm?: FeatureHead,
-  ): Promise<GradientStage> {
+  constructor(start: FeatureHead, target: DraftTarget, options: GradientOptions, warm?: FeatureHead) {
     const head = layered(warm === undefined ? start : withVocabulary(withoutLayer(warm), start.vocabulary))
-    const isSelective = options.positionShare < 1
-    const shape = batchShape(head.config, options.positionShare)
-    const { unrollSteps: unrolledSteps } = options
-    const graph = buildFeatureHeadTrainGraph(head.config, shape, options.loss, { unrolledSteps })
-    const session = await loadSession(graph, {
-      threads: options.threads,
-      provider: options.executionProvider,
-      name: 'draft training step',
-    })
-    const training = new FeatureHeadTraining(head, target, session, shape, { learningRate: options.learningRate })
-    return new GradientStage(session, training, start, { isSelective, isWarm: warm !== undefined })
+    const shape = batchShape(head.config)
+    this.#graphs = new StepGraphs(shape.selectedRows, (selectedRows) =>
+      loadStep(head.config, { ...shape, selectedRows }, options),
+    )
+    const { learningRate } = options
+    this.#training = new FeatureHeadTraining(head, target, this.#graphs, shape, { learningRate })
+    this.#isWarm = warm !== undefined
+    this.#projection = featureHeadParameter(start, 'fc.weight')
   }
 
   get head(): FeatureHead {
@@ -94,18 +72,33 @@ export class GradientStage {
   }
 
   step(pieces: readonly Piece[]): Promise<DraftStepReport> {
-    return this.#training.step(
-      this.#isSelective ? pieces.map((one) => ({ ...one, weights: one.rows.weights })) : pieces,
-    )
+    return this.#training.step(pieces)
   }
 
-  /** The closed form has a new solution of the same configuration. With another vocabulary the optimisers start anew. */
-  rebase(solution: FeatureHead): void {
+  /** What gradients train, by name: a copy. */
+  get parameters(): ReadonlyMap<string, Float32Array> {
+    const { config, parameters } = this.#training.head
+    return new Map(trainableFeatureHeadParameters(config).map((name) => [name, parameters.get(name)!.data]))
+  }
+
+  /** The head as it is, with other numbers in what gradients train. */
+  headOf(parameters: ReadonlyMap<string, Float32Array>): FeatureHead {
+    return withParameters(this.#training.head, Object.fromEntries(parameters))
+  }
+
+  /**
+   * The closed form has a new solution of the same configuration. Returns what that added to the parameters, by name;
+   * undefined when the optimisers started anew, which another vocabulary makes them do.
+   */
+  rebase(solution: FeatureHead): ReadonlyMap<string, Float32Array> | undefined {
     const projection = featureHeadParameter(solution, 'fc.weight')
-    if (!this.#isWarm) this.#training.shiftProjection(projection.map((value, i) => value - this.#projection[i]!))
+    const change = this.#isWarm ? undefined : projection.map((value, i) => value - this.#projection[i]!)
+    if (change !== undefined) this.#training.shiftProjection(change)
     this.#projection = projection
     const { head } = this.#training
-    if (head.vocabulary !== solution.vocabulary) this.#training.restart(withVocabulary(head, solution.vocabulary))
+    if (head.vocabulary === solution.vocabulary) return new Map(change === undefined ? [] : [['fc.weight', change]])
+    this.#training.restart(withVocabulary(head, solution.vocabulary))
+    return undefined
   }
 
   /** Whether `rebase` can take the solution: the step's graph is made for so many tokens. */
@@ -131,16 +124,23 @@ export class GradientStage {
   }
 
   release(): Promise<void> {
-    return this.#session.release()
+    return this.#graphs.release()
   }
 }
 
-/** Where all positions count, none is selected. */
-function batchShape(config: FeatureHeadConfig, positionShare: number): FeatureHeadBatchShape {
+function batchShape(config: FeatureHeadConfig) {
   const { sequences, positions } = GRADIENT_SHAPE
   const listedTokens = Math.min(GRADIENT_SHAPE.listedTokens, draftVocabSize(config) - 1)
-  const selectedRows = Math.max(1, Math.round(positionShare * sequences * positions))
-  return { sequences, positions, listedTokens, ...(positionShare < 1 && { selectedRows }) }
+  return { sequences, positions, listedTokens, selectedRows: sequences * positions }
+}
+
+function loadStep(
+  config: FeatureHeadConfig,
+  shape: FeatureHeadBatchShape,
+  { loss, unrollSteps: unrolledSteps, threads, executionProvider: provider }: GradientOptions,
+): Promise<InferenceSession> {
+  const graph = buildFeatureHeadTrainGraph(config, shape, loss, { unrolledSteps })
+  return loadSession(graph, { threads, provider, name: 'draft training step' })
 }
 
 /** Of the head that gradients train on top of a solution. */

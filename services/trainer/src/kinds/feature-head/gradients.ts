@@ -4,7 +4,8 @@ import {
   type FeatureHead,
   type FeatureHeadConfig,
 } from '@plateau/causal-lm'
-import type { DraftTarget } from '@plateau/inference'
+import type { DraftRows, DraftTarget } from '@plateau/inference'
+import type { ComparedWindows } from '../../held-back.js'
 import type { AcceptedRecord } from '../../training-record.js'
 import type { StepOutcome } from '../draft-kind.js'
 import {
@@ -16,6 +17,7 @@ import {
 import type { LiveVocabularyOptions } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
+import type { Parameters } from '../rule-trials.js'
 import {
   GRADIENT_SHAPE,
   GradientStage,
@@ -28,12 +30,16 @@ export interface GradientsOptions extends GradientOptions, Pick<LiveVocabularyOp
   readonly gradients: boolean
   readonly gradientShare: number
   readonly replayPositions: number
+  readonly trialStrategies: readonly string[]
+  readonly trialKeep: number
 }
 
 export interface GradientsParts extends GradientTurnsParts {
   readonly target: DraftTarget
   /** What the lineage began with, where that was trained before. */
   readonly warm: FeatureHead | undefined
+  /** Alpha of every row of the windows. */
+  readonly alpha: (head: FeatureHead, windows: readonly DraftRows[]) => Promise<ArrayLike<number>>
 }
 
 const MIN_REPLAY_POSITIONS = 1024
@@ -54,35 +60,41 @@ export class Gradients {
   constructor(options: GradientsOptions, parts: GradientsParts, saved: GradientTurnsState | undefined) {
     this.#options = options
     this.#parts = parts
-    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, parts, saved)
+    const policy = options.gradients ? parts.policy : undefined
+    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, { ...parts, policy }, saved)
   }
 
   /** Continues from saved weights on top of the solution that they were trained on. */
-  async resume(solution: FeatureHead, saved: GradientState): Promise<void> {
+  resume(solution: FeatureHead, saved: GradientState): void {
     if (!this.#options.gradients) return
-    this.#stage = await this.#open(solution)
+    this.#stage = this.#open(solution)
     this.#stage.load(saved)
   }
 
-  /** A kept window. `uses`: of its pieces, in an earlier life of this process. */
-  keep(window: AcceptedRecord, uses?: readonly number[]): void {
-    if (this.#options.gradients) this.#turns.keep(window, uses)
+  /** Takes a window if any rule has kept it. */
+  offer(window: AcceptedRecord): void {
+    if (this.#options.gradients) this.#turns.offer(window)
+  }
+
+  /** Takes back a window of an earlier life of this process. `uses`: of its pieces, then. */
+  restore(window: AcceptedRecord, uses: readonly number[]): void {
+    if (this.#options.gradients) this.#turns.restore(window, uses)
   }
 
   /** The closed form has a new solution. */
   async rebase(solution: FeatureHead): Promise<void> {
-    if (this.#stage?.fits(solution)) return this.#stage.rebase(solution)
+    if (this.#stage?.fits(solution)) return this.#turns.moved(this.#stage.rebase(solution))
     const { gradients, replayPositions, draftVocabulary } = this.#options
     // They begin on the vocabulary that they will stay with.
     const isFull = solution.config.draftVocabSize === undefined
     if (isFull && draftVocabulary > 0 && draftVocabulary < solution.config.vocabSize) return
     if (this.#stage !== undefined) {
       await this.#stage.release()
-      this.#stage = await this.#open(solution)
-      return
+      this.#stage = this.#open(solution)
+      return this.#turns.moved(undefined)
     }
     const isEnough = this.#turns.keptPositions >= Math.min(MIN_REPLAY_POSITIONS, replayPositions / 2)
-    if (gradients && isEnough) this.#stage = await this.#open(solution)
+    if (gradients && isEnough) this.#stage = this.#open(solution)
   }
 
   /** Led astray, mostly because the traffic has shifted, they begin again from the closed form. */
@@ -111,8 +123,10 @@ export class Gradients {
     return this.#stage === undefined ? Infinity : this.#turns.nextStepMs
   }
 
-  step(): Promise<StepOutcome> {
-    return this.#turns.take(this.#stage!)
+  step({ unseen: windows }: ComparedWindows): Promise<StepOutcome> {
+    const stage = this.#stage!
+    const alpha = (parameters: Parameters) => this.#parts.alpha(stage.headOf(parameters), windows)
+    return this.#turns.take(stage, { windows, alpha })
   }
 
   /** To be compared now; undefined while it is too young. */
@@ -153,8 +167,8 @@ export class Gradients {
     await this.#stage?.release()
   }
 
-  #open(solution: FeatureHead): Promise<GradientStage> {
+  #open(solution: FeatureHead): GradientStage {
     const { target, warm } = this.#parts
-    return GradientStage.open(solution, target, this.#options, warm)
+    return new GradientStage(solution, target, this.#options, warm)
   }
 }
