@@ -39,7 +39,8 @@ export {
   type SelectionPolicy,
   type SelectionPolicyParts,
 } from './selection-policy.js'
-export { SlidingQuantile, type RankedScore } from './sliding-quantile.js'
+export { SlidingQuantile } from './sliding-quantile.js'
+export type { RankedScore } from './sorted-scores.js'
 export { strategyNamed, strategyNames } from './strategies/registry.js'
 export type { Strategy, WindowStatistics } from './strategies/strategy.js'
 export { energyFromLogSumExp, entropyFromProbabilities, marginOf, perplexityOf } from './token-statistics.js'

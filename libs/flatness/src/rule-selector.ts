@@ -3,7 +3,8 @@ import { inclusionProbability } from './inclusion.js'
 import { joinedWindows } from './joined-windows.js'
 import { weighsPositions, type KeepRule } from './keep-rule.js'
 import type { PlacedWindow } from './recent-windows.js'
-import { isBelow, SlidingQuantile, type RankedScore } from './sliding-quantile.js'
+import { SlidingQuantile } from './sliding-quantile.js'
+import { isBelow, type RankedScore } from './sorted-scores.js'
 
 export interface RuleSelectorOptions {
   /** Windows that the threshold is a quantile of. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { isBelow, SlidingQuantile, type RankedScore } from './sliding-quantile.js'
+import { SlidingQuantile } from './sliding-quantile.js'
+import { isBelow, type RankedScore } from './sorted-scores.js'
 import { seeded } from './testing.js'
 
 describe('the sliding quantile', () => {
@@ -15,7 +16,7 @@ describe('the sliding quantile', () => {
       for (const share of [0.1, 0.5, 0.9]) {
         const rank = Math.round((1 - share) * (last.length + 1)) - 1
         const beyond = { score: rank < 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY, lot: rank < 0 ? 0 : 1 }
-        expect(quantile.threshold(share)).toEqual(last[rank] ?? beyond)
+        expect(quantile.threshold(share)).toMatchObject(last[rank] ?? beyond)
       }
     }
     expect(quantile.size).toBe(50)
