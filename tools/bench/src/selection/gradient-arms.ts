@@ -23,28 +23,35 @@ const leastFlat: Cell = { selector: 'least-flat' }
 const draftGain: Cell = { selector: 'draft-gain' }
 const learned: Cell = { selector: 'learned' }
 const tokens: readonly Cell[] = [random, flatness, leastFlat].map((cell) => ({ ...cell, unit: 'token' }))
+const epochs = { matched: 'epochs' } as const
 const core = [random, flatness, leastFlat, full, learned]
 
 export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
   demo: [
-    ...arms([...core, draftGain, ...tokens, { selector: 'entropy' }, { selector: 'draft-gap' }], seeds(5)),
-    ...arms([full], seeds(3), { matched: 'epochs' }),
-    ...arms(core, seeds(3), { loss: 'tv' }),
-    ...arms(core, seeds(3), { loss: 'lk-hybrid' }),
+    ...arms(core, seeds(3)),
+    ...arms([full], [1], epochs),
+    ...arms([draftGain, ...tokens], seeds(3)),
+    ...arms(core, [4, 5]),
+    ...arms(core, seeds(2), { loss: 'tv' }),
+    ...arms(core, seeds(2), { loss: 'lk-hybrid' }),
+    ...arms([full], [2, 3], epochs),
+    ...arms([draftGain, ...tokens], [4, 5]),
+    ...arms([{ selector: 'entropy' }, { selector: 'draft-gap' }], seeds(3)),
     ...[0.2, 0.05, 0.1, 0.3, 0.7].flatMap((keep) =>
       arms([random, flatness, leastFlat, draftGain, learned], seeds(2), { keep }),
     ),
   ],
   smollm2: [
     ...arms(core, seeds(3)),
-    ...arms([full], seeds(2), { matched: 'epochs' }),
+    ...arms([full], [1], epochs),
     ...arms([draftGain, ...tokens], seeds(3)),
+    ...arms([full], [2, 3], epochs),
     ...arms(core, [4, 5]),
   ],
 }
 
 export const causalLmArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
-  demo: [...arms([...core, draftGain], seeds(5)), ...arms([full], seeds(3), { matched: 'epochs' })],
+  demo: [...arms([...core, draftGain], seeds(5)), ...arms([full], seeds(3), epochs)],
   smollm2: [],
 }
 

@@ -15,8 +15,8 @@ interface Setting {
 }
 
 const settings: Readonly<Record<DatasetName, Setting>> = {
-  demo: { steps: 300, rates: [3e-4, 6e-4, 1.2e-3] },
-  smollm2: { steps: 250, rates: [1e-4, 2e-4, 4e-4] },
+  demo: { steps: 300, rates: [1e-3, 2e-3, 4e-3] },
+  smollm2: { steps: 200, rates: [2e-4, 5e-4, 1e-3] },
 }
 const QUICK = { steps: 25, arms: 3 }
 

@@ -32,8 +32,8 @@ const RULES = [BASELINE, 'flatness', 'least-flat', 'draft-gain']
 const BANDIT = { arms: RULES, baseline: BASELINE, halfLifeTurns: 16, floorShare: 0.05 }
 /** Of the share that arms keep, for full data at equal epochs: it has so many times the windows. */
 const EPOCH_KEEP = 0.5
-/** Curves are judged on every third held-out window, at a scale fitted on every other calibration window. */
-const CURVE_SHARE = { heldOut: 3, calibration: 2 }
+/** Curves are judged on every third held-out window, at a scale fitted on every fourth calibration window. */
+const CURVE_SHARE = { heldOut: 3, calibration: 4 }
 /**
  * Rows of a step on average and at most, of those that its pieces have room for: answers of any length fill so many, and
  * a step after a small one can take more.
