@@ -97,7 +97,7 @@ export function judge(cell: Cell, treatment: Treatment, domain?: string): Judged
   const windows = cell.windows
     .map((_, i) => i)
     .filter((i) => domain === undefined || cell.windows[i]!.domain === domain)
-  const drawn = treatment.selector === 'random' || treatment.selector.startsWith('sampled-')
+  const drawn = /^(stratified-)?(random$|sampled-)/.test(treatment.selector)
   const solved = cell.experiment === 'closed-form' || cell.experiment === 'online'
   return {
     positions: windows.map((i) => cell.windows[i]!.positions),

@@ -10,7 +10,20 @@ import { fixed, signed, table } from './markdown.js'
 import { mean, totalCpuSeconds } from './means.js'
 import type { SelectedSets } from './selected-sets.js'
 
-const telling = ['full', 'random', 'flatness', 'least-flat', 'entropy', 'draft-gap', 'draft-gain', 'learned']
+const telling = [
+  'full',
+  'random',
+  'flatness',
+  'stratified-flatness',
+  'least-flat',
+  'stratified-least-flat',
+  'entropy',
+  'draft-gap',
+  'stratified-draft-gap',
+  'draft-gain',
+  'stratified-draft-gain',
+  'learned',
+]
 
 /** The main arms at half, in the order of `telling`. */
 function mainArms({ cell }: JudgedCell): Treatment[] {

@@ -18,7 +18,8 @@ const colours: Readonly<Record<string, string>> = {
   random: grey,
 }
 
-export const colourOf = (selector: string): string => colours[selector.replace(/^(weighted|sampled)-/, '')] ?? ink
+export const colourOf = (selector: string): string =>
+  colours[selector.replace(/^((weighted|sampled|stratified)-)+/, '')] ?? ink
 
 export function picture(size: { width: number; height: number }, title: string, parts: readonly string[]): string {
   return [
