@@ -16,6 +16,7 @@ import { plotSvg } from './plot.js'
 import type { PromptSet } from './prompts.js'
 import { reportTable, type DemoReport, type PhaseReport, type WindowCounts } from './report.js'
 import { measureRounding } from './rounding.js'
+import { ruleText, selectionReport } from './selection-report.js'
 import { measureSpeed, overall } from './speed.js'
 import { TargetClient } from './target-client.js'
 import { Traffic } from './traffic.js'
@@ -180,6 +181,7 @@ async function tellStory(stage: Stage): Promise<DemoReport> {
     phases: phases.map((phase, i) => phaseReport(phase, curves[i]!, observer)),
     windows: await windowCounts(cluster, observer),
     keptShare: observer.counts.kept / Math.max(1, observer.counts.selected + observer.counts.control),
+    selection: await selectionReport(observer.policy, cluster.opsUrl('trainer')),
     tokensPerSecond: { ...overall(byDomain), byDomain },
     seconds: (Date.now() - startMs) / 1000,
   }
@@ -253,6 +255,7 @@ async function moment(
       ),
     })),
     keptShare: counts.kept / (counts.selected + counts.control),
+    rule: ruleText(observer.policy),
     captured: counts.captured,
     scorerLag: scorerLag!,
     trainerLag: trainerLag!,

@@ -6,6 +6,7 @@ import {
   Rollout,
   RolloutState,
   ScoredWindow,
+  SelectionPolicy,
   TokenWindow,
   topics,
 } from '@plateau/contracts'
@@ -32,6 +33,8 @@ export class Observer {
   readonly rollouts: Rollout[] = []
   readonly windows: CapturedWindow[] = []
   readonly counts = { captured: 0, scored: 0, kept: 0, control: 0, evaluation: 0, selected: 0 }
+  /** In force for the lineage; undefined until the trainer has published one. */
+  policy: SelectionPolicy | undefined
   /** First reason the observer could not go on, for the demo to report. */
   failure: unknown
   readonly #readers: Reader[] = []
@@ -58,6 +61,9 @@ export class Observer {
       this.windows.push({ atMs: record.timestampMs, window: TokenWindow.decode(record.value!) })
     })
     this.#follow(topics.scoredTokens.name, (record) => this.#count(ScoredWindow.decode(record.value!)))
+    this.#follow(topics.selectionPolicy.name, (record) => {
+      if (record.key === this.lineage) this.policy = SelectionPolicy.decode(record.value!)
+    })
     await Promise.all(this.#readers.map((reader) => reader.caughtUp))
   }
 

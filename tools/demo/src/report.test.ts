@@ -26,6 +26,15 @@ const cold: DemoReport = {
   phases: [base, shift],
   windows: { captured: 10, shed: 0, scored: 10, kept: 4, control: 1, evaluation: 1, trained: 9 },
   keptShare: 0.5,
+  selection: {
+    rule: 'least-flat 50 %',
+    gains: [{ name: 'gradients', gain: 0.002, standardError: 0.001 }],
+    rules: [{ name: 'random', gain: 0.004, standardError: 0.002, turns: 7 }],
+    bins: [
+      { tokens: '1 to 1.5', weights: [1.25] },
+      { tokens: '1.5 or more', weights: [0.75] },
+    ],
+  },
   tokensPerSecond: { plain: 40, speculative: 60, byDomain: [] },
   seconds: 200,
 }
@@ -71,4 +80,12 @@ it('the report says what was compared, and within what', () => {
   const text = reportTable({ ...warm, nearTies: 2, tieGap: 0.31 })
   expect(text).toContain('0 changed, 2 parted at a tie within rounding (logits closer than 0.31)')
   expect(text).toContain('900 of 900 greedy tokens are the best of the distribution that verified them')
+})
+
+it('the report says what selection gains over random, with its interval, and what is in force', () => {
+  const text = reportTable(cold)
+  expect(text).toMatch(/policy in force: least-flat 50 %/)
+  expect(text).toMatch(/gradients over random +0\.0020 +0\.0000 to 0\.0040/)
+  expect(text).toMatch(/steps by random +0\.0040 +0\.0001 to 0\.0079 +7/)
+  expect(text).toContain('by effective tokens: 1 to 1.5: 1.25, 1.5 or more: 0.75')
 })

@@ -1,4 +1,5 @@
 import type { GreedyCheck } from './greedy-check.js'
+import type { Estimate, SelectionReport } from './selection-report.js'
 
 /** What `--json` writes. alpha = mean over positions of sum min(p, q), raw distributions, live draft of that moment. */
 export interface DemoReport {
@@ -18,6 +19,7 @@ export interface DemoReport {
   readonly phases: readonly PhaseReport[]
   readonly windows: WindowCounts
   readonly keptShare: number
+  readonly selection: SelectionReport
   /** Greedy decoding of the same prompts, by one client, in turn. */
   readonly tokensPerSecond: {
     readonly plain: number
@@ -158,8 +160,30 @@ export function reportTable(report: DemoReport): string {
     `${report.completedRequests} requests answered, ${report.failedRequests} failed; ` +
     `${report.losslessChecked} greedy answers compared with plain decoding: ${report.losslessMismatches} changed${ties}${best}; ` +
     `${report.swaps} drafts swapped in; ${num(report.seconds, 0)} s`
-  return [phases, streams, speed, requests].join('\n\n')
+  return [phases, streams, selectionText(report.selection), speed, requests].join('\n\n')
 }
+
+function selectionText({ rule, gains, rules, bins }: SelectionReport): string {
+  const measured = table([
+    [`policy in force: ${rule}`, 'gain', '95 % interval', 'turns'],
+    ...gains.map((gain) => [`${gain.name} over random`, ...gainCells(gain)]),
+    ...rules.map((one) => [`steps by ${one.name}`, ...gainCells(one), String(one.turns)]),
+  ])
+  const weights = bins.map(({ tokens, weights: of }) => `${tokens}: ${of.map((weight) => num(weight, 2)).join(' ')}`)
+  const closedForm = weights.length === 0 ? 'as the scorer has them' : weights.join(', ')
+  return (
+    `${measured}\ngain of the closed form in alpha, of gradient steps in alpha per 10,000 positions; weights in the closed ` +
+    `form by effective tokens: ${closedForm}`
+  )
+}
+
+const gainCells = ({ gain, standardError }: Estimate): string[] => [
+  num(gain, 4),
+  `${num(gain - INTERVAL * standardError, 4)} to ${num(gain + INTERVAL * standardError, 4)}`,
+]
+
+/** Standard errors on either side of a mean that 95 % lie within. */
+const INTERVAL = 1.96
 
 const speedCells = ({ plain, speculative }: { plain: number; speculative: number }): string[] => [
   num(plain, 1),

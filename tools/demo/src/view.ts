@@ -12,6 +12,8 @@ export interface Moment {
   /** Alpha by draft version over the last seconds, newest last. */
   readonly byVersion: readonly { readonly version: string; readonly alpha: number; readonly acceptanceLength: number }[]
   readonly keptShare: number
+  /** In force for gradients. */
+  readonly rule: string
   readonly captured: number
   readonly scorerLag: number
   readonly trainerLag: number
@@ -69,7 +71,7 @@ class LiveView implements View {
         (v) =>
           `             version ${v.version.padStart(4)}: alpha ${num(v.alpha)}, length ${num(v.acceptanceLength, 2)}`,
       ),
-      `  stream     ${m.captured} windows   ${percent(m.keptShare)} kept   lag: scorer ${m.scorerLag}, trainer ${m.trainerLag}`,
+      `  stream     ${m.captured} windows   ${percent(m.keptShare)} kept by ${m.rule}   lag: scorer ${m.scorerLag}, trainer ${m.trainerLag}`,
       '',
     ]
   }
