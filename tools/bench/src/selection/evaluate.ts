@@ -23,6 +23,9 @@ const MOST_PROPOSED = 5
 /** Optima of all drafts so far lie well within; the last interval is 6 % of a scale, some .00005 of alpha. */
 const SCALES = { low: 0.6, high: 1.7, evaluations: 7 }
 
+/** So many positions, evenly spread, tell one number to some .00003 of alpha. */
+const SCALE_POSITIONS = 1000
+
 /** Fits the arm's own logit scale, always, and judges it at that scale. */
 export async function evaluateArm(score: ScoreDraft, { calibration, heldOut }: JudgingWindows): Promise<Evaluation> {
   const logitScale = await calibrate(score, calibration)
@@ -30,9 +33,11 @@ export async function evaluateArm(score: ScoreDraft, { calibration, heldOut }: J
   return { logitScale, ...figuresOf(scores, heldOut) }
 }
 
-/** The logit scale at which mean alpha on these windows is largest. */
+/** The logit scale at which mean alpha on these windows, or some of them if they are many, is largest. */
 export function calibrate(score: ScoreDraft, windows: readonly SelectionWindow[]): Promise<number> {
-  return fitLogitScale((scale) => meanAlpha(score, windows, scale), SCALES)
+  const every = Math.max(1, Math.floor(positionsOf(windows) / SCALE_POSITIONS))
+  const some = windows.filter((_, i) => i % every === 0)
+  return fitLogitScale((scale) => meanAlpha(score, some, scale), SCALES)
 }
 
 /** Mean over all positions. */

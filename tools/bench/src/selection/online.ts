@@ -11,8 +11,8 @@ import { armProgress, cpuSeconds, type Experiment } from './experiment.js'
 import { streamLearner, type OnlineArm } from './stream-learners.js'
 
 const SOLVE_EVERY = 2000
-/** Points of curves are judged on every second window. */
-const CURVE_EVERY = 2
+/** Points of curves are judged on every third held-out window. */
+const CURVE_EVERY = 3
 const QUICK_POSITIONS = 4 * SOLVE_EVERY
 const HALF = 0.5
 
@@ -100,6 +100,6 @@ async function runStream(
 }
 
 async function curveAlpha(score: ScoreDraft, { calibration, heldOut }: Dataset): Promise<number> {
-  const some = (windows: readonly SelectionWindow[]) => windows.filter((_, i) => i % CURVE_EVERY === 0)
-  return meanAlpha(score, some(heldOut), await calibrate(score, some(calibration)))
+  const some = heldOut.filter((_, i) => i % CURVE_EVERY === 0)
+  return meanAlpha(score, some, await calibrate(score, calibration))
 }
