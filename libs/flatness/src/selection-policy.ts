@@ -22,7 +22,7 @@ export interface SelectionPolicyParts extends KeepRuleParts {
 }
 
 /** Every window lists the trials that would have kept it, so they cost room in every record. */
-export const MOST_TRIALS = 16
+export const MOST_TRIALS = 32
 
 /** Throws RangeError, naming the field, when the parts do not make a policy. */
 export function selectionPolicy(parts: SelectionPolicyParts): SelectionPolicy {
