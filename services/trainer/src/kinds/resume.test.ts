@@ -6,9 +6,12 @@ import { acceptedWindow, defaults, Teacher, useKind } from '../testing.js'
 import type { DraftKind, Learner, LearnerState } from './draft-kind.js'
 
 const teacher = new Teacher()
-const windows = Array.from({ length: 110 }, (_, offset) => acceptedWindow(teacher, offset))
-const nothingUnseen = { unseen: [], calibration: [] }
-const options = { ...defaults, gradients: true, replayPositions: 1500, draftVocabulary: 24 }
+const windows = Array.from({ length: 320 }, (_, offset) =>
+  acceptedWindow(teacher, offset, { keptBy: [offset % 2 === 0 ? 'flatness(keep=0.5)' : 'random(keep=0.5)'] }),
+)
+const unseen = Array.from({ length: 6 }, (_, i) => acceptedWindow(teacher, 1000 + i).rows)
+const compared = { unseen, calibration: [] }
+const options = { ...defaults, gradients: true, replayPositions: 8000, draftVocabulary: 24, weightBins: 'off' as const }
 const start = {
   lineage: 'test',
   logger: silentLogger,
@@ -16,7 +19,7 @@ const start = {
   clock: () => 0,
   others: async () => [],
   forgotten: () => [],
-  policy: undefined,
+  policy: { closedForm: () => {}, gradients: () => {} },
 }
 
 /** Through the bytes of a snapshot, with what does not concern the learner left empty. */
@@ -50,23 +53,36 @@ async function continued<Model>(kind: DraftKind<Model>, from: LearnerState): Pro
 const bytesOf = ({ tensors }: LearnerState) =>
   Object.fromEntries([...tensors].map(([name, { bytes }]) => [name, bytes]))
 
-test.each(['feature-head', 'causal-lm'] as const)('a %s that was saved takes the identical next steps', (draft) =>
-  useKind(teacher.model, { ...options, draft }, async (kind) => {
+const noTrials = { trialStrategies: [], steps: 4 }
+/** The save falls into the second turn; a third has begun at the end. */
+const inATurn = { trialStrategies: ['flatness'], steps: 100 + 25 + 15 }
+
+test.each([
+  ['feature-head', '', noTrials],
+  ['causal-lm', '', noTrials],
+  ['feature-head', ' in the middle of the turn of a keep rule', inATurn],
+  ['causal-lm', ' in the middle of the turn of a keep rule', inATurn],
+] as const)('a %s that was saved%s takes the identical next steps', (draft, _, { steps, trialStrategies }) =>
+  useKind(teacher.model, { ...options, draft, trialStrategies }, async (kind) => {
     const first = await kind.open({
       ...start,
       incumbent: kind.initial(),
       first: async () => kind.initial(),
       saved: undefined,
     })
-    for (const window of windows.slice(0, 100)) await first.admit(window)
+    for (const window of windows.slice(0, 300)) await first.admit(window)
     await first.refresh([])
-    for (let i = 0; i < 4; i++) await first.step(nothingUnseen)
+    for (let i = 0; i < steps; i++) await first.step(compared)
     const second = await continued(kind, await saved(first))
     for (const learner of [first, second]) {
-      for (const window of windows.slice(100)) await learner.admit(window)
-      for (let i = 0; i < 3; i++) expect(await learner.step(nothingUnseen)).toMatchObject({ isTaken: true })
+      for (const window of windows.slice(300)) await learner.admit(window)
+      for (let i = 0; i < 12; i++) expect(await learner.step(compared)).toMatchObject({ isTaken: true })
     }
     const [one, other] = [await saved(first), await saved(second)]
+    if (trialStrategies.length > 0) {
+      expect(one.facts).toMatchObject({ turns: { trials: { turns: 3, turn: { steps: 2 } } } })
+      expect([...one.tensors.keys()].some((name) => name.startsWith('turn/'))).toBe(true)
+    }
     expect(other.facts).toEqual(one.facts)
     expect(other.replay).toEqual(one.replay)
     expect(bytesOf(other)).toEqual(bytesOf(one))

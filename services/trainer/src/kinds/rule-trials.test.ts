@@ -9,7 +9,7 @@ import type { GradientPolicy } from '../policy/policy-parts.js'
 import { acceptedWindow, Teacher } from '../testing.js'
 import type { AcceptedRecord } from '../training-record.js'
 import { GradientTurns, type GradientTurnsState, type Stepping } from './gradient-turns.js'
-import type { Parameters } from './rule-trials.js'
+import type { Parameters } from './rule-turn.js'
 
 const teacher = new Teacher()
 const template = acceptedWindow(teacher, 0)

@@ -1,24 +1,11 @@
 import { seededRandom } from '@plateau/speculation'
-import type { DraftRows } from '@plateau/inference'
-import { KeepRuleBandit, pairedGain, type KeepRuleBanditState, type PairedGain } from '@plateau/training'
-import { LEAST_COMPARED_POSITIONS } from '../held-back.js'
+import { KeepRuleBandit, type KeepRuleBanditState } from '@plateau/training'
 import type { TrainerMetrics } from '../metrics.js'
 import type { MeasuredGain, PolicySink } from '../policy/policy-parts.js'
-import { positionsOf } from '../recent-windows.js'
 import { RANDOM } from './rule-arms.js'
+import { RuleTurn, type Judge, type Parameters, type RuleTurnFacts } from './rule-turn.js'
 import { evidenceOf } from './trial-evidence.js'
 import { keepAll, type TrialRule } from './trial-rules.js'
-
-/** Trained numbers of a draft, by name. */
-export type Parameters = ReadonlyMap<string, Float32Array>
-
-/** Says what steps have gained. */
-export interface Judge {
-  /** Held out from the draft's training until now. */
-  readonly windows: readonly DraftRows[]
-  /** Alpha of every row of the windows by the draft with these numbers, as it would be published. */
-  alpha(this: void, parameters: Parameters): Promise<ArrayLike<number>>
-}
 
 export interface RuleTrialsOptions {
   readonly rules: readonly TrialRule[]
@@ -41,19 +28,10 @@ export interface RuleTrialsState {
     /** Whose windows took part in what the bandit knows. */
     readonly tenants: readonly string[]
     readonly inForce: string
-    readonly turn: { readonly arm: string; readonly steps: number; readonly positions: number } | undefined
+    readonly turn: RuleTurnFacts | undefined
   }
   /** What the turn began with. */
   readonly before: Parameters | undefined
-}
-
-interface Turn {
-  readonly arm: string
-  /** What it began with, moved since as the closed form moved. */
-  readonly before: ReadonlyMap<string, Float32Array>
-  steps: number
-  /** Trained on, as often as they were. */
-  positions: number
 }
 
 /** What a step has used. */
@@ -63,8 +41,6 @@ interface TurnStep {
   readonly tenants: Iterable<string>
 }
 
-/** Gains are said per so many trained positions. */
-const PER_POSITIONS = 10_000
 const HALF_LIFE_TURNS = 100
 /** Of turns, that an arm has at least. */
 const LEAST_SHARE = 0.05
@@ -84,9 +60,6 @@ const SEED_STRIDE = 0x9e3779b1
  * windows that neither has seen, per trained position. The rule in force is an arm like those under trial, and so is
  * chance: what the control arm kept, and what the trial of `random` would have kept.
  *
- * The draft before a turn is kept as numbers, not as scores: it is judged at the turn's end on what is held out then, and
- * what the closed form has moved meanwhile is added to it, so that only steps make the difference.
- *
  * States: between turns, in a turn. A turn whose draft begins again, or whose arm has run out of windows while others have
  * enough, counts for nobody.
  */
@@ -96,7 +69,7 @@ export class RuleTrials {
   #bandit: KeepRuleBandit
   #turns: number
   #inForce: string
-  #turn: Turn | undefined
+  #turn: RuleTurn | undefined
   readonly #tenants: Set<string>
 
   /** Says at once which rules are on trial, so that windows come with what they would have kept. */
@@ -110,7 +83,7 @@ export class RuleTrials {
     this.#bandit = this.#banditOf(bandit)
     const before = saved?.before
     if (turn !== undefined && before !== undefined && this.arms.includes(turn.arm)) {
-      this.#turn = { ...turn, before: copied(before) }
+      this.#turn = new RuleTurn(turn, copied(before))
     }
     this.#tell()
   }
@@ -138,10 +111,9 @@ export class RuleTrials {
     const turn = this.#turn
     if (turn === undefined) return
     for (const tenant of tenants) this.#tenants.add(tenant)
-    turn.positions += positions
-    if (++turn.steps < this.#options.steps) return
+    if (turn.stepped(positions) < this.#options.steps) return
     this.#turn = undefined
-    const gain = await gainOf(turn, now(), judge)
+    const gain = await turn.gain(now(), judge)
     if (gain === undefined) return
     this.#bandit.reward(turn.arm, gain)
     this.#show(turn.arm)
@@ -150,10 +122,7 @@ export class RuleTrials {
 
   /** The closed form has moved the draft, by so much: that is no gain of steps. */
   moved(changes: Parameters): void {
-    for (const [name, change] of changes) {
-      const values = this.#turn?.before.get(name)
-      if (values !== undefined) for (let i = 0; i < values.length; i++) values[i]! += change[i]!
-    }
+    this.#turn?.moved(changes)
   }
 
   /** The draft is another one now. */
@@ -179,7 +148,7 @@ export class RuleTrials {
         turns: this.#turns,
         tenants: [...this.#tenants],
         inForce: this.#inForce,
-        turn: turn && { arm: turn.arm, steps: turn.steps, positions: turn.positions },
+        turn: turn?.facts,
       },
       before: turn?.before,
     }
@@ -196,12 +165,13 @@ export class RuleTrials {
     return new KeepRuleBandit({ arms, baseline: RANDOM, halfLifeTurns: HALF_LIFE_TURNS, floorShare }, state)
   }
 
-  #begin(left: ReadonlyMap<string, number>, before: () => Parameters): Turn | undefined {
+  #begin(left: ReadonlyMap<string, number>, before: () => Parameters): RuleTurn | undefined {
     const arms = this.arms.filter((arm) => left.has(arm))
     if (arms.length === 0) return undefined
     const random = seededRandom(SEED + Math.imul(this.#turns++, SEED_STRIDE))
     const unknown = arms.filter((arm) => !this.#isKnown(arm)).toSorted((a, b) => this.#count(a) - this.#count(b))
-    return { arm: unknown[0] ?? this.#bandit.choose(random, arms), before: before(), steps: 0, positions: 0 }
+    const arm = unknown[0] ?? this.#bandit.choose(random, arms)
+    return new RuleTurn({ arm, steps: 0, positions: 0 }, before())
   }
 
   /** How often it was measured, turns of long ago counting less. */
@@ -214,7 +184,7 @@ export class RuleTrials {
   }
 
   /** Windows may never come again that this arm could use. */
-  #isStuck({ arm }: Turn, left: ReadonlyMap<string, number>): boolean {
+  #isStuck({ arm }: RuleTurn, left: ReadonlyMap<string, number>): boolean {
     const whole = this.#options.steps * this.#options.pieces
     return !left.has(arm) && this.arms.some((other) => (left.get(other) ?? 0) >= whole)
   }
@@ -249,19 +219,6 @@ export class RuleTrials {
       ruleGainError.set({ rule: arm }, standardError)
     }
   }
-}
-
-/** In alpha per 10,000 trained positions; undefined where too little is held out to tell, or nothing was trained on. */
-async function gainOf(
-  { before, positions }: Turn,
-  after: Parameters,
-  { windows, alpha }: Judge,
-): Promise<PairedGain | undefined> {
-  if (positions === 0 || windows.length < 2 || positionsOf(windows) < LEAST_COMPARED_POSITIONS) return undefined
-  const lengths = windows.map(({ length }) => length)
-  const { gain, standardError } = pairedGain(await alpha(after), await alpha(before), lengths)
-  const scale = PER_POSITIONS / positions
-  return { gain: gain * scale, standardError: standardError * scale }
 }
 
 function copied(parameters: Parameters): Parameters {

@@ -18,7 +18,7 @@ import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsOptions } from '
 import { LiveVocabulary } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
-import type { Parameters } from '../rule-trials.js'
+import type { Parameters } from '../rule-turn.js'
 import { CAUSAL_LM_SHAPE, CausalLmStage, type CausalLmStageOptions } from './causal-lm-stage.js'
 import { decodeCausalLmState, encodeCausalLmState, type CausalLmState } from './causal-lm-state.js'
 

@@ -17,7 +17,7 @@ import {
 import type { LiveVocabularyOptions } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
-import type { Parameters } from '../rule-trials.js'
+import type { Parameters } from '../rule-turn.js'
 import {
   GRADIENT_SHAPE,
   GradientStage,
