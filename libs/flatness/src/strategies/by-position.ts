@@ -1,8 +1,14 @@
 import type { Strategy, WindowStatistics } from './strategy.js'
 
-/** A strategy that ranks positions, and a window by their mean; positions with nothing to rank by are left out of it. */
+/** The mean of fewer known positions says more of chance than of the window: probes while speculation is off, say. */
+export const LEAST_KNOWN = 8
+
+/**
+ * A strategy that ranks positions, and a window by their mean. Positions with nothing to rank by are left out of it; where
+ * fewer than LEAST_KNOWN are left, or than half of a shorter window, there is nothing to rank the window by.
+ */
 export function byPosition(name: string, positions: (window: WindowStatistics) => Float32Array): Strategy {
-  return { name, filters: true, positions, score: (window) => meanOfKnown(positions(window)) }
+  return { name, filters: true, positions, score: (window) => meanOfKnown(positions(window), LEAST_KNOWN) }
 }
 
 /** [n] of NaN: nothing is known of any position. */
@@ -19,8 +25,8 @@ export function whereDrafted(
   return values.length === 0 ? nothingKnown(window) : values.map(rank)
 }
 
-/** Arithmetic mean, in double precision, of the numbers that are not NaN; NaN of nothing. */
-export function meanOfKnown(values: Float32Array): number {
+/** Arithmetic mean, in double precision, of the numbers that are not NaN; NaN where too few are not. */
+function meanOfKnown(values: Float32Array, least: number): number {
   let sum = 0
   let known = 0
   for (const value of values) {
@@ -28,5 +34,5 @@ export function meanOfKnown(values: Float32Array): number {
     sum += value
     known++
   }
-  return sum / known
+  return known === 0 || known < Math.min(least, values.length / 2) ? Number.NaN : sum / known
 }

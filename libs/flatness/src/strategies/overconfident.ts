@@ -7,9 +7,11 @@ import { byPosition } from './by-position.js'
 export const OVERCONFIDENT = 0.75
 
 /**
- * The flattest windows, but positions at which the draft is sure of what the target does not want come first, whatever
- * their flatness: those with (1 - alpha) (1 - H(q) / log V) >= OVERCONFIDENT score 1 and that number, above any flatness.
- * Where no draft proposed a position counts by its flatness.
+ * The flattest first, but positions at which the draft is sure of what the target does not want come before all, whatever
+ * their flatness (the quadrant that TIP, arXiv 2604.14084, finds most valuable; it measures divergence by KL, here it is
+ * the bounded 1 - alpha): those with (1 - alpha) (1 - H(q) / log V) >= OVERCONFIDENT score 1 and that number, above any flatness.
+ * Where no draft proposed a position counts by its flatness. A window counts by the mean: one such position lifts it, and
+ * does not decide alone.
  */
 export const overconfident = byPosition('overconfident', ({ flatness, draftOverlap, draftEntropy, vocabSize }) =>
   flatness.map((f, i) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { trafficOf, windowWith } from '../testing.js'
 import { OVERCONFIDENT } from './overconfident.js'
+import { LEAST_KNOWN } from './by-position.js'
 import { strategyNamed, strategyNames } from './registry.js'
 import type { WindowStatistics } from './strategy.js'
 
@@ -79,6 +80,16 @@ describe('strategies', () => {
     expect(wrong).toBeCloseTo(1 + 0.95 * (1 - 0.1 / Math.log(64)), 5)
     expect(wrong!).toBeGreaterThan(1 + OVERCONFIDENT)
     expect([right, unsure, unknown].map((x) => Math.fround(x!))).toEqual([0.2, 1, 0.2].map(Math.fround))
+  })
+
+  it('that ask about the draft rank no window by a few probes', () => {
+    const probed = (positions: number) =>
+      windowWith({
+        flatness: Array.from({ length: 20 }, () => 0.5),
+        draftOverlap: Array.from({ length: 20 }, (_, i) => (i < positions ? 0.25 : UNKNOWN)),
+      })
+    expect(score('draft-gap', probed(LEAST_KNOWN - 1))).toBeNaN()
+    expect(score('draft-gap', probed(LEAST_KNOWN))).toBeCloseTo(0.75, 6)
   })
 
   it('that ask about the draft know nothing where none took part, or its gain was not recorded', () => {
