@@ -17,7 +17,7 @@ export interface BinWeightProblem {
 
 /** With what the weights gain over all equal; 0 for all equal. */
 export interface LearnedBinWeights extends PairedGain {
-  /** Per bin, about 1: their mean over the mass is 1. */
+  /** Per bin, in [0, 8]; their mean over the mass is 1 where none is 8. */
   readonly weights: readonly number[]
 }
 
@@ -43,8 +43,10 @@ type Asking<Found> = Generator<readonly number[], Found, ArrayLike<number>>
 /** A step must gain so many standard errors on the windows that it is chosen by. */
 const STEP_ERRORS = 0.5
 const SCALES = [1, 0.5]
-/** No bin counts e^4 times more or less than another in its middle. */
+/** Of a log weight, either way. */
 const MOST_LOG = 4
+/** No position of little mass shall dominate the sums. */
+const MOST_WEIGHT = 8
 /** What was measured a search ago counts half. */
 const MEMORY = 0.5
 
@@ -153,7 +155,7 @@ function logsOf({ weights }: LearnedBinWeights): number[] {
 function weightsOf(logs: readonly number[], mass: readonly number[]): number[] {
   const weights = logs.map(Math.exp)
   const mean = massMean(weights, mass)
-  return weights.map((weight) => weight / mean)
+  return weights.map((weight) => Math.min(MOST_WEIGHT, weight / mean))
 }
 
 /** What was known before and what was measured now, of the same weights. */
