@@ -116,18 +116,19 @@ describe('the trainer', () => {
   test.each(kinds)(
     'killed at any moment, a %s continues from its snapshot as if nothing had happened',
     async (draft) => {
+      const options = { draft, gradients: true, learnPolicy: true }
       const all = records(teacher, 's', 120)
       await send(all.slice(0, 70))
-      const before = await open({ draft, gradients: true })
+      const before = await open(options)
       await trained(before)
       // This state survives the kill; whatever the first process does after it is lost.
       const survivor = (await before.store.readState('default', SNAPSHOT_NAME))!
       await send(all.slice(70, 95))
-      await trained(await open({ draft, gradients: true }))
+      await trained(await open(options))
       await before.store.putState('default', SNAPSHOT_NAME, survivor, 0)
 
       await send(all.slice(95))
-      const after = await open({ draft, gradients: true })
+      const after = await open(options)
       await trained(after)
       const { windows, gradientPositions, heldOut } = await savedState(after.store)
       expect(Object.values(windows).reduce((a, b) => a + b)).toBe(120)
@@ -138,9 +139,11 @@ describe('the trainer', () => {
       expect(versions).toEqual(versions.toSorted((a, b) => a - b))
       expect(new Set(versions).size).toBe(versions.length)
       if (draft !== 'feature-head') return
-      const { closedForm } = await savedHeadState(after.store)
+      const { closedForm, weights } = await savedHeadState(after.store)
       const expected = await plainSums(after, await readAll(source))
       expect(relativeDifference(SumBank.of(closedForm.bank).total(), expected)).toBeLessThan(1e-5)
+      // Each row weighs 1 here: those of all bins together are the same.
+      expect(relativeDifference(SumBank.of(weights!.sums.bank).total(), expected)).toBeLessThan(1e-5)
     },
   )
 

@@ -88,4 +88,6 @@ it('the report says what selection gains over random, with its interval, and wha
   expect(text).toMatch(/gradients over random +0\.0020 +0\.0000 to 0\.0040/)
   expect(text).toMatch(/steps by random +0\.0040 +0\.0001 to 0\.0079 +7/)
   expect(text).toContain('by effective tokens: 1 to 1.5: 1.25, 1.5 or more: 0.75')
+  const nothing = { rule: 'none: everything is kept', gains: [], rules: [], bins: [] }
+  expect(reportTable({ ...cold, selection: nothing })).toContain('everything is kept; nothing was measured yet')
 })

@@ -164,6 +164,7 @@ export function reportTable(report: DemoReport): string {
 }
 
 function selectionText({ rule, gains, rules, bins }: SelectionReport): string {
+  if (gains.length + rules.length + bins.length === 0) return `policy in force: ${rule}; nothing was measured yet`
   const measured = table([
     [`policy in force: ${rule}`, 'gain', '95 % interval', 'turns'],
     ...gains.map((gain) => [`${gain.name} over random`, ...gainCells(gain)]),

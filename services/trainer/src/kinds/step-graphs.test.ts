@@ -82,10 +82,10 @@ const kinds = {
 test.each(
   (['feature head', 'causal draft'] as const).flatMap((kind) =>
     [
-      [1, 24],
-      [24, 24],
-      [25, 48],
-      [100, 120],
+      [1, 48],
+      [48, 48],
+      [49, 96],
+      [100, 144],
       [all, all],
     ].map(([counting, size]) => [kind, counting!, size!] as const),
   ),

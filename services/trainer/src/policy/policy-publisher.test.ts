@@ -30,7 +30,7 @@ const keeps = (strategy: string): GradientPolicy => ({
 interface Opened {
   readonly publisher: PolicyPublisher
   readonly metrics: ReturnType<typeof declareTrainerMetrics>
-  at(ms: number): void
+  readonly at: (ms: number) => void
 }
 
 async function open(wrap = (producer: Producer): Producer => producer): Promise<Opened> {
