@@ -7,8 +7,9 @@ const SIZES = 4
 type Feeds = Readonly<Record<string, EngineTensor>>
 
 /**
- * A training step as graphs of several sizes: each takes so many rows to the output head, which is most of a step's work,
- * and a step runs on the smallest that holds the rows that count something in it. Graphs are loaded when they are first
+ * A training step as graphs of several sizes: each takes so many rows to the output head, and a step runs on the smallest
+ * that holds the rows that count something in it. With half of the rows a step of a feature-fed head takes 51 ms of CPU
+ * instead of 59 (demo target) and 201 instead of 244 (SmolLM2, 8,192 tokens): the decoder layer sees all rows. Graphs are loaded when they are first
  * needed, and are the same function but for the rows of weight 0 that they leave out.
  *
  * To whoever feeds it it is a graph with `selectedRows` = all rows of the step, those that count in front.
