@@ -109,9 +109,12 @@ describe('weights of bins', () => {
 
   test('where nothing helps they nearly always stay equal, and what is taken costs next to nothing', async () => {
     const runs = await all([1, 1, 1, 1, 1])
-    expect(runs.filter(({ found }) => found.isChanged).length).toBeLessThanOrEqual(4)
+    const equal = runs.filter(({ found }) => !found.isChanged)
+    expect(equal.length).toBeGreaterThanOrEqual(16)
+    for (const { found } of equal) {
+      expect(found).toMatchObject({ weights: [1, 1, 1, 1, 1], gain: 0, standardError: 0 })
+    }
     for (const { found, true: real } of runs) {
-      if (!found.isChanged) expect(found).toMatchObject({ weights: [1, 1, 1, 1, 1], gain: 0, standardError: 0 })
       expect(real.gain).toBeGreaterThan(-found.tried.standardError)
     }
     expect(mean(runs.map(({ true: real }) => real.gain))).toBeGreaterThan(-0.0005)

@@ -13,7 +13,12 @@ const world = useTrainerWorld(new Teacher())
 const MINUTE = 60_000
 
 const rule = (strategy: string, keep = 0.5): KeepRule => ({
-  ...{ strategy, keep, unit: 'window', budget: 'windows', stratified: false, sampling: 'top' },
+  strategy,
+  keep,
+  unit: 'window',
+  budget: 'windows',
+  stratified: false,
+  sampling: 'top',
 })
 const weighs = (...weights: number[]): ClosedFormPolicy => ({
   binWeights: { effectiveTokens: [2], draftGap: [], weights },

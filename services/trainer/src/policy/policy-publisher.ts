@@ -100,7 +100,12 @@ export class PolicyPublisher implements PolicySink {
     return {
       schemaVersion: SCHEMA_VERSION,
       lineage: this.#parts.lineage,
-      ...{ strategy, keep, unit, budget, stratified, sampling },
+      strategy,
+      keep,
+      unit,
+      budget,
+      stratified,
+      sampling,
       closedFormWeight: binWeights === undefined ? (last?.closedFormWeight ?? 'inverse-flatness') : 'binned',
       binWeights,
       trials: [...(this.#gradients?.trials ?? last?.trials ?? [])],

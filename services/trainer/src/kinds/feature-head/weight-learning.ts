@@ -1,6 +1,6 @@
 import type { FeatureHead } from '@plateau/causal-lm'
 import { binCount, type BinEdges } from '@plateau/flatness'
-import type { DraftRows, DraftTarget } from '@plateau/inference'
+import type { DraftTarget } from '@plateau/inference'
 import {
   searchBinWeights,
   weightedSums,
