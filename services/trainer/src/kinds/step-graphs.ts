@@ -8,9 +8,9 @@ type Feeds = Readonly<Record<string, EngineTensor>>
 
 /**
  * A training step as graphs of several sizes: each takes so many rows to the output head, and a step runs on the smallest
- * that holds the rows that count something in it. With half of the rows a step of a feature-fed head takes 51 ms of CPU
- * instead of 59 (demo target) and 201 instead of 244 (SmolLM2, 8,192 tokens): the decoder layer sees all rows. Graphs are loaded when they are first
- * needed, and are the same function but for the rows of weight 0 that they leave out.
+ * that holds the rows that count something in it. Graphs are loaded when they are first needed, and are the same function
+ * but for the rows of weight 0 that they leave out. With half of the rows a step of a feature-fed head takes 51 ms of CPU
+ * instead of 59 (demo target) and 201 instead of 244 (SmolLM2, 8,192 tokens): the decoder layer sees all rows.
  *
  * To whoever feeds it it is a graph with `selectedRows` = all rows of the step, those that count in front.
  */
