@@ -128,7 +128,7 @@ export const trainerConfig = defineConfig(
     learnPolicy: flag({
       env: 'PLATEAU_LEARN_POLICY',
       default: 'on',
-      help: "Learns what the scorer should select and publishes it as the lineage's policy; off: the scorer's settings hold.",
+      help: "Learns what the scorer should select and publishes it as the lineage's policy; off: what was published last holds.",
     }),
     weightBins: choice({
       env: 'PLATEAU_WEIGHT_BINS',

@@ -1,6 +1,7 @@
-import { encodeHeaders, SelectionPolicy, topics, type KeepRule, type PolicyGain } from '@plateau/contracts'
+import { encodeHeaders, SelectionPolicy, topics, type BinWeights, type PolicyGain } from '@plateau/contracts'
 import { readUpToNow, type EventLog, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
+import { keepAll } from '../kinds/trial-rules.js'
 import type { TrainerMetrics } from '../metrics.js'
 import { RETRY_MS, worksNow } from '../retry-later.js'
 import type { ClosedFormPolicy, GradientPolicy, MeasuredGain, PolicySink } from './policy-parts.js'
@@ -23,8 +24,6 @@ const SCHEMA_VERSION = 1
 const HEARTBEAT_MS = 10 * 60_000
 const CLOSED_FORM = 'closed-form'
 const GRADIENTS = 'gradients'
-/** Until gradients say otherwise everything is kept. */
-const keepAll: KeepRule = { strategy: 'none', keep: 1, unit: '', budget: '', stratified: false, sampling: '' }
 
 /**
  * Makes one record of what the stages have learned and writes it to the selection-policy topic: at once when it decides
@@ -43,6 +42,7 @@ export class PolicyPublisher implements PolicySink {
     this.#parts = parts
     this.#published = published
     published?.gains.forEach(({ stage, ...gain }) => this.#show(stage, gain))
+    if (published?.binWeights !== undefined) this.#showWeights(published.binWeights)
   }
 
   static async open(parts: PolicyPublisherParts): Promise<PolicyPublisher> {
@@ -58,7 +58,7 @@ export class PolicyPublisher implements PolicySink {
     this.#closedForm = policy
     this.#isNew = true
     this.#show(CLOSED_FORM, policy.gain)
-    policy.binWeights.weights.forEach((weight, bin) => this.#parts.metrics.binWeight.set({ bin: String(bin) }, weight))
+    this.#showWeights(policy.binWeights)
   }
 
   gradients(policy: GradientPolicy): void {
@@ -93,6 +93,7 @@ export class PolicyPublisher implements PolicySink {
     }
   }
 
+  /** Until gradients say otherwise everything is kept. */
   #decision(): Decision {
     const last = this.#published
     const { strategy, keep, unit, budget, stratified, sampling } = this.#gradients?.rule ?? last ?? keepAll
@@ -131,6 +132,10 @@ export class PolicyPublisher implements PolicySink {
     await this.#parts.producer.send(topic.name, [
       { key: lineage, value: SelectionPolicy.encode(record).finish(), headers },
     ])
+  }
+
+  #showWeights({ weights }: BinWeights): void {
+    weights.forEach((weight, bin) => this.#parts.metrics.binWeight.set({ bin: String(bin) }, weight))
   }
 
   #show(stage: string, { gain, standardError }: MeasuredGain): void {
