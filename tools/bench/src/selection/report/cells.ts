@@ -29,7 +29,7 @@ export function cellsOf({ arms, headers }: Results): Cell[] {
   const cells = [...groups.values()].map((group): Cell => {
     const { experiment, target, available, loss } = group[0]!
     const { heldOutWindows: windows } = headers.get(target)!.dataset
-    const treatments = treatmentsOf(group)
+    const treatments = treatmentsOf(chargeLearning(group))
     return { experiment, target, available, windows, treatments, ...(loss === undefined ? {} : { loss }) }
   })
   const rank = (cell: Cell) => experiments.indexOf(cell.experiment)
@@ -40,6 +40,13 @@ export function cellsOf({ arms, headers }: Results): Cell[] {
       (a.loss ?? '').localeCompare(b.loss ?? '') ||
       b.available - a.available,
   )
+}
+
+/** The closed form's weights are learned once for all arms that use them, by the first to be run: each is charged for it. */
+function chargeLearning(arms: readonly ArmResult[]): readonly ArmResult[] {
+  const isLearned = ({ experiment, selector }: ArmResult) => experiment === 'closed-form' && selector === 'learned'
+  const selection = Math.max(...arms.filter(isLearned).map(({ cpuSeconds }) => cpuSeconds.selection))
+  return arms.map((arm) => (isLearned(arm) ? { ...arm, cpuSeconds: { ...arm.cpuSeconds, selection } } : arm))
 }
 
 function treatmentsOf(arms: readonly ArmResult[]): Treatment[] {

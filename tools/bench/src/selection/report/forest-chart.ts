@@ -20,18 +20,34 @@ const rowHeight = 20
 /** Where names end. */
 const axis = 300
 
-export function forestChart(chart: { title: string; xLabel: string; panels: readonly ForestPanel[] }): string {
+export interface ForestChart {
+  readonly title: string
+  readonly xLabel: string
+  readonly panels: readonly ForestPanel[]
+  /** Whether panels are to be compared with each other, or each has a scale of its own. */
+  readonly sameScale: boolean
+}
+
+export function forestChart(chart: ForestChart): string {
+  const span = (panels: readonly ForestPanel[]) =>
+    padded([0, ...panels.flatMap(({ rows }) => rows.flatMap(({ low, high }) => [low, high]))])
+  const shared = chart.sameScale ? span(chart.panels) : undefined
   let top = 74
   const parts = chart.panels.flatMap((panel) => {
-    const drawn = drawPanel(panel, top, chart.xLabel)
+    const drawn = drawPanel(panel, { top, xLabel: chart.xLabel, span: shared ?? span([panel]) })
     top += panel.rows.length * rowHeight + 92
     return drawn
   })
   return picture({ width, height: top - 20 }, chart.title, parts)
 }
 
-function drawPanel({ title, rows }: ForestPanel, top: number, xLabel: string): string[] {
-  const [low, high] = padded([0, ...rows.flatMap((row) => [row.low, row.high])])
+interface Place {
+  readonly top: number
+  readonly xLabel: string
+  readonly span: readonly [number, number]
+}
+
+function drawPanel({ title, rows }: ForestPanel, { top, xLabel, span: [low, high] }: Place): string[] {
   const x = (value: number) => axis + ((value - low) / (high - low)) * (width - 30 - axis)
   const bottom = top + rows.length * rowHeight
   return [

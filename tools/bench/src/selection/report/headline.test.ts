@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { cellsOf } from './cells.js'
+import { cellsOf, find } from './cells.js'
 import { computeToFull, learnedCells, worst } from './headline.js'
-import { type Made, madeArms, madeResults } from './testing.js'
+import { type Made, madeArm, madeArms, madeResults } from './testing.js'
 
 const cells = (...more: Made[]) => cellsOf(madeResults([...madeArms, ...more]))
 
@@ -33,5 +33,13 @@ describe('compute to full data', () => {
     expect(found).toMatchObject({ reached: true, selector: 'learned 30 %', positions: 0.3 })
     expect(found.share).toBe(found.cpuSeconds)
     expect(found.cpuSeconds).toBeCloseTo(3.1 / 10.1, 10)
+  })
+
+  test('weights that are learned once are paid for by each arm that uses them', () => {
+    const first = madeArm({ selector: 'learned', keep: 0.3, mean: 0.33 })
+    const paid = { ...first, cpuSeconds: { ...first.cpuSeconds, selection: 7 } }
+    const made = madeResults(madeArms)
+    const [cell] = cellsOf({ ...made, arms: [...made.arms, paid] })
+    expect(find(cell!, { selector: 'learned' })!.arms[0]!.cpuSeconds.selection).toBe(7)
   })
 })

@@ -68,7 +68,7 @@ function overRandomPlot(cells: readonly JudgedCell[], all: readonly Cell[]): str
   })
   if (panels.length === 0) return undefined
   const title = 'Alpha over random at as many tokens, half kept (95 %, paired)'
-  return forestChart({ title, xLabel: 'alpha minus random', panels })
+  return forestChart({ title, xLabel: 'alpha minus random', panels, sameScale: false })
 }
 
 function forestRow(name: string, { treatment, overRandom }: Judgement) {
@@ -87,7 +87,12 @@ function learnedPlot(cells: readonly JudgedCell[], all: readonly Cell[]): string
   }))
   if (panels[0]!.rows.length === 0) return undefined
   const title = 'The learned policy and fixed rules, everywhere (half kept, 95 %, paired)'
-  return forestChart({ title, xLabel: 'alpha minus random', panels: panels.filter(({ rows }) => rows.length > 0) })
+  return forestChart({
+    title,
+    xLabel: 'alpha minus random',
+    panels: panels.filter(({ rows }) => rows.length > 0),
+    sameScale: true,
+  })
 }
 
 /** Mean over seeds: all stop at the same steps to be judged. */
