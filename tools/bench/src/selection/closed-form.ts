@@ -10,7 +10,8 @@ import { firstPositions, positionsOf, type Dataset, type SelectionWindow } from 
 import { evaluateArm } from './evaluate.js'
 import { armProgress, cpuSeconds, type Experiment } from './experiment.js'
 import { LearnedBins } from './learned-bins.js'
-import type { ArmResult } from './arm-result.js'
+import type { ArmName, ArmResult } from './arm-result.js'
+import type { ResultsFile } from './results-file.js'
 
 /** Beside all training data. */
 const LITTLE = 10_000
@@ -33,9 +34,10 @@ export const runClosedForm: Experiment = async (dataset, { results, threads, qui
     const learned = new Map<number, LearnedBins>()
     for (const arm of missing) {
       const windows = firstPositions(dataset.training, arm.available)
-      const bins = learned.get(arm.available) ?? new LearnedBins(windows, dataset.calibration, solver)
+      const bins = learned.get(arm.available) ?? new LearnedBins(windows, dataset.calibration, solver, say)
       learned.set(arm.available, bins)
-      const result = { ...arm, ...(await runArm(arm, windows, { dataset, solver, bins })) }
+      const twin = await twinOf(arm, bins, results)
+      const result = { ...(twin ?? (await runArm(arm, windows, { dataset, solver, bins }))), ...arm }
       await results.add(result)
       const { selector, unit, keep, seed, available, alpha, logitScale } = result
       done(
@@ -53,11 +55,26 @@ interface Tools {
   readonly bins: LearnedBins
 }
 
+type Outcome = Omit<ArmResult, keyof ArmName>
+
+/** Where the search found nothing beyond noise "learned" keeps what "random" keeps, or weighs all alike: once is enough. */
+async function twinOf(arm: ArmName, bins: LearnedBins, results: ResultsFile): Promise<Outcome | undefined> {
+  if (arm.selector !== 'learned' || !(await bins.areEqual())) return undefined
+  const twin = results.get(
+    arm.keep === 1 ? { ...arm, selector: 'full', unit: 'sample' } : { ...arm, selector: 'random' },
+  )
+  if (twin === undefined) return undefined
+  const { selection, training } = twin.cpuSeconds
+  return { ...twin, cpuSeconds: { selection: selection + bins.cpuSeconds, training } }
+}
+
 async function runArm(
   arm: ClosedFormArm,
   windows: readonly SelectionWindow[],
   { dataset, solver, bins }: Tools,
-): Promise<Omit<ArmResult, keyof ClosedFormArm | 'experiment' | 'target' | 'matched'>> {
+): Promise<Outcome> {
+  // It has learned by now: that its weights are not equal is known.
+  const learning = arm.selector === 'learned' ? bins.cpuSeconds : 0
   const began = cpuSeconds()
   const chosen = await chosenBy(arm, windows, bins)
   const selected = cpuSeconds()
@@ -69,7 +86,7 @@ async function runArm(
   return {
     positions: { kept, used: kept },
     steps: 0,
-    cpuSeconds: { selection: selected - began, training: trained - selected },
+    cpuSeconds: { selection: learning + selected - began, training: trained - selected },
     ...(await evaluateArm(solver.scoreOf(head), dataset)),
   }
 }

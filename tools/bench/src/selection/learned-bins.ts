@@ -6,6 +6,7 @@ import type { PositionValues } from './choose.js'
 import type { ClosedFormSolver } from './closed-form-solver.js'
 import type { SelectionWindow } from './selection-window.js'
 import { calibrate } from './evaluate.js'
+import { cpuSeconds } from './experiment.js'
 
 /** Of 1 - alpha of the reference draft, as the trainer bins its windows: it is right, partly right, wrong. */
 const GAP_EDGES = [0.2, 0.6]
@@ -66,21 +67,33 @@ export function weightsByBin(weights: readonly number[], statistics: WindowStati
   return Float32Array.from(binsOf(binEdges, statistics), (bin) => weights[bin]!)
 }
 
-const EVALUATIONS = 48
+const EVALUATIONS = 32
 
 /** What is learned from all of an amount of training windows, once it is asked for. */
 export class LearnedBins {
   #found: Promise<BinWeightSearch> | undefined
+  #cpuSeconds = 0
 
   constructor(
     private readonly windows: readonly SelectionWindow[],
     private readonly calibration: readonly SelectionWindow[],
     private readonly solver: ClosedFormSolver,
+    private readonly say: (line: string) => void,
   ) {}
+
+  /** Of learning, once that is done: every arm that uses it would have had to. */
+  get cpuSeconds(): number {
+    return this.#cpuSeconds
+  }
 
   learned(): Promise<BinWeightSearch> {
     this.#found ??= this.#learn()
     return this.#found
+  }
+
+  async areEqual(): Promise<boolean> {
+    const { weights } = await this.learned()
+    return weights.every((weight) => weight === 1)
   }
 
   async values(): Promise<PositionValues> {
@@ -89,8 +102,14 @@ export class LearnedBins {
   }
 
   async #learn(): Promise<BinWeightSearch> {
+    const began = cpuSeconds()
     const sums = new BinnedSums(this.solver)
     for (const window of this.windows) await sums.add(window)
-    return sums.learn(this.calibration, { evaluations: EVALUATIONS })
+    const found = await sums.learn(this.calibration, { evaluations: EVALUATIONS })
+    this.#cpuSeconds = cpuSeconds() - began
+    const { gain, standardError } = found.tried
+    this.say(`  learned ${found.weights.map((weight) => weight.toFixed(2)).join(' ')}`)
+    this.say(`  tried ${gain.toFixed(5)}, standard error ${standardError.toFixed(5)}, ${found.evaluations} solutions`)
+    return found
   }
 }
