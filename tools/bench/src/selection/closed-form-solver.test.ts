@@ -1,32 +1,12 @@
 import { featureHeadParameter } from '@plateau/causal-lm'
-import { seededRandom } from '@plateau/speculation'
-import type { DraftTargetModel } from '@plateau/model-files'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ClosedFormSolver } from './closed-form-solver.js'
 import { BinnedSums } from './learned-bins.js'
 import type { SelectionWindow } from './selection-window.js'
-import { windowWith } from './testing.js'
+import { tinyTarget } from './testing.js'
 
-const H = 24
-const V = 60
-const random = seededRandom(9)
-const floats = (n: number): Float32Array => Float32Array.from({ length: n }, () => 2 * random() - 1)
-
-const target = {
-  config: { hiddenSize: H, vocabSize: V, rmsNormEps: 1e-5 },
-  target: { embeddings: floats(V * H), head: floats(V * H), norm: new Float32Array(H).fill(1) },
-} as unknown as DraftTargetModel
-
-function window(i: number, n: number): SelectionWindow {
-  const statistics = Array.from({ length: n }, () => 0.1 + 0.8 * random())
-  const overlap = Array.from({ length: n }, () => random())
-  const { rows, ...rest } = windowWith(`sample ${i}`, statistics, { overlap })
-  const tokens = Int32Array.from({ length: n }, () => Math.floor(V * random()))
-  const listedIds = rows.listedIds.map((id) => id % V)
-  return { ...rest, rows: { ...rows, tokens, listedIds, features: floats(n * H), nextFeatures: floats(n * H) } }
-}
-
-const windows = [window(0, 40), window(1, 33), window(2, 57)]
+const { target, window } = tinyTarget(9)
+const windows = [window('a', 40), window('b', 33), window('c', 57)]
 
 let solver: ClosedFormSolver
 beforeAll(async () => void (solver = await ClosedFormSolver.open({ target, vocabulary: undefined, threads: 1 })))

@@ -1,4 +1,6 @@
 import { hashToUnit } from '@plateau/flatness'
+import type { DraftTargetModel } from '@plateau/model-files'
+import { seededRandom } from '@plateau/speculation'
 import type { SelectionWindow } from './selection-window.js'
 
 /** A window of which only what selection looks at is of interest: two hidden numbers a state, two listed tokens a row. */
@@ -39,4 +41,26 @@ export function windowWith(
       domain,
     },
   }
+}
+
+const H = 24
+const V = 60
+
+/** A target that is just large enough for the closed form's features, and windows of it that mean nothing. */
+export function tinyTarget(seed: number) {
+  const random = seededRandom(seed)
+  const floats = (n: number): Float32Array => Float32Array.from({ length: n }, () => 2 * random() - 1)
+  const target = {
+    config: { hiddenSize: H, vocabSize: V, rmsNormEps: 1e-5 },
+    target: { embeddings: floats(V * H), head: floats(V * H), norm: new Float32Array(H).fill(1) },
+  } as unknown as DraftTargetModel
+  const window = (sampleId: string, n: number): SelectionWindow => {
+    const flatness = Array.from({ length: n }, () => 0.1 + 0.8 * random())
+    const overlap = Array.from({ length: n }, () => random())
+    const { rows, ...rest } = windowWith(sampleId, flatness, { overlap })
+    const tokens = Int32Array.from({ length: n }, () => Math.floor(V * random()))
+    const listedIds = rows.listedIds.map((id) => id % V)
+    return { ...rest, rows: { ...rows, tokens, listedIds, features: floats(n * H), nextFeatures: floats(n * H) } }
+  }
+  return { target, window }
 }
