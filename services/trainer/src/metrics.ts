@@ -125,7 +125,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     ruleGain: metrics.gauge<'rule'>({
       name: 'plateau_trainer_rule_gain',
-      help: 'What held-out alpha gains per 10,000 positions trained on by a keep rule, over recent turns, by rule.',
+      help: 'What held-out alpha gains per 10,000 positions trained on by a keep rule, more than by random, over recent turns, by rule.',
       labels: ['rule'],
     }),
     ruleGainError: metrics.gauge<'rule'>({

@@ -29,7 +29,7 @@ const cold: DemoReport = {
   selection: {
     rule: 'least-flat 50 %',
     gains: [{ name: 'gradients', gain: 0.002, standardError: 0.001 }],
-    rules: [{ name: 'random', gain: 0.004, standardError: 0.002, turns: 7 }],
+    rules: [{ name: 'least-flat', gain: 0.004, standardError: 0.002, turns: 7 }],
     bins: [
       { tokens: '1 to 1.5', weights: [1.25] },
       { tokens: '1.5 or more', weights: [0.75] },
@@ -86,7 +86,7 @@ it('the report says what selection gains over random, with its interval, and wha
   const text = reportTable(cold)
   expect(text).toMatch(/policy in force: least-flat 50 %/)
   expect(text).toMatch(/gradients over random +0\.0020 +0\.0000 to 0\.0040/)
-  expect(text).toMatch(/steps by random +0\.0040 +0\.0001 to 0\.0079 +7/)
+  expect(text).toMatch(/steps by least-flat over random +0\.0040 +0\.0001 to 0\.0079 +7/)
   expect(text).toContain('by effective tokens: 1 to 1.5: 1.25, 1.5 or more: 0.75')
   const nothing = { rule: 'none: everything is kept', gains: [], rules: [], bins: [] }
   expect(reportTable({ ...cold, selection: nothing })).toContain('everything is kept; nothing was measured yet')

@@ -168,7 +168,7 @@ function selectionText({ rule, gains, rules, bins }: SelectionReport): string {
   const measured = table([
     [`policy in force: ${rule}`, 'gain', '95 % interval', 'turns'],
     ...gains.map((gain) => [`${gain.name} over random`, ...gainCells(gain)]),
-    ...rules.map((one) => [`steps by ${one.name}`, ...gainCells(one), String(one.turns)]),
+    ...rules.map((one) => [`steps by ${one.name} over random`, ...gainCells(one), String(one.turns)]),
   ])
   const weights = bins.map(({ tokens, weights: of }) => `${tokens}: ${of.map((weight) => num(weight, 2)).join(' ')}`)
   const closedForm = weights.length === 0 ? 'as the scorer has them' : weights.join(', ')

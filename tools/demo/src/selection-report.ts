@@ -7,7 +7,7 @@ export interface SelectionReport {
   readonly rule: string
   /** What the policy gains over random at matched positions: closed-form in alpha, gradients in alpha per 10,000 positions. */
   readonly gains: readonly Estimate[]
-  /** What each keep rule gained in alpha per 10,000 positions trained on by it. */
+  /** What each keep rule gained more than random, in alpha per 10,000 positions trained on by it. */
   readonly rules: readonly (Estimate & { readonly turns: number })[]
   /** Weights of positions in the closed form, by bins of the effective number of tokens. */
   readonly bins: readonly BinWeight[]

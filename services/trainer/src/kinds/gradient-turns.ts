@@ -149,13 +149,13 @@ export class GradientTurns {
   /** The weights have begun again. */
   restarted(): void {
     this.#tenants.clear()
-    this.#trials?.abandonTurn()
+    this.#trials?.beginAgain()
     this.#isExhausted = false
   }
 
   /** The closed form has added this to the weights; undefined: they are others now. */
   moved(changes: Parameters | undefined): void {
-    if (changes === undefined) this.#trials?.abandonTurn()
+    if (changes === undefined) this.#trials?.beginAgain()
     else this.#trials?.moved(changes)
   }
 
@@ -194,7 +194,7 @@ export class GradientTurns {
     stage: Stepping,
     judge: Judge,
   ): Promise<void> {
-    if (restored) this.#trials?.abandonTurn()
+    if (restored) this.#trials?.beginAgain()
     await this.#trials?.stepped({ positions: applied ? positions : 0, tenants }, () => stage.parameters, judge)
   }
 

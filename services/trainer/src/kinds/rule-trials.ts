@@ -1,7 +1,8 @@
 import { seededRandom } from '@plateau/speculation'
-import { KeepRuleBandit, type KeepRuleBanditState } from '@plateau/training'
+import { KeepRuleBandit, type KeepRuleBanditState, type PairedGain } from '@plateau/training'
 import type { TrainerMetrics } from '../metrics.js'
 import type { MeasuredGain, PolicySink } from '../policy/policy-parts.js'
+import { BesideChance, type BesideChanceState } from './beside-chance.js'
 import { RANDOM } from './rule-arms.js'
 import { RuleTurn, type Judge, type Parameters, type RuleTurnFacts } from './rule-turn.js'
 import { evidenceOf } from './trial-evidence.js'
@@ -23,8 +24,11 @@ export interface RuleTrialsParts {
 export interface RuleTrialsState {
   readonly facts: {
     readonly bandit: KeepRuleBanditState
+    /** Turns whose worth is not known yet. */
+    readonly open: BesideChanceState
     /** Begun so far. */
     readonly turns: number
+    readonly turnsSinceChance: number
     /** Whose windows took part in what the bandit knows. */
     readonly tenants: readonly string[]
     readonly inForce: string
@@ -41,14 +45,16 @@ interface TurnStep {
   readonly tenants: Iterable<string>
 }
 
-const HALF_LIFE_TURNS = 100
+/** Of measurements, one for each arm in a round between two turns of chance. */
+const HALF_LIFE = 100
 /** Of turns, that an arm has at least. */
 const LEAST_SHARE = 0.05
-/**
- * Arms that were measured less often go first, in turn, and cannot win before: steps gain less and less by any rule, so
- * that single turns say more about when they were than about whose.
- */
-const LEAST_TURNS = 3
+/** Arms that were measured in fewer rounds go first, in turn, and cannot win before. */
+const LEAST_ROUNDS = 3
+/** Chance gains as much as chance; an error of 0 would prove nothing. */
+const LIKE_CHANCE = { gain: 0, standardError: 1e-9 }
+/** Every so many turns it is chance's: the others are compared with those around them. */
+const TURNS_PER_CHANCE = 5
 /** Of the draws of arms. */
 const SEED = 3
 /** Odd, so that turns have different seeds. */
@@ -57,7 +63,7 @@ const SEED_STRIDE = 0x9e3779b1
 /**
  * Which keep rule gradients learn most by: a bandit over turns. A turn is a number of steps on windows that one rule would
  * have kept; what it gained is the paired difference in alpha between the draft after it and the draft before it, both on
- * windows that neither has seen, per trained position. The rule in force is an arm like those under trial, and so is
+ * windows that neither has seen, per trained position, less what turns of chance gained around it. The rule in force is an arm like those under trial, and so is
  * chance: what the control arm kept, and what the trial of `random` would have kept.
  *
  * States: between turns, in a turn. A turn whose draft begins again, or whose arm has run out of windows while others have
@@ -67,7 +73,9 @@ export class RuleTrials {
   readonly #options: RuleTrialsOptions
   readonly #parts: RuleTrialsParts
   #bandit: KeepRuleBandit
+  #beside: BesideChance
   #turns: number
+  #turnsSinceChance: number
   #inForce: string
   #turn: RuleTurn | undefined
   readonly #tenants: Set<string>
@@ -76,8 +84,10 @@ export class RuleTrials {
   constructor(options: RuleTrialsOptions, parts: RuleTrialsParts, saved: RuleTrialsState | undefined) {
     this.#options = options
     this.#parts = parts
-    const { turns = 0, inForce = RANDOM, tenants, bandit, turn } = saved?.facts ?? {}
+    const { turns = 0, turnsSinceChance = 0, inForce = RANDOM, open, tenants, bandit, turn } = saved?.facts ?? {}
     this.#turns = turns
+    this.#turnsSinceChance = turnsSinceChance
+    this.#beside = new BesideChance(open)
     this.#inForce = inForce
     this.#tenants = new Set(tenants)
     this.#bandit = this.#banditOf(bandit)
@@ -93,7 +103,7 @@ export class RuleTrials {
     if (arm === this.#inForce) return
     this.#inForce = arm
     this.#bandit = this.#banditOf(this.#bandit.state)
-    if (this.#turn !== undefined && !this.arms.includes(this.#turn.arm)) this.abandonTurn()
+    if (this.#turn !== undefined && !this.arms.includes(this.#turn.arm)) this.#turn = undefined
   }
 
   /**
@@ -114,10 +124,7 @@ export class RuleTrials {
     if (turn.stepped(positions) < this.#options.steps) return
     this.#turn = undefined
     const gain = await turn.gain(now(), judge)
-    if (gain === undefined) return
-    this.#bandit.reward(turn.arm, gain)
-    this.#show(turn.arm)
-    this.#tell()
+    if (gain !== undefined) this.#measured(turn.arm, gain)
   }
 
   /** The closed form has moved the draft, by so much: that is no gain of steps. */
@@ -125,16 +132,17 @@ export class RuleTrials {
     this.#turn?.moved(changes)
   }
 
-  /** The draft is another one now. */
-  abandonTurn(): void {
+  /** The draft is another one now: what its steps gain has nothing to do with what steps gained before. */
+  beginAgain(): void {
     this.#turn = undefined
+    this.#beside = new BesideChance()
   }
 
   /** As if no turn had been: what is known of the rules was learned with the tenant's windows, too. */
   forget(tenant: string): void {
     if (!this.#tenants.has(tenant)) return
     this.#tenants.clear()
-    this.#turn = undefined
+    this.beginAgain()
     this.#bandit = this.#banditOf(undefined)
     this.#tell()
   }
@@ -145,7 +153,9 @@ export class RuleTrials {
     return {
       facts: {
         bandit: this.#bandit.state,
+        open: this.#beside.state,
         turns: this.#turns,
+        turnsSinceChance: this.#turnsSinceChance,
         tenants: [...this.#tenants],
         inForce: this.#inForce,
         turn: turn?.facts,
@@ -162,25 +172,40 @@ export class RuleTrials {
   #banditOf(state: KeepRuleBanditState | undefined): KeepRuleBandit {
     const arms = this.arms
     const floorShare = Math.min(LEAST_SHARE, 1 / arms.length)
-    return new KeepRuleBandit({ arms, baseline: RANDOM, halfLifeTurns: HALF_LIFE_TURNS, floorShare }, state)
+    return new KeepRuleBandit({ arms, baseline: RANDOM, halfLifeTurns: HALF_LIFE, floorShare }, state)
   }
 
   #begin(left: ReadonlyMap<string, number>, before: () => Parameters): RuleTurn | undefined {
     const arms = this.arms.filter((arm) => left.has(arm))
     if (arms.length === 0) return undefined
-    const random = seededRandom(SEED + Math.imul(this.#turns++, SEED_STRIDE))
-    const unknown = arms.filter((arm) => !this.#isKnown(arm)).toSorted((a, b) => this.#count(a) - this.#count(b))
-    const arm = unknown[0] ?? this.#bandit.choose(random, arms)
+    const arm = this.#choose(arms, seededRandom(SEED + Math.imul(this.#turns++, SEED_STRIDE)))
+    this.#turnsSinceChance = arm === RANDOM ? 0 : this.#turnsSinceChance + 1
     return new RuleTurn({ arm, steps: 0, positions: 0 }, before())
+  }
+
+  #choose(arms: readonly string[], random: () => number): string {
+    if (arms.includes(RANDOM) && this.#turnsSinceChance >= TURNS_PER_CHANCE - 1) return RANDOM
+    const unknown = arms.filter((arm) => !this.#isKnown(arm)).toSorted((a, b) => this.#count(a) - this.#count(b))
+    return unknown[0] ?? this.#bandit.choose(random, arms)
+  }
+
+  #measured(arm: string, gain: PairedGain): void {
+    this.#parts.metrics.ruleTurns.add({ rule: arm })
+    const rounds = this.#beside.add({ arm, at: this.#turns, ...gain })
+    for (const round of rounds) if (this.arms.includes(round.arm)) this.#bandit.reward(round.arm, round)
+    if (arm !== RANDOM) return
+    this.#bandit.reward(RANDOM, LIKE_CHANCE)
+    this.#show()
+    this.#tell()
   }
 
   /** How often it was measured, turns of long ago counting less. */
   #count(arm: string): number {
-    return this.#bandit.value(arm).count
+    return this.#bandit.value(arm).count + this.#beside.waiting(arm)
   }
 
   #isKnown(arm: string): boolean {
-    return this.#count(arm) >= LEAST_TURNS
+    return this.#count(arm) >= LEAST_ROUNDS
   }
 
   /** Windows may never come again that this arm could use. */
@@ -193,12 +218,13 @@ export class RuleTrials {
   #tell(): void {
     const bandit = this.#bandit
     const best = this.#isKnown(RANDOM) && this.#isKnown(bandit.best()) ? bandit.best() : RANDOM
-    const rule = best === RANDOM ? keepAll : this.#options.rules.find(({ arm }) => arm === best)?.rule
+    const isAll = best === RANDOM || best === keepAll.strategy
+    const rule = isAll ? keepAll : this.#options.rules.find(({ arm }) => arm === best)?.rule
     this.#parts.policy.gradients({
       rule,
       trials: this.#options.rules.map((one) => one.rule),
-      gain: this.#gainOver(best === RANDOM ? keepAll.strategy : best),
-      evidence: evidenceOf(bandit, this.arms, best),
+      gain: this.#gainOver(isAll ? keepAll.strategy : best),
+      evidence: evidenceOf(bandit, this.arms, isAll ? RANDOM : best),
     })
   }
 
@@ -209,12 +235,11 @@ export class RuleTrials {
     return Number.isFinite(standardError) ? { gain, standardError, count: Math.round(count) } : undefined
   }
 
-  #show(rule: string): void {
-    const { ruleTurns, ruleGain, ruleGainError } = this.#parts.metrics
-    ruleTurns.add({ rule })
+  #show(): void {
+    const { ruleGain, ruleGainError } = this.#parts.metrics
     for (const arm of this.arms) {
-      const { gain, standardError } = this.#bandit.value(arm)
-      if (!Number.isFinite(standardError)) continue
+      const { gain, standardError } = this.#bandit.overBaseline(arm)
+      if (arm === RANDOM || !Number.isFinite(standardError)) continue
       ruleGain.set({ rule: arm }, gain)
       ruleGainError.set({ rule: arm }, standardError)
     }

@@ -8,7 +8,7 @@ const INTERVAL = 1.96
 export function evidenceOf(bandit: KeepRuleBandit, arms: readonly string[], chosen: string): string {
   const measured = arms
     .filter((arm) => arm !== RANDOM && Number.isFinite(bandit.overBaseline(arm).standardError))
-    .map((arm) => `${arm} ${intervalText(bandit.overBaseline(arm))} in ${turnsText(bandit.value(arm).count)}`)
+    .map((arm) => `${arm} ${intervalText(bandit.overBaseline(arm))} in ${roundsText(bandit.value(arm).count)}`)
   const choice =
     chosen === RANDOM ? 'no rule gains more than noise, so everything is kept' : `windows are kept by ${chosen}`
   if (measured.length === 0) return `Gradients: keep rules are on trial; ${choice}.`
@@ -19,8 +19,8 @@ function intervalText({ gain, standardError }: PairedGain): string {
   return `${rounded(gain)} (${rounded(gain - INTERVAL * standardError)} to ${rounded(gain + INTERVAL * standardError)})`
 }
 
-function turnsText(count: number): string {
-  return count < 1.5 ? '1 turn' : `${Math.round(count)} turns`
+function roundsText(count: number): string {
+  return count < 1.5 ? '1 round' : `${Math.round(count)} rounds`
 }
 
 function rounded(value: number): string {
