@@ -36,17 +36,18 @@ export function figure(expression: string, cells: readonly JudgedCell[]): string
   return write(judgement, cell)
 }
 
-/** "experiment target selector", then any of keep=, unit=, loss=, matched=. */
+/** "experiment target selector", then any of keep=, unit=, loss=, matched=, available= (the most unless given). */
 export function locate(place: string, cells: readonly JudgedCell[]): { cell: JudgedCell; judgement: Judgement } {
   const [experiment, target, selector, ...rest] = place.split(/\s+/)
   const named = Object.fromEntries(rest.map((part) => part.split('=') as [string, string]))
   const keep = Number(named['keep'] ?? (selector === 'full' ? 1 : 0.5))
-  const { unit = 'sample', matched = 'steps', loss } = named
+  const { unit = 'sample', matched = 'steps', loss, available } = named
   const cell = cells.find(
     (one) =>
       one.cell.experiment === experiment &&
       one.cell.target === target &&
-      (loss === undefined || one.cell.loss === loss),
+      (loss === undefined || one.cell.loss === loss) &&
+      (available === undefined || one.cell.available === Number(available)),
   )
   const judgement = cell?.judgements.find(
     ({ treatment: t }) => t.selector === selector && t.keep === keep && t.unit === unit && t.matched === matched,

@@ -35,6 +35,11 @@ describe('compute to full data', () => {
     expect(found.cpuSeconds).toBeCloseTo(3.1 / 10.1, 10)
   })
 
+  test('an arm that took as much has nothing to claim', () => {
+    const [cell] = cellsOf(madeResults([madeArms[0]!, { selector: 'learned', keep: 1, mean: 0.33 }]))
+    expect(computeToFull(cell!, 'learned', 'here')).toBeUndefined()
+  })
+
   test('weights that are learned once are paid for by each arm that uses them', () => {
     const first = madeArm({ selector: 'learned', keep: 0.3, mean: 0.33 })
     const paid = { ...first, cpuSeconds: { ...first.cpuSeconds, selection: 7 } }

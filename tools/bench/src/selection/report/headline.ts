@@ -61,7 +61,8 @@ export interface ComputeToFull {
 
 /**
  * Of all arms of `selector` in the cell that reach full data, the one that took least; where none does, the one that comes
- * closest, in standard errors. An arm reaches it when the 95 % interval of their paired difference does not lie below 0.
+ * closest. An arm reaches it when the 95 % interval of their paired difference does not lie below 0 and it took less, by
+ * both shares. Arms that trained on no fewer positions have nothing to claim; undefined where there are only those.
  */
 export function computeToFull(cell: Cell, selector: string, name: string): ComputeToFull | undefined {
   const full = fullOf(cell)
@@ -69,8 +70,9 @@ export function computeToFull(cell: Cell, selector: string, name: string): Compu
   const arms = cell.treatments
     .filter((arm) => arm.selector === selector && arm.matched === 'steps')
     .map((arm) => costToFull(cell, arm, full, name))
+    .filter(({ positions }) => positions < 0.999)
   const reached = arms.filter((arm) => arm.reached).toSorted((a, b) => a.share - b.share)
-  return reached[0] ?? arms.toSorted((a, b) => b.difference / b.halfWidth - a.difference / a.halfWidth)[0]
+  return reached[0] ?? arms.toSorted((a, b) => b.difference - a.difference)[0]
 }
 
 function costToFull(cell: Cell, arm: Treatment, full: Treatment, name: string): ComputeToFull {
@@ -78,14 +80,15 @@ function costToFull(cell: Cell, arm: Treatment, full: Treatment, name: string): 
   const halfWidth = Number.isFinite(standardError) ? criticalValue(0.05, freedom) * standardError : Infinity
   const positions = mean(arm, (one) => one.positions.used) / mean(full, (one) => one.positions.used)
   const cpuSeconds = mean(arm, totalCpuSeconds) / mean(full, totalCpuSeconds)
+  const share = Math.max(positions, cpuSeconds)
   return {
     stage: name,
     selector: `${treatmentName(arm)} ${percent(arm.keep)}`,
-    share: Math.max(positions, cpuSeconds),
+    share,
     positions,
     cpuSeconds,
     difference,
     halfWidth,
-    reached: Number.isFinite(halfWidth) && difference + halfWidth >= 0,
+    reached: Number.isFinite(halfWidth) && difference + halfWidth >= 0 && share < 1,
   }
 }

@@ -140,8 +140,7 @@ function bestStage(judged: readonly JudgedCell[]): Summary['computeToFullData'] 
       ? []
       : [{ ...learned, random: computeToFull(cell, 'random', cellName(cell, cells)) ?? null }]
   })
-  const closeness = (one: ComputeToFull) => one.difference / one.halfWidth
   return stages.toSorted(
-    (a, b) => Number(b.reached) - Number(a.reached) || (a.reached ? a.share - b.share : closeness(b) - closeness(a)),
+    (a, b) => Number(b.reached) - Number(a.reached) || (a.reached ? a.share - b.share : b.difference - a.difference),
   )[0]
 }
