@@ -20,7 +20,7 @@ const mayDependOn: Record<string, readonly string[]> = {
   // The Nest shell opens the event log that the configuration names, so it may know the adapters.
   platform: ['contract', 'port', 'adapter', 'platform'],
   service: ['contract', 'port', 'domain', 'adapter', 'platform'],
-  tool: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
+  tool: ['contract', 'port', 'domain', 'adapter', 'platform', 'service', 'tool', 'dev-tool'],
   tests: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
   'dev-tool': [],
 }
