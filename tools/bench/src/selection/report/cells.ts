@@ -29,7 +29,7 @@ export function cellsOf({ arms, headers }: Results): Cell[] {
   const cells = [...groups.values()].map((group): Cell => {
     const { experiment, target, available, loss } = group[0]!
     const { heldOutWindows: windows } = headers.get(target)!.dataset
-    const treatments = treatmentsOf(chargeLearning(group))
+    const treatments = treatmentsOf(group)
     return { experiment, target, available, windows, treatments, ...(loss === undefined ? {} : { loss }) }
   })
   const rank = (cell: Cell) => experiments.indexOf(cell.experiment)
@@ -40,13 +40,6 @@ export function cellsOf({ arms, headers }: Results): Cell[] {
       (a.loss ?? '').localeCompare(b.loss ?? '') ||
       b.available - a.available,
   )
-}
-
-/** The closed form's weights are learned once for all arms that use them, by the first to be run: each is charged for it. */
-function chargeLearning(arms: readonly ArmResult[]): readonly ArmResult[] {
-  const isLearned = ({ experiment, selector }: ArmResult) => experiment === 'closed-form' && selector === 'learned'
-  const selection = Math.max(...arms.filter(isLearned).map(({ cpuSeconds }) => cpuSeconds.selection))
-  return arms.map((arm) => (isLearned(arm) ? { ...arm, cpuSeconds: { ...arm.cpuSeconds, selection } } : arm))
 }
 
 function treatmentsOf(arms: readonly ArmResult[]): Treatment[] {
@@ -104,11 +97,15 @@ export function judge(cell: Cell, treatment: Treatment, domain?: string): Judged
   const windows = cell.windows
     .map((_, i) => i)
     .filter((i) => domain === undefined || cell.windows[i]!.domain === domain)
-  const drawn = /^(stratified-)?(random$|sampled-)/.test(treatment.selector)
   const solved = cell.experiment === 'closed-form' || cell.experiment === 'online'
   return {
     positions: windows.map((i) => cell.windows[i]!.positions),
     alpha: treatment.arms.map(({ windowAlpha }) => windows.map((i) => windowAlpha[i]!)),
-    exact: solved && !drawn,
+    exact: solved && !isDrawn(treatment),
   }
+}
+
+/** Whether another seed would have kept something else: learned values are alike within a bin, and ties are drawn. */
+function isDrawn({ selector, keep }: Treatment): boolean {
+  return keep < 1 && /^(stratified-)?(random$|learned$|sampled-)/.test(selector)
 }

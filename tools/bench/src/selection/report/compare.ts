@@ -1,11 +1,14 @@
 import { type Judged, meanAlpha, seedMean, seedVariance } from './judged.js'
-import { twoSided } from './student-t.js'
+import { normalDeviate, twoSided } from './student-t.js'
 
 export interface Comparison {
   /** Mean over seeds of the candidate's alpha minus that of the control. */
   readonly difference: number
   readonly standardError: number
-  /** difference / standardError. */
+  /**
+   * How far from no difference: difference / standardError, or, where the standard error itself is known from few seeds,
+   * the standard normal deviate that is as unlikely as that ratio is.
+   */
   readonly standardErrors: number
   /** Degrees of freedom that the standard error has. */
   readonly freedom: number
@@ -28,9 +31,9 @@ export function compare(candidate: Judged, control: Judged): Comparison {
   const spread = parts.reduce((sum, part) => sum + (part.variance === 0 ? 0 : part.variance ** 2 / part.freedom), 0)
   const freedom = variance ** 2 / spread
   const standardError = Number.isNaN(variance) ? Infinity : Math.sqrt(variance)
-  const standardErrors = difference === 0 ? 0 : difference / standardError
-  const p = Number.isFinite(standardError) && Number.isFinite(freedom) ? twoSided(standardErrors, freedom) : 1
-  return { difference, standardError, standardErrors, freedom, p }
+  const isKnown = Number.isFinite(standardError) && Number.isFinite(freedom)
+  const p = isKnown ? twoSided(difference / standardError, freedom) : 1
+  return { difference, standardError, standardErrors: Math.sign(difference) * normalDeviate(p), freedom, p }
 }
 
 interface Part {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { cellsOf, find } from './cells.js'
+import { cellsOf } from './cells.js'
 import { computeToFull, learnedCells, worst } from './headline.js'
-import { type Made, madeArm, madeArms, madeResults } from './testing.js'
+import { type Made, madeArms, madeResults } from './testing.js'
 
 const cells = (...more: Made[]) => cellsOf(madeResults([...madeArms, ...more]))
 
@@ -21,6 +21,8 @@ describe('learned over random', () => {
 })
 
 describe('compute to full data', () => {
+  const learned = (keep: number, mean: number): Made[] =>
+    [1, 2].map((seed) => ({ selector: 'learned', keep, seed, mean: mean + 0.0001 * seed }))
   const to = (...more: Made[]) => computeToFull(cells(...more)[0]!, 'learned', 'here')!
 
   test('an arm that is below full data beyond noise has not reached it', () => {
@@ -29,7 +31,7 @@ describe('compute to full data', () => {
   })
 
   test('of those that reach it, the one that takes least counts, by the larger of its shares', () => {
-    const found = to({ selector: 'learned', keep: 0.3, mean: 0.3205 }, { selector: 'learned', keep: 0.7, mean: 0.33 })
+    const found = to(...learned(0.3, 0.3205), ...learned(0.7, 0.33))
     expect(found).toMatchObject({ reached: true, selector: 'learned 30 %', positions: 0.3 })
     expect(found.share).toBe(found.cpuSeconds)
     expect(found.cpuSeconds).toBeCloseTo(3.1 / 10.1, 10)
@@ -38,13 +40,5 @@ describe('compute to full data', () => {
   test('an arm that took as much has nothing to claim', () => {
     const [cell] = cellsOf(madeResults([madeArms[0]!, { selector: 'learned', keep: 1, mean: 0.33 }]))
     expect(computeToFull(cell!, 'learned', 'here')).toBeUndefined()
-  })
-
-  test('weights that are learned once are paid for by each arm that uses them', () => {
-    const first = madeArm({ selector: 'learned', keep: 0.3, mean: 0.33 })
-    const paid = { ...first, cpuSeconds: { ...first.cpuSeconds, selection: 7 } }
-    const made = madeResults(madeArms)
-    const [cell] = cellsOf({ ...made, arms: [...made.arms, paid] })
-    expect(find(cell!, { selector: 'learned' })!.arms[0]!.cpuSeconds.selection).toBe(7)
   })
 })

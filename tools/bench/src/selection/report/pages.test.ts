@@ -8,7 +8,7 @@ const page = (text: string) => writePages(results, new Map([['page.md', text]]))
 describe('a page', () => {
   test('has tables of what was measured and says what was not', () => {
     expect(page('{{selectors}}')).toContain('**closed-form, demo**')
-    expect(page('{{selectors}}')).toMatch(/\| learned \| 500 \| 1 \| 0\.3/)
+    expect(page('{{selectors}}')).toMatch(/\| learned \| 500 \| 2 \| 0\.3/)
     expect(page('{{losses}}')).toBe('*Not measured.*')
   })
 

@@ -1,11 +1,17 @@
 import { expect, test } from 'vitest'
-import { criticalValue, twoSided } from './student-t.js'
+import { criticalValue, normalDeviate, twoSided } from './student-t.js'
 
 test('the tails are those of printed tables', () => {
   expect(criticalValue(0.05, 1)).toBeCloseTo(12.7062, 4)
   expect(criticalValue(0.05, 4)).toBeCloseTo(2.77645, 5)
   expect(criticalValue(0.01, 30)).toBeCloseTo(2.75, 4)
   expect(criticalValue(0.05, 1e6)).toBeCloseTo(1.95997, 4)
+})
+
+test('with many degrees of freedom it is the normal distribution', () => {
+  expect(normalDeviate(1)).toBe(0)
+  expect(normalDeviate(0.0455)).toBeCloseTo(2, 3)
+  expect(normalDeviate(1.973e-9)).toBeCloseTo(6, 3)
 })
 
 test('one degree of freedom is the Cauchy distribution', () => {

@@ -16,6 +16,14 @@ export function criticalValue(level: number, freedom: number): number {
   return high
 }
 
+/** The standard normal value that is exceeded on either side with probability p together. */
+export function normalDeviate(p: number): number {
+  return p < 1 ? criticalValue(p, NORMAL) : 0
+}
+
+/** Degrees of freedom from which the distribution is normal to five digits. */
+const NORMAL = 1e6
+
 /** Terms of the continued fraction: it converges within about sqrt(max(a, b)) of them on the side that is computed. */
 const TERMS = 200
 
