@@ -1,8 +1,8 @@
 /** Single numbers for prose: `{{over-random closed-form smollm2 flatness keep=0.3 unit=token}}`, so that no text goes stale. */
-import { fullOf } from './cells.js'
+import { type Cell, controlOf, fullOf, type Treatment } from './cells.js'
 import type { JudgedCell } from './judged-cell.js'
-import type { Judgement } from './judgements.js'
-import { fixed, percent, signed } from './markdown.js'
+import { type Judgement, judgementsOf } from './judgements.js'
+import { fixed, percent, signed, signedPercent } from './markdown.js'
 import { mean, totalCpuSeconds } from './means.js'
 
 export class NotMeasuredError extends Error {
@@ -11,47 +11,73 @@ export class NotMeasuredError extends Error {
   }
 }
 
-type Figure = (found: Judgement, cell: JudgedCell) => string
-
-const figures: Readonly<Record<string, Figure>> = {
-  alpha: ({ alpha }) => fixed(alpha),
-  'over-random': ({ overRandom }) => signed(overRandom!.difference),
-  'over-random-errors': ({ overRandom }) => signed(overRandom!.standardErrors, 1),
-  'over-full': ({ overFull }) => signed(overFull!.difference),
-  seeds: ({ treatment }) => String(treatment.arms.length),
-  'positions-share': ({ treatment }, { cell }) => shareOfFull(cell, treatment, ({ positions }) => positions.used),
-  'cpu-share': ({ treatment }, { cell }) => shareOfFull(cell, treatment, totalCpuSeconds),
+export interface Place {
+  readonly cell: Cell
+  readonly judgement: Judgement
+  /** Of the flatness bins, from the most peaked, where the expression names one. */
+  readonly bin: number
 }
 
-function shareOfFull(cell: JudgedCell['cell'], arm: Judgement['treatment'], of: Parameters<typeof mean>[1]): string {
-  return percent(mean(arm, of) / mean(fullOf(cell)!, of))
+const figures: Readonly<Record<string, (place: Place) => string>> = {
+  alpha: ({ judgement }) => fixed(judgement.alpha),
+  'over-random': ({ judgement }) => signed(judgement.overRandom!.difference),
+  'over-random-errors': ({ judgement }) => signed(judgement.overRandom!.standardErrors, 1),
+  'over-full': ({ judgement }) => signed(judgement.overFull!.difference),
+  'over-full-percent': ({ judgement }) =>
+    signedPercent(judgement.overFull!.difference / (judgement.alpha - judgement.overFull!.difference)),
+  'positions-share': (place) => shareOfFull(place, ({ positions }) => positions.used),
+  'cpu-share': (place) => shareOfFull(place, totalCpuSeconds),
+  'bin-over-full': ({ cell, judgement, bin }) =>
+    signed(binAlpha(judgement.treatment, bin) - binAlpha(fullOf(cell)!, bin)),
 }
+
+function shareOfFull({ cell, judgement }: Place, of: Parameters<typeof mean>[1]): string {
+  return percent(mean(judgement.treatment, of) / mean(fullOf(cell)!, of))
+}
+
+const binAlpha = (arm: Treatment, bin: number): number =>
+  mean(arm, ({ alphaByFlatness }) => alphaByFlatness[bin] ?? Number.NaN)
 
 /** Throws where the expression names nothing that was measured. */
 export function figure(expression: string, cells: readonly JudgedCell[]): string {
   const [name, ...place] = expression.split(/\s+/)
   const write = figures[name!]
   if (write === undefined) throw new Error(`there is no figure "${name}": ${Object.keys(figures).join(', ')}`)
-  const { cell, judgement } = locate(place.join(' '), cells)
-  return write(judgement, cell)
+  return write(locate(place.join(' '), cells))
 }
 
-/** "experiment target selector", then any of keep=, unit=, loss=, matched=, available= (the most unless given). */
-export function locate(place: string, cells: readonly JudgedCell[]): { cell: JudgedCell; judgement: Judgement } {
+/** "experiment target selector", then any of keep=, unit=, loss=, matched=, available= (the most unless given), domain=, bin=. */
+export function locate(place: string, cells: readonly JudgedCell[]): Place {
   const [experiment, target, selector, ...rest] = place.split(/\s+/)
   const named = Object.fromEntries(rest.map((part) => part.split('=') as [string, string]))
   const keep = Number(named['keep'] ?? (selector === 'full' ? 1 : 0.5))
-  const { unit = 'sample', matched = 'steps', loss, available } = named
-  const cell = cells.find(
-    (one) =>
-      one.cell.experiment === experiment &&
-      one.cell.target === target &&
-      (loss === undefined || one.cell.loss === loss) &&
-      (available === undefined || one.cell.available === Number(available)),
+  const { unit = 'sample', matched = 'steps', loss, available, domain, bin = '0' } = named
+  const found = cells.find(
+    ({ cell }) =>
+      cell.experiment === experiment &&
+      cell.target === target &&
+      (loss === undefined || cell.loss === loss) &&
+      (available === undefined || cell.available === Number(available)),
   )
-  const judgement = cell?.judgements.find(
+  const judgement = found?.judgements.find(
     ({ treatment: t }) => t.selector === selector && t.keep === keep && t.unit === unit && t.matched === matched,
   )
-  if (cell === undefined || judgement === undefined) throw new NotMeasuredError(place)
-  return { cell, judgement }
+  if (found === undefined || judgement === undefined) throw new NotMeasuredError(place)
+  const { cell } = found
+  return {
+    cell,
+    judgement: domain === undefined ? judgement : within(cell, judgement.treatment, domain),
+    bin: Number(bin),
+  }
+}
+
+/** Judged on the held-out windows of one domain only. */
+function within(cell: Cell, treatment: Treatment, domain: string): Judgement {
+  const isOurs = cell.windows.map((window) => window.domain === domain)
+  const needed = [...new Set([treatment, controlOf(cell, treatment), fullOf(cell)])].filter((one) => one !== undefined)
+  const treatments = needed.map((one) => ({
+    ...one,
+    arms: one.arms.map((arm) => ({ ...arm, windowAlpha: arm.windowAlpha.filter((_, i) => isOurs[i]) })),
+  }))
+  return judgementsOf({ ...cell, windows: cell.windows.filter((_, i) => isOurs[i]), treatments })[0]!
 }

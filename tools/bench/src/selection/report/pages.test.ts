@@ -15,6 +15,8 @@ describe('a page', () => {
   test('has single figures in its prose', () => {
     expect(page('{{alpha closed-form demo random}}')).toBe('0.3003')
     expect(page('{{over-random closed-form demo flatness keep=0.2}}')).toBe('-0.0200')
+    expect(page('{{over-random closed-form demo flatness domain=chat}}')).toMatch(/^-0\.01/)
+    expect(page('{{bin-over-full closed-form demo learned bin=1}}')).toBe('-0.0100')
     expect(page('{{positions-share closed-form demo learned}}')).toBe('50 %')
     expect(() => page('{{alpha closed-form demo nothing}}')).toThrow('nothing was measured')
     expect(writePages(results, new Map([['p', '{{alpha closed-form demo nothing}}']]), 'dashes').pages.get('p')).toBe(
