@@ -26,36 +26,41 @@ export interface LineChart {
 
 const panelWidth = 440
 const panelHeight = 250
-const legendWidth = 700
-const margin = { left: 74, right: 20, top: 112, between: 74 }
+const columns = 2
+const width = columns * panelWidth + 24
+const margin = { left: 74, right: 20, between: 74 }
+/** Of an entry of the legend: its line, then its letters. */
+const legendRoom = ({ name }: Series): number => 44 + name.length * 7
+const legendTop = 50
 
 export function lineChart(chart: LineChart): string {
-  const columns = Math.min(2, chart.panels.length)
-  const rows = Math.ceil(chart.panels.length / columns)
-  const size = {
-    width: Math.max(720, columns * panelWidth + 24),
-    height: margin.top + rows * (panelHeight + margin.between),
-  }
-  const parts = chart.panels.flatMap((panel, i) =>
-    drawPanel(
-      chart,
-      panel,
-      (i % columns) * panelWidth,
-      margin.top + Math.floor(i / columns) * (panelHeight + margin.between),
-    ),
-  )
-  return picture(size, chart.title, [...legend(chart.panels), ...parts])
+  const legend = legendRows(chart.panels)
+  const top = legendTop + legend.length * 18 + 30
+  const height = top + Math.ceil(chart.panels.length / columns) * (panelHeight + margin.between)
+  const parts = chart.panels.flatMap((panel, i) => {
+    const row = Math.floor(i / columns)
+    return drawPanel(chart, panel, (i % columns) * panelWidth, top + row * (panelHeight + margin.between))
+  })
+  return picture({ width, height }, chart.title, [...legend.flatMap(drawLegendRow), ...parts])
 }
 
-function legend(panels: readonly LinePanel[]): string[] {
+/** Names that several panels share stand once; a row holds what fits. */
+function legendRows(panels: readonly LinePanel[]): Series[][] {
   const entries = new Map(panels.flatMap(({ series }) => series.map((one) => [one.name, one] as const)))
-  let [at, y] = [24, 48]
-  return [...entries.values()].flatMap(({ name, colour, dash }) => {
-    const room = 44 + name.length * 7
-    if (at + room > legendWidth) [at, y] = [24, y + 18]
-    const from = at
-    at += room
-    return [line(from, y, from + 22, y, colour, dash), dot(from + 11, y, colour), text(from + 28, y + 4, name)]
+  const rows: Series[][] = [[]]
+  for (const entry of entries.values()) {
+    const taken = rows.at(-1)!.reduce((sum, other) => sum + legendRoom(other), 24)
+    if (taken + legendRoom(entry) > width) rows.push([])
+    rows.at(-1)!.push(entry)
+  }
+  return rows
+}
+
+function drawLegendRow(row: readonly Series[], index: number): string[] {
+  const y = legendTop + index * 18
+  return row.flatMap(({ name, colour, dash }, i) => {
+    const x = row.slice(0, i).reduce((sum, other) => sum + legendRoom(other), 24)
+    return [line(x, y, x + 22, y, colour, dash), dot(x + 11, y, colour), text(x + 28, y + 4, name)]
   })
 }
 

@@ -41,7 +41,7 @@ function retainRatioPlot(cells: readonly JudgedCell[], all: readonly Cell[]): st
   })
   if (panels.length === 0) return undefined
   return lineChart({
-    title: 'Acceptance by the share of positions that is kept (bars: 95 % of the difference from all data)',
+    title: 'Acceptance by the share kept (bars: 95 % of the difference from all data)',
     xLabel: 'kept positions',
     yLabel: 'alpha, held out',
     xText: (keep) => percent(keep),
