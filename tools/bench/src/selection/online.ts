@@ -1,7 +1,7 @@
 /**
- * From a live stream: the recorded windows in order through the streaming selector, the closed form solved again every so
- * many arrived positions on what was kept so far. An arm's curve says what it was worth after each: `steps` solves, so
- * that many times SOLVE_EVERY arrived positions, `positions` kept of them, CPU seconds of selecting, adding and solving.
+ * From a live stream: the recorded windows in order through the streaming selector, the closed form solved again and again
+ * on what was kept so far, more often at first, when it changes most. An arm's curve says what it was worth after each
+ * solve: `steps` positions had arrived, `positions` of them were kept; CPU seconds of adding and solving.
  */
 import type { ArmName, ArmResult, CurvePoint } from './arm-result.js'
 import { ClosedFormSolver } from './closed-form-solver.js'
@@ -10,10 +10,12 @@ import { calibrate, evaluateArm, meanAlpha, type ScoreDraft } from './evaluate.j
 import { armProgress, cpuSeconds, type Experiment } from './experiment.js'
 import { streamLearner, type OnlineArm } from './stream-learners.js'
 
-const SOLVE_EVERY = 2000
+/** Positions before the first solve, and how much more there are before the next. */
+const FIRST_SOLVE = 1000
+const GROWTH = 1.3
 /** Points of curves are judged on every third held-out window. */
 const CURVE_EVERY = 3
-const QUICK_POSITIONS = 4 * SOLVE_EVERY
+const QUICK_WINDOWS = 80
 const HALF = 0.5
 
 const whole = { unit: 'sample', keep: HALF, seed: 1 } as const
@@ -21,7 +23,7 @@ const tokens = { unit: 'token', keep: HALF, seed: 1 } as const
 
 const onlineArms: readonly OnlineArm[] = [
   { ...whole, selector: 'full', keep: 1 },
-  ...[1, 2, 3, 4, 5].map((seed) => ({ ...whole, selector: 'random', seed })),
+  ...[1, 2, 3].map((seed) => ({ ...whole, selector: 'random', seed })),
   { ...whole, selector: 'flatness' },
   { ...whole, selector: 'least-flat' },
   { ...tokens, selector: 'least-flat' },
@@ -35,7 +37,7 @@ const onlineArms: readonly OnlineArm[] = [
 ]
 
 export const runOnline: Experiment = async (dataset, { results, threads, quick, say }) => {
-  const windows = quick ? dataset.training.slice(0, QUICK_POSITIONS / 100) : dataset.training
+  const windows = quick ? dataset.training.slice(0, QUICK_WINDOWS) : dataset.training
   const available = positionsOf(windows)
   const named = onlineArms.map((arm) => {
     return { ...arm, experiment: 'online' as const, target: dataset.name, available, matched: 'steps' as const }
@@ -70,7 +72,7 @@ async function runStream(
     spent[on] += cpuSeconds() - began
     return result
   }
-  let [arrived, kept, solvedAt] = [0, 0, 0]
+  let [arrived, kept, solveAt] = [0, 0, FIRST_SOLVE]
   let score: ScoreDraft | undefined
   for (const [at, window] of windows.entries()) {
     const weights = await timed('selection', () => learner.select(window))
@@ -79,11 +81,11 @@ async function runStream(
       await timed('training', () => learner.add(window, weights))
       kept += weights.filter((weight) => weight > 0).length
     }
-    if (arrived - solvedAt < SOLVE_EVERY && at < windows.length - 1) continue
-    solvedAt = arrived
+    if (arrived < solveAt && at < windows.length - 1) continue
+    solveAt = GROWTH * arrived
     score = solver.scoreOf(await timed('training', async () => solver.solve(await learner.total())))
     curve.push({
-      steps: curve.length + 1,
+      steps: arrived,
       positions: kept,
       cpuSeconds: spent.training,
       alpha: await curveAlpha(score, dataset),

@@ -63,7 +63,7 @@ class RuleLearner implements StreamLearner {
 
 /** Weights are learned anew when so many positions have arrived; until the first time everything is kept. */
 const LEARN_AT = [6000, 20_000]
-const EVALUATIONS = 20
+const EVALUATIONS = 16
 /** Recent positions that the budget is a share of. */
 const RECENT = 4000
 
