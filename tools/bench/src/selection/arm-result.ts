@@ -26,6 +26,7 @@ export interface ArmResult extends ArmName {
 }
 
 export interface CurvePoint {
+  /** Applied; online: positions that had arrived. */
   readonly steps: number
   readonly positions: number
   readonly cpuSeconds: number
