@@ -24,18 +24,23 @@ const draftGain: Cell = { selector: 'draft-gain' }
 const learned: Cell = { selector: 'learned' }
 const tokens: readonly Cell[] = [random, flatness, leastFlat].map((cell) => ({ ...cell, unit: 'token' }))
 const epochs = { matched: 'epochs' } as const
+const stratified: readonly Cell[] = ['flatness', 'least-flat', 'learned'].map((name) => ({
+  selector: `stratified-${name}`,
+}))
 const core = [random, flatness, leastFlat, full, learned]
 
 export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
   demo: [
     ...arms(core, seeds(3)),
+    ...arms(stratified, seeds(2)),
     ...arms([full], [1], epochs),
-    ...arms([draftGain, ...tokens], seeds(3)),
+    ...arms([draftGain, ...tokens], seeds(2)),
+    ...arms([...stratified, draftGain, ...tokens], [3]),
     ...arms(core, [4, 5]),
     ...arms(core, seeds(2), { loss: 'tv' }),
     ...arms(core, seeds(2), { loss: 'lk-hybrid' }),
     ...arms([full], [2, 3], epochs),
-    ...arms([draftGain, ...tokens], [4, 5]),
+    ...arms([...stratified, draftGain, ...tokens], [4, 5]),
     ...arms([{ selector: 'entropy' }, { selector: 'draft-gap' }], seeds(3)),
     ...[0.2, 0.05, 0.1, 0.3, 0.7].flatMap((keep) =>
       arms([random, flatness, leastFlat, draftGain, learned], seeds(2), { keep }),
@@ -43,8 +48,10 @@ export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> 
   ],
   smollm2: [
     ...arms(core, seeds(3)),
+    ...arms(stratified, seeds(2)),
     ...arms([full], [1], epochs),
-    ...arms([draftGain, ...tokens], seeds(3)),
+    ...arms([draftGain, ...tokens, ...stratified], [3]),
+    ...arms([draftGain, ...tokens], seeds(2)),
     ...arms([full], [2, 3], epochs),
     ...arms(core, [4, 5]),
   ],

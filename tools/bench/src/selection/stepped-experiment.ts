@@ -26,7 +26,8 @@ export interface SteppedExperiment<Model> {
   readonly cpu?: CpuSeconds
 }
 
-/** What "learned" chooses from, turn by turn. */
+/** Of what "learned" chooses from, turn by turn, the share is kept of all windows; of "stratified-learned", of each domain. */
+const LEARNED = 'learned'
 const BASELINE = 'random'
 const RULES = [BASELINE, 'flatness', 'least-flat', 'draft-gain']
 const BANDIT = { arms: RULES, baseline: BASELINE, halfLifeTurns: 16, floorShare: 0.05 }
@@ -95,7 +96,7 @@ type Source<Model> = PieceSource<Model> & {
 }
 
 function sourceOf<Model>(experiment: SteppedExperiment<Model>, arm: SteppedArm): Source<Model> {
-  if (arm.selector === 'learned') return learnedSource(experiment, arm)
+  if (arm.selector.endsWith(LEARNED)) return learnedSource(experiment, arm)
   const chosen = choose(experiment.dataset.training, arm)
   return {
     ...fixedSource(rowsOf(chosen), stepShape(experiment.draft), seededRandom(arm.seed)),
@@ -108,8 +109,10 @@ function learnedSource<Model>(experiment: SteppedExperiment<Model>, arm: Stepped
   const { training, calibration } = dataset
   const windows = calibration.map(({ rows }) => rows)
   const judge = curveJudge(experiment)
+  const keptBy = (rule: string) =>
+    rowsOf(choose(training, { ...arm, selector: arm.selector.slice(0, -LEARNED.length) + rule }))
   const options = {
-    keptBy: new Map(RULES.map((selector) => [selector, rowsOf(choose(training, { ...arm, selector }))])),
+    keptBy: new Map(RULES.map((rule) => [rule, keptBy(rule)])),
     bandit: new KeepRuleBandit(BANDIT),
     budget: Math.round(arm.keep * positionsOf(training)),
     steps,
