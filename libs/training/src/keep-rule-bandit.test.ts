@@ -6,7 +6,7 @@ const options: KeepRuleBanditOptions = {
   arms: ['random', 'flatness', 'least-flat'],
   baseline: 'random',
   halfLifeTurns: 40,
-  floorShare: 0.08,
+  trialShare: 0.3,
 }
 const NOISE = 1
 
@@ -61,17 +61,22 @@ test('where all are the same, random stays published nearly always', () => {
   expect(share(published, 'random')).toBeGreaterThan(0.85)
 })
 
-test('every rule has its floor share, random too, however badly it does', () => {
-  const bandit = new KeepRuleBandit({ ...options, floorShare: 0.1 })
-  const turns = play(bandit, 1000, (arm) => (arm === 'flatness' ? 5 : -5), seededRandom(3))
-  expect(share(turns, 'random')).toBeGreaterThan(0.08)
-  expect(share(turns, 'least-flat')).toBeGreaterThan(0.08)
+test('trials take their share and no more: a harmful rule is tried rarely, and still tried', () => {
+  const turns = play(new KeepRuleBandit(options), 1000, (arm) => (arm === 'random' ? 5 : -5), seededRandom(3))
+  expect(share(turns, 'random')).toBeGreaterThan(0.65)
+  expect(share(turns, 'flatness')).toBeGreaterThan(0.05)
+  expect(share(turns, 'least-flat')).toBeGreaterThan(0.05)
 })
 
-test('rules that were never measured go first', () => {
-  const bandit = new KeepRuleBandit({ ...options, floorShare: 0 })
-  const turns = play(bandit, 3, () => 0, seededRandom(1))
-  expect(turns).toEqual(options.arms)
+test('random goes on being measured when another rule stands', () => {
+  const bandit = new KeepRuleBandit(options)
+  play(bandit, 200, only('flatness', 5), seededRandom(3))
+  expect(share(play(bandit, 1000, only('flatness', 5), seededRandom(4)), 'random')).toBeGreaterThan(0.05)
+})
+
+test('of the rules on trial, those that were never measured go first', () => {
+  const bandit = new KeepRuleBandit({ ...options, trialShare: 1 })
+  expect(play(bandit, 2, () => 0, seededRandom(1))).toEqual(['flatness', 'least-flat'])
 })
 
 test('of arms that have nothing to train on none is chosen', () => {
@@ -103,5 +108,5 @@ test('an arm that is not there, and a baseline that is none, are refused', () =>
   const bandit = new KeepRuleBandit(options)
   expect(() => bandit.reward('entropy', { gain: 0, standardError: 1 })).toThrow(/no arm is called entropy/)
   expect(() => new KeepRuleBandit({ ...options, baseline: 'none' })).toThrow(/none of the arms/)
-  expect(() => new KeepRuleBandit({ ...options, floorShare: 0.4 })).toThrow(/cannot have 0.4/)
+  expect(() => new KeepRuleBandit({ ...options, trialShare: 1.4 })).toThrow(/no 1.4/)
 })

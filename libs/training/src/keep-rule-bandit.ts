@@ -8,14 +8,17 @@ export interface KeepRuleBanditOptions {
   readonly baseline: string
   /** Turns after which a measurement counts half: shorter follows a change faster, and is less sure. */
   readonly halfLifeTurns: number
-  /** Share of the turns that every arm gets whatever it has shown, in [0, 1 / arms]. */
-  readonly floorShare: number
+  /** Share of the turns that other rules than the standing one are tried in, in [0, 1]: what being wrong may cost. */
+  readonly trialShare: number
 }
 
 export interface KeepRuleBanditState {
   readonly arms: Readonly<Record<string, RunningGainState>>
   readonly best: string
 }
+
+/** Of the trials every arm has an equal part in this share, whatever it has shown. */
+const EQUAL = 0.5
 
 /** An arm is published when it is better than the baseline by so many standard errors of the difference, */
 const TAKE = 2
@@ -24,10 +27,11 @@ const LEAVE = 1
 
 /**
  * Which keep rule gradients should use, when what a rule is worth changes with the stage of training. One turn trains by
- * one rule, and its reward is the gain in held-out alpha per trained position, measured in pairs, with its error. The rule
- * of the next turn is a Thompson draw: each arm's gain is drawn from its running estimate, and the largest draw wins; an
- * arm that was never measured goes first, and every arm has its floor share. Measurements lose half their weight every
- * half-life, so an arm that was not tried for long becomes uncertain and is tried again.
+ * one rule, and its reward is the gain in held-out alpha per trained position, measured in pairs, with its error. Most turns
+ * are by the standing rule, at first the baseline: a rule that does harm is tried too rarely to do much of it. In the others
+ * an arm that was never measured goes first; then half are drawn evenly, half by Thompson: each arm's gain is drawn from its
+ * running estimate, and the largest draw wins. Measurements lose half their weight every half-life, so an arm that was not
+ * tried for long becomes uncertain and is tried again.
  */
 export class KeepRuleBandit {
   readonly #options: KeepRuleBanditOptions
@@ -36,32 +40,28 @@ export class KeepRuleBandit {
 
   /** `state`: of arms by these names; others begin with nothing. Throws RangeError. */
   constructor(options: KeepRuleBanditOptions, state?: KeepRuleBanditState) {
-    const { arms, baseline, halfLifeTurns, floorShare } = options
+    const { arms, baseline, halfLifeTurns, trialShare } = options
     if (!arms.includes(baseline))
       throw new RangeError(`the baseline ${baseline} is none of the arms ${arms.join(', ')}`)
     if (new Set(arms).size < arms.length) throw new RangeError(`two arms have one name: ${arms.join(', ')}`)
     if (!(halfLifeTurns > 0)) throw new RangeError(`half-life must be positive, got ${halfLifeTurns}`)
-    if (!(floorShare >= 0 && floorShare * arms.length <= 1)) {
-      throw new RangeError(`${arms.length} arms cannot have ${floorShare} of the turns each`)
-    }
+    if (!(trialShare >= 0 && trialShare <= 1)) throw new RangeError(`a share of trials is no ${trialShare}`)
     this.#options = options
     this.#arms = new Map(arms.map((arm) => [arm, new RunningGain(state?.arms[arm])]))
     this.#best = state !== undefined && this.#arms.has(state.best) ? state.best : baseline
   }
 
-  /** The arm of the next turn, of those that there is something to train on for. `random`: uniform in [0, 1). */
-  choose(random: () => number, arms: readonly string[] = this.#options.arms): string {
-    const { floorShare } = this.#options
-    if (random() < floorShare * arms.length) return arms[Math.floor(random() * arms.length)]!
-    let chosen = arms[0]!
-    let most = Number.NEGATIVE_INFINITY
-    for (const arm of arms) {
-      const { gain, standardError } = this.value(arm)
-      // Of several that were never measured the first: their draws are infinite.
-      const draw = standardError === Infinity ? Infinity : gain + standardError * normal(random)
-      if (draw > most) [chosen, most] = [arm, draw]
-    }
-    return chosen
+  /**
+   * The arm of the next turn, of those that there is something to train on for. `standing`: what turns are by that try
+   * nothing. `random`: uniform in [0, 1).
+   */
+  choose(random: () => number, arms: readonly string[] = this.#options.arms, standing = this.best()): string {
+    const others = arms.filter((arm) => arm !== standing)
+    const isTrial = random() < this.#options.trialShare
+    if (others.length === 0 || (arms.includes(standing) && !isTrial)) return standing
+    const unknown = others.find((arm) => this.value(arm).standardError === Infinity)
+    if (unknown !== undefined) return unknown
+    return random() < EQUAL ? others[Math.floor(random() * others.length)]! : this.#draw(random, others)
   }
 
   /** The outcome of a turn by `arm`. Throws RangeError where there is no such arm. */
@@ -96,6 +96,15 @@ export class KeepRuleBandit {
 
   get state(): KeepRuleBanditState {
     return { arms: Object.fromEntries([...this.#arms].map(([arm, one]) => [arm, one.state])), best: this.#best }
+  }
+
+  /** Thompson's: the arm whose gain, drawn from what is known of it, is the largest. */
+  #draw(random: () => number, arms: readonly string[]): string {
+    const draws = arms.map((arm) => {
+      const { gain, standardError } = this.value(arm)
+      return gain + standardError * normal(random)
+    })
+    return arms[draws.indexOf(Math.max(...draws))]!
   }
 
   #judge(): void {

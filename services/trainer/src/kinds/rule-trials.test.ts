@@ -108,7 +108,7 @@ const turnsBy = ({ metrics }: ReturnType<typeof open>, rule: string): number => 
 test('a rule that keeps noise is avoided, and one that keeps what teaches is published with its gain over random', async () => {
   const world = new World()
   const opened = open()
-  await train(opened.turns, new OneNumber(world), world, 100 + 60 * 25)
+  await train(opened.turns, new OneNumber(world), world, 100 + 180 * 25)
   const [first, last] = [opened.said[0]!, opened.said.at(-1)!]
   expect(first).toMatchObject({ rule: { strategy: 'none' }, gain: undefined })
   expect(first.trials.map(({ strategy, keep }) => [strategy, keep])).toEqual([
@@ -123,15 +123,16 @@ test('a rule that keeps noise is avoided, and one that keeps what teaches is pub
   expect(last.gain!.gain).toBeLessThan(1.2 * expected)
   expect(last.gain!.standardError).toBeLessThan(0.1 * expected)
   expect(last.evidence).toMatch(/windows are kept by least-flat\(keep=0\.5\).*flatness\(keep=0\.5\) -0\.0/)
-  // A fifth of the turns is chance's.
-  expect(turnsBy(opened, peaked)).toBeGreaterThan(30)
-  expect(turnsBy(opened, flat)).toBeLessThan(10)
+  // The rule in force keeps everything here, whatever was published: most turns are by it, or chance's.
+  const [better, worse] = [turnsBy(opened, peaked), turnsBy(opened, flat)]
+  expect(better).toBeGreaterThan(1.3 * worse)
+  expect(better + worse).toBeLessThan(0.35 * 180)
 })
 
 test('where steps gain less and less, by all rules alike, nothing is said to be better', async () => {
   const world = new World(() => true)
   const opened = open()
-  await train(opened.turns, new OneNumber(world, (steps) => 100 / (steps + 1)), world, 100 + 60 * 25)
+  await train(opened.turns, new OneNumber(world, (steps) => 100 / (steps + 1)), world, 100 + 180 * 25)
   expect(turnsBy(opened, flat) + turnsBy(opened, peaked)).toBeGreaterThan(15)
   expect(opened.said.map(({ rule }) => rule?.strategy)).toEqual(opened.said.map(() => 'none'))
 })
@@ -139,7 +140,7 @@ test('where steps gain less and less, by all rules alike, nothing is said to be 
 test('what is said of a rule is a record of the policy topic', async () => {
   const world = new World()
   const opened = open()
-  await train(opened.turns, new OneNumber(world), world, 100 + 20 * 25)
+  await train(opened.turns, new OneNumber(world), world, 100 + 60 * 25)
   const { rule, trials, gain } = opened.said.at(-1)!
   const record = SelectionPolicy.fromPartial({ ...rule, trials: [...trials], gains: [{ stage: 'gradients', ...gain }] })
   const read = SelectionPolicy.decode(SelectionPolicy.encode(record).finish())
@@ -151,11 +152,11 @@ test('before steps that only time tells apart nothing is tried, and a turn train
   const world = new World()
   const opened = open()
   const stage = new OneNumber(world)
-  await train(opened.turns, stage, world, 100 + 8 * 25)
+  await train(opened.turns, stage, world, 100 + 24 * 25)
   const early = stage.taken.slice(0, 100)
   // Whatever was decided to be kept: in this world all.
   expect(early.every((worth) => Math.abs(worth) < 1)).toBe(true)
-  const rounds = Array.from({ length: 8 }, (_, turn) => stage.taken.slice(100 + 25 * turn, 125 + 25 * turn))
+  const rounds = Array.from({ length: 24 }, (_, turn) => stage.taken.slice(100 + 25 * turn, 125 + 25 * turn))
   for (const round of rounds.filter(([worth]) => Math.abs(worth!) === 1)) expect(new Set(round).size).toBe(1)
   expect(rounds.filter(([worth]) => Math.abs(worth!) === 1).length).toBeGreaterThan(2)
 })
@@ -165,7 +166,7 @@ test('what the closed form moves meanwhile is no gain of steps', async () => {
     const world = new World()
     const opened = open()
     const stage = new OneNumber(world)
-    for (let i = 0; i < 12 * 25; i++) {
+    for (let i = 0; i < 40 * 25; i++) {
       await train(opened.turns, stage, world, 1)
       if (!moves) continue
       stage.value += 0.05

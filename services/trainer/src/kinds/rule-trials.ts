@@ -47,9 +47,9 @@ interface TurnStep {
 
 /** Of measurements, one for each arm in a round between two turns of chance. */
 const HALF_LIFE = 100
-/** Of turns, that an arm has at least. */
-const LEAST_SHARE = 0.05
-/** Arms that were measured in fewer rounds go first, in turn, and cannot win before. */
+/** Of turns: the others are by the rule in force, so that a harmful one can do little harm before it is known. */
+const TRIAL_SHARE = 0.3
+/** Of arms on trial those that were measured in fewer rounds go first, in turn; they cannot win before. */
 const LEAST_ROUNDS = 3
 /** Chance gains as much as chance; an error of 0 would prove nothing. */
 const LIKE_CHANCE = { gain: 0, standardError: 1e-9 }
@@ -63,8 +63,9 @@ const SEED_STRIDE = 0x9e3779b1
 /**
  * Which keep rule gradients learn most by: a bandit over turns. A turn is a number of steps on windows that one rule would
  * have kept; what it gained is the paired difference in alpha between the draft after it and the draft before it, both on
- * windows that neither has seen, per trained position, less what turns of chance gained around it. The rule in force is an arm like those under trial, and so is
- * chance: what the control arm kept, and what the trial of `random` would have kept.
+ * windows that neither has seen, per trained position, less what turns of chance gained around it. Most turns are by the
+ * rule in force. That is an arm like those under trial, and so is chance: what the control arm kept, and what the trial of
+ * `random` would have kept.
  *
  * States: between turns, in a turn. A turn whose draft begins again, or whose arm has run out of windows while others have
  * enough, counts for nobody.
@@ -170,9 +171,8 @@ export class RuleTrials {
   }
 
   #banditOf(state: KeepRuleBanditState | undefined): KeepRuleBandit {
-    const arms = this.arms
-    const floorShare = Math.min(LEAST_SHARE, 1 / arms.length)
-    return new KeepRuleBandit({ arms, baseline: RANDOM, halfLifeTurns: HALF_LIFE, floorShare }, state)
+    const { arms } = this
+    return new KeepRuleBandit({ arms, baseline: RANDOM, halfLifeTurns: HALF_LIFE, trialShare: TRIAL_SHARE }, state)
   }
 
   #begin(left: ReadonlyMap<string, number>, before: () => Parameters): RuleTurn | undefined {
@@ -185,8 +185,10 @@ export class RuleTrials {
 
   #choose(arms: readonly string[], random: () => number): string {
     if (arms.includes(RANDOM) && this.#turnsSinceChance >= TURNS_PER_CHANCE - 1) return RANDOM
-    const unknown = arms.filter((arm) => !this.#isKnown(arm)).toSorted((a, b) => this.#count(a) - this.#count(b))
-    return unknown[0] ?? this.#bandit.choose(random, arms)
+    const standing = arms.includes(this.#inForce) ? this.#inForce : RANDOM
+    const unknown = arms.filter((arm) => arm !== standing && !this.#isKnown(arm))
+    const least = unknown.toSorted((a, b) => this.#count(a) - this.#count(b)).slice(0, 1)
+    return this.#bandit.choose(random, least.length > 0 ? [standing, ...least] : arms, standing)
   }
 
   #measured(arm: string, gain: PairedGain): void {

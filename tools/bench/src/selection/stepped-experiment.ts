@@ -30,7 +30,7 @@ export interface SteppedExperiment<Model> {
 const LEARNED = 'learned'
 const BASELINE = 'random'
 const RULES = [BASELINE, 'flatness', 'least-flat', 'draft-gain']
-const BANDIT = { arms: RULES, baseline: BASELINE, halfLifeTurns: 16, floorShare: 0.05 }
+const BANDIT = { arms: RULES, baseline: BASELINE, halfLifeTurns: 16, trialShare: 0.2 }
 /** Of the share that arms keep, for full data at equal epochs: it has so many times the windows. */
 const EPOCH_KEEP = 0.5
 /** Curves are judged on every third held-out window, at a scale fitted on every fourth calibration window. */

@@ -272,9 +272,9 @@ export interface PolicyGain {
   stage: string;
   /** Difference in alpha; of gradients, in alpha per 10,000 trained positions. */
   gain: number;
-  /** Of the gain; held-out windows, or turns of training, count as independent. */
+  /** Of the gain; held-out windows, or rounds of trial turns between two turns by chance, count as independent. */
   standardError: number;
-  /** Held-out positions, or turns, that it is over. */
+  /** Held-out positions, or rounds, that it is over; of rounds, older ones count less. */
   count: number;
 }
 
