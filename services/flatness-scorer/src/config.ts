@@ -48,7 +48,7 @@ export const scorerConfig = defineConfig(
     closedFormWeight: choice({
       env: 'PLATEAU_CLOSED_FORM_WEIGHT',
       of: closedFormWeights,
-      default: 'inverse-flatness',
+      default: 'uniform',
       help: 'Weight of a position in the closed form; the selection-policy topic overrides it.',
     }),
     evaluationShare: share({

@@ -87,11 +87,11 @@ test('one record holds what both stages said, and a scorer can read it', async (
   expect(metrics.binWeight.value({ bin: '0' })).toBe(1.5)
 })
 
-test('a stage that has said nothing yet keeps everything, or weighs by flatness', async () => {
+test('a stage that has said nothing yet keeps everything, or weighs all alike', async () => {
   const { publisher } = await open()
   publisher.gradients(keeps('flatness'))
   await publisher.publish()
-  expect((await published()).at(-1)).toMatchObject({ closedFormWeight: 'inverse-flatness', binWeights: undefined })
+  expect((await published()).at(-1)).toMatchObject({ closedFormWeight: 'uniform', binWeights: undefined })
   const other = await PolicyPublisher.open({
     lineage: 'other',
     log: world.log,

@@ -107,7 +107,7 @@ export class PolicyPublisher implements PolicySink {
       budget,
       stratified,
       sampling,
-      closedFormWeight: binWeights === undefined ? (last?.closedFormWeight ?? 'inverse-flatness') : 'binned',
+      closedFormWeight: binWeights === undefined ? (last?.closedFormWeight ?? 'uniform') : 'binned',
       binWeights,
       trials: [...(this.#gradients?.trials ?? last?.trials ?? [])],
     }

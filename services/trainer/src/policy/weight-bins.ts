@@ -29,14 +29,3 @@ export function binPlaces(bins: BinEdges): number[][] {
     return [Math.floor(bin / columns), ...(columns === 1 ? [] : [column === 0 ? Number.NaN : column])]
   })
 }
-
-/**
- * Per bin 1 / flatness in its middle, times a constant: what positions count by the policy that needs no learning. N
- * is at least 1; of the last bin the middle is taken to be twice its edge.
- */
-export function inverseFlatnessByBin(bins: BinEdges): number[] {
-  const { effectiveTokens: edges } = bins
-  const last = edges.at(-1) ?? 1
-  const middles = [...edges.map((edge, i) => Math.sqrt(edge * (edges[i - 1] ?? 1))), 2 * last]
-  return binPlaces(bins).map(([row]) => 1 / Math.sqrt(middles[row!]!))
-}

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { Arm, Decision, TrainingWindow, type TokenWindow } from '@plateau/contracts'
 import { Cluster, TargetClient } from '@plateau/demo'
-import { flatnessFromSumSquares, weightsOf } from '@plateau/flatness'
 import type { ExportedResponse } from './exported-responses.js'
 import type { RecordingOptions } from './recording.js'
 import { EVALUATION_PREFIX } from './split.js'
@@ -78,12 +77,9 @@ function piecesOf({ sampleId, tokenIds, isForEvaluation, ...rest }: ExportedResp
 
 /** As the scorer would have made it, but for the arm: all of it may be trained on. */
 function trainingWindow({ sampleId, domain }: ExportedResponse, scored: TokenWindow): TrainingWindow {
-  const flatness = Float32Array.from(scored.sumSquares, (sum) => flatnessFromSumSquares(sum, scored.vocabSize))
-  const mean = flatness.reduce((sum, f) => sum + 1 / f, 0) / flatness.length
   return TrainingWindow.fromPartial({
     window: { ...scored, sampleId, domain, last: true },
     arm: Arm.ARM_SELECTED,
     decision: Decision.DECISION_KEEP,
-    weights: Array.from(weightsOf('inverse-flatness', flatness, mean)),
   })
 }

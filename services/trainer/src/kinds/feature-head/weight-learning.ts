@@ -12,7 +12,7 @@ import type { Logger } from '@plateau/telemetry'
 import type { ComparedWindows } from '../../held-back.js'
 import type { TrainerMetrics } from '../../metrics.js'
 import type { PolicySink } from '../../policy/policy-parts.js'
-import { binPlaces, inverseFlatnessByBin } from '../../policy/weight-bins.js'
+import { binPlaces } from '../../policy/weight-bins.js'
 import { positionsOf } from '../../recent-windows.js'
 import type { AcceptedRecord } from '../../training-record.js'
 import type { SelectionLearning } from '../draft-kind.js'
@@ -57,9 +57,9 @@ interface Search {
 }
 
 /**
- * Learns what positions should count in the closed form, by bin, and says so to the policy. It begins from 1/flatness,
- * which is what the scorer does without being told, and keeps to it until held-out positions say otherwise. A search
- * takes many solutions: each is one piece of work, and between two of them the trainer goes on.
+ * Learns what positions should count in the closed form, by bin, and says so to the policy. All bins count alike until
+ * held-out positions say otherwise. A search takes many solutions: each is one piece of work, and between two of them the
+ * trainer goes on.
  */
 export class WeightLearning implements SelectionLearning {
   readonly #bins: BinEdges
@@ -125,8 +125,8 @@ export class WeightLearning implements SelectionLearning {
     this.#search = undefined
     if (this.#learned === undefined) return
     this.#learned = undefined
-    const mass = (await this.#sums.totals()).map(({ weight }) => weight)
-    this.#tell({ ...unlearned(this.#bins, mass), standardError: 0 }, 0, BEGUN_AGAIN)
+    const weights = Array.from({ length: binCount(this.#bins) }, () => 1)
+    this.#tell({ weights, gain: 0, standardError: 0 }, 0, BEGUN_AGAIN)
   }
 
   async state(): Promise<WeightLearningState> {
@@ -147,13 +147,12 @@ export class WeightLearning implements SelectionLearning {
     const { unseen } = windows
     if (unseen.length < LEAST_WINDOWS || positionsOf(unseen) < LEAST_POSITIONS) return undefined
     const sums = await this.#sums.totals()
-    const mass = sums.map(({ weight }) => weight)
     const turns = searchBinWeights({
       coordinates: binPlaces(this.#bins),
-      mass,
+      mass: sums.map(({ weight }) => weight),
       windowLengths: unseen.map(({ length }) => length),
       evaluations: EVALUATIONS,
-      previous: this.#learned ?? unlearned(this.#bins, mass),
+      previous: this.#learned,
     })
     this.#schedule.begin()
     return { turns, sums, windows, alphaOf: this.#parts.scoring(), weights: turns.next().value as readonly number[] }
@@ -191,7 +190,7 @@ export function cellsOfLearning(bins: BinEdges): number {
   return mostBinCells(bins) + binCount(bins) + 2
 }
 
-const BEGUN_AGAIN = 'Closed form: 1/flatness by bin, learned anew after a tenant was forgotten.'
+const BEGUN_AGAIN = 'Closed form: all bins alike, learned anew after a tenant was forgotten.'
 
 function evidenceOf({ weights, gain, standardError, tried }: BinWeightSearch, positions: number): string {
   const on = `on ${positions} held-out positions`
@@ -201,14 +200,6 @@ function evidenceOf({ weights, gain, standardError, tried }: BinWeightSearch, po
   }
   const said = weights.map((weight) => weight.toFixed(2)).join(' ')
   return `Closed form: bins weigh ${said}, alpha ${signed(gain)} ± ${rounded(standardError)} over all alike ${on}.`
-}
-
-/** Before anything was measured, with a mean of 1 over the mass. */
-function unlearned(bins: BinEdges, mass: readonly number[]): LearnedBinWeights {
-  const weights = inverseFlatnessByBin(bins)
-  const total = mass.reduce((sum, m) => sum + m, 0)
-  const mean = total === 0 ? 1 : weights.reduce((sum, weight, bin) => sum + weight * mass[bin]!, 0) / total
-  return { weights: weights.map((weight) => weight / mean), gain: 0, standardError: Infinity }
 }
 
 function signed(gain: number): string {

@@ -329,7 +329,7 @@ export interface TrainingWindow {
   arm: Arm;
   /** Whether gradients may use it. Always DROP for the evaluation arm. */
   decision: Decision;
-  /** n numbers: weight of each position in the closed form (default 1/flatness, scaled to mean about 1). */
+  /** n numbers: weight of each position in the closed form (1 each unless the policy says otherwise; about 1 on average). */
   weights: number[];
   score: number;
   policy: string;
