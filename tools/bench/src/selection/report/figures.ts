@@ -4,6 +4,7 @@ import type { JudgedCell } from './judged-cell.js'
 import { type Judgement, judgementsOf } from './judgements.js'
 import { fixed, percent, signed, signedPercent } from './markdown.js'
 import { mean, totalCpuSeconds } from './means.js'
+import { goalShare, reachedBy } from './time-to.js'
 
 export class NotMeasuredError extends Error {
   constructor(place: string) {
@@ -27,6 +28,14 @@ const figures: Readonly<Record<string, (place: Place) => string>> = {
     signedPercent(judgement.overFull!.difference / (judgement.alpha - judgement.overFull!.difference)),
   'positions-share': (place) => shareOfFull(place, ({ positions }) => positions.used),
   'cpu-share': (place) => shareOfFull(place, totalCpuSeconds),
+  'positions-to-goal': ({ cell, judgement }) => {
+    const goal = goalShare * mean(fullOf(cell)!, ({ alpha }) => alpha)
+    return reachedBy(judgement.treatment, goal)?.positions.toFixed(0) ?? 'not reached'
+  },
+  'length-over-full-percent': ({ cell, judgement }) => {
+    const accepted = (arm: Treatment) => mean(arm, ({ lengths }) => lengths.t1.at(-1)! - 1)
+    return signedPercent(accepted(judgement.treatment) / accepted(fullOf(cell)!) - 1)
+  },
   'bin-over-full': ({ cell, judgement, bin }) =>
     signed(binAlpha(judgement.treatment, bin) - binAlpha(fullOf(cell)!, bin)),
 }

@@ -106,11 +106,11 @@ function headlineText({ learnedMinusRandom: learned, computeToFullData: compute,
       `(${signed(learned.standardErrors, 1)} standard errors, p ${probability(learned.corrected)} after Holm): ${learned.cell}.`
   const second =
     compute &&
-    `- **compute to full data**: ${compute.reached ? 'reached' : 'not reached; closest'} with ${percent(compute.share)} of it ` +
-      `(${percent(compute.positions)} of the positions, ${percent(compute.cpuSeconds)} of the CPU seconds): ${compute.stage}, ` +
-      `${compute.selector}, alpha ${signed(compute.difference)} ± ${fixed(compute.halfWidth)}` +
+    `- **compute to full data**: ${compute.reached ? 'reached' : 'not reached, closest'} in ${compute.stage} by ` +
+      `${compute.selector}, alpha ${signed(compute.difference)} ± ${fixed(compute.halfWidth)}, with ${percent(compute.positions)} of the ` +
+      `positions and ${percent(compute.cpuSeconds)} of the CPU seconds, learning what to select included` +
       (compute.random
-        ? `; random there ${compute.random.reached ? 'needs' : 'does not reach it, closest at'} ${percent(compute.random.share)}.`
+        ? `; random there ${compute.random.reached ? 'reaches it with' : 'does not, with'} ${percent(compute.random.share)}.`
         : '.')
   return [first, second].filter((one) => one !== null).join('\n')
 }

@@ -1,7 +1,7 @@
 /** The paper's own numbers (arXiv 2601.18902, tables 1 to 4): mean acceptance length l, LLaMA3-8B-Instruct, five tasks. */
 import { type Cell, cellName, find, fullOf, type Treatment } from './cells.js'
 import type { JudgedCell } from './judged-cell.js'
-import { fixed, percent, sections, signedPercent, table } from './markdown.js'
+import { percent, sections, signedPercent, table } from './markdown.js'
 import { mean } from './means.js'
 
 /** At 50 %, temperature 1 (table 1) and 0 (table 4), by our names of the selectors. */
@@ -31,37 +31,30 @@ const paperByRatio = [
 /** Tokens accepted a round out of up to five proposed: what the paper's l counts, without the bonus. */
 const accepted = (arm: Treatment, t: 't0' | 't1'): number => mean(arm, ({ lengths }) => lengths[t].at(-1)! - 1)
 
-/** Each selector over random and over full data, by temperature: the paper's l and our accepted tokens at 5 proposed. */
+const selectors = Object.keys(paperAtHalf) as (keyof typeof paperAtHalf)[]
+
+/** Every selector over random, then over full data, by temperature: the paper's l, our accepted tokens at 5 proposed. */
 export function paperAtHalfTables(cells: readonly JudgedCell[]): string {
   const all = cells.map(({ cell }) => cell)
-  const comparable = all.filter(
-    (cell) => find(cell, { selector: 'random' }) !== undefined && fullOf(cell) !== undefined,
-  )
   return sections(
-    (['t1', 't0'] as const).map((t) => {
-      const rows = Object.entries(paperAtHalf).map(([selector, paper]) => [
-        selector,
-        fixed(paper[t], 2),
-        ...relative(paper[t], paperAtHalf.random[t], paperAtHalf.full[t]),
-        ...comparable.flatMap((cell) => ours(cell, selector, t)),
-      ])
-      const heads = comparable.flatMap((cell) => [`${cellName(cell, all)}: over random`, 'over full'])
-      const title = `**Temperature ${t === 't1' ? 1 : 0}, half kept**`
-      return `${title}\n\n${table(['selector', 'paper l', 'paper: over random', 'over full', ...heads], rows)}`
-    }),
+    (['t1', 't0'] as const).flatMap((t) =>
+      (['random', 'full'] as const).map((base) => {
+        const paper = selectors.map((selector) => signedPercent(paperAtHalf[selector][t] / paperAtHalf[base][t] - 1))
+        const rows = all.map((cell) => [
+          cellName(cell, all),
+          ...selectors.map((selector) => ours(cell, selector, base, t)),
+        ])
+        const title = `**Over ${base === 'full' ? 'full data' : 'random'}, temperature ${t === 't1' ? 1 : 0}**`
+        return `${title}\n\n${table(['half kept', ...selectors], [['the paper', ...paper], ...rows])}`
+      }),
+    ),
   )
 }
 
-function ours(cell: Cell, selector: string, t: 't0' | 't1'): string[] {
-  const arm = selector === 'full' ? fullOf(cell) : find(cell, { selector })
-  if (arm === undefined) return ['', '']
-  return relative(accepted(arm, t), accepted(find(cell, { selector: 'random' })!, t), accepted(fullOf(cell)!, t))
+function ours(cell: Cell, selector: string, base: 'random' | 'full', t: 't0' | 't1'): string {
+  const [arm, other] = [selector, base].map((name) => (name === 'full' ? fullOf(cell) : find(cell, { selector: name })))
+  return arm && other ? signedPercent(accepted(arm, t) / accepted(other, t) - 1) : ''
 }
-
-const relative = (value: number, random: number, full: number): string[] => [
-  signedPercent(value / random - 1),
-  signedPercent(value / full - 1),
-]
 
 /** Flatness over random by the share that is kept. */
 export function paperRatioTable(cells: readonly JudgedCell[]): string {
