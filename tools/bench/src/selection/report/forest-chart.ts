@@ -1,6 +1,6 @@
 /** Differences with their intervals, a row each, around a line at none. */
 import { padded } from './line-chart.js'
-import { dot, grey, line, picture, text, ticks } from './svg.js'
+import { dot, grey, line, picture, text, ticks, tickText } from './svg.js'
 
 export interface ForestRow {
   readonly name: string
@@ -15,10 +15,10 @@ export interface ForestPanel {
   readonly rows: readonly ForestRow[]
 }
 
-const width = 900
+const width = 960
 const rowHeight = 20
 /** Where names end. */
-const axis = 300
+const axis = 360
 
 export interface ForestChart {
   readonly title: string
@@ -49,12 +49,14 @@ interface Place {
 
 function drawPanel({ title, rows }: ForestPanel, { top, xLabel, span: [low, high] }: Place): string[] {
   const x = (value: number) => axis + ((value - low) / (high - low)) * (width - 30 - axis)
+  const marks = ticks(low, high, 6)
+  const write = tickText(marks)
   const bottom = top + rows.length * rowHeight
   return [
     text(24, top - 10, title, { weight: 600 }),
-    ...ticks(low, high, 6).flatMap((value) => [
+    ...marks.flatMap((value) => [
       line(x(value), top, x(value), bottom),
-      text(x(value), bottom + 17, value.toFixed(3), { anchor: 'middle' }),
+      text(x(value), bottom + 17, write(value), { anchor: 'middle' }),
     ]),
     line(x(0), top, x(0), bottom, grey),
     text((axis + width - 30) / 2, bottom + 36, xLabel, { anchor: 'middle' }),

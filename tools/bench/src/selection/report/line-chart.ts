@@ -1,5 +1,5 @@
 /** Curves in panels side by side under one legend. */
-import { dot, line, picture, px, text, ticks } from './svg.js'
+import { dot, line, picture, px, text, ticks, tickText } from './svg.js'
 
 export interface Series {
   readonly name: string
@@ -71,14 +71,16 @@ function drawPanel(chart: LineChart, { title, series }: LinePanel, left: number,
   const xs = points.map(({ x }) => scaled(x))
   const [first, last] = [Math.min(...xs), Math.max(...xs)]
   const marks = (chart.xTicks ?? ticks(first, last)).filter((value) => scaled(value) >= first && scaled(value) <= last)
+  const levels = ticks(low, high)
+  const write = tickText(levels)
   const [x0, x1] = [left + margin.left, left + panelWidth - margin.right]
   const x = (value: number) => x0 + ((scaled(value) - first) / (last - first || 1)) * (x1 - x0)
   const y = (value: number) => top + panelHeight * (1 - (value - low) / (high - low))
   return [
     text(x0, top - 10, title, { weight: 600 }),
-    ...ticks(low, high).flatMap((value) => [
+    ...levels.flatMap((value) => [
       line(x0, y(value), x1, y(value)),
-      text(x0 - 8, y(value) + 4, value.toFixed(3), { anchor: 'end' }),
+      text(x0 - 8, y(value) + 4, write(value), { anchor: 'end' }),
     ]),
     ...marks.map((value) => text(x(value), top + panelHeight + 18, chart.xText(value), { anchor: 'middle' })),
     text((x0 + x1) / 2, top + panelHeight + 38, chart.xLabel, { anchor: 'middle' }),

@@ -69,6 +69,12 @@ export function ticks(low: number, high: number, count = 5): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)))
 }
 
+/** As many decimals as the finest of them needs. */
+export function tickText(values: readonly number[]): (value: number) => string {
+  const decimals = Math.max(...values.map((value) => (String(value).split('.')[1] ?? '').length))
+  return (value) => value.toFixed(decimals)
+}
+
 export const px = (value: number): number => Math.round(value * 10) / 10
 
 const escape = (words: string): string => words.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
