@@ -105,7 +105,7 @@ function sourceOf<Model>(experiment: SteppedExperiment<Model>, arm: SteppedArm):
 }
 
 function learnedSource<Model>(experiment: SteppedExperiment<Model>, arm: SteppedArm): LearnedSource<Model> {
-  const { dataset, draft, steps } = experiment
+  const { dataset, draft } = experiment
   const { training, calibration } = dataset
   const windows = calibration.map(({ rows }) => rows)
   const judge = curveJudge(experiment)
@@ -115,7 +115,6 @@ function learnedSource<Model>(experiment: SteppedExperiment<Model>, arm: Stepped
     keptBy: new Map(RULES.map((rule) => [rule, keptBy(rule)])),
     bandit: new KeepRuleBandit(BANDIT),
     budget: Math.round(arm.keep * positionsOf(training)),
-    steps,
     reward: {
       windows,
       scale: (model: Model) => judge.scale(model),

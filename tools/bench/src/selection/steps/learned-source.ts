@@ -10,7 +10,6 @@ export interface LearnedOptions<Model> {
   readonly bandit: Pick<KeepRuleBandit, 'choose' | 'reward'>
   /** Different positions that the arm may train on, all rules together. */
   readonly budget: number
-  readonly steps: number
   readonly reward: RewardJudge<Model>
   /** Uniform in [0, 1). */
   readonly random: () => number
@@ -28,16 +27,16 @@ export interface RewardJudge<Model> {
 export const TURN_STEPS = 25
 /** A turn is measured at one logit scale, before and after; it is fitted anew now and then. */
 const TURNS_PER_FIT = 4
-/** New windows come within this share of the steps; after that, those that were used come back. */
-const FRESH_SHARE = 0.5
 
 /**
  * Turns of steps on windows that one rule keeps. So that the arm has no more data than the others, the different positions
- * of all its turns together are bounded. They are released step by step, or the first turns would take them all: a turn
- * goes over new windows of its rule as far as they are released, and over those of its rule that some turn has used.
+ * of all its turns together are bounded; and no less, new ones come at the pace of an arm in its first epoch, as many as
+ * its steps have rows. After that, those of the rule come back that some turn has used. Were they held back for turns to
+ * come, an arm that only ever keeps at random would lose to "random".
  */
 export class LearnedSource<Model> implements PieceSource<Model> {
   readonly #options: LearnedOptions<Model>
+  readonly #rowsPerStep: number
   readonly #cut: StepPieces
   readonly #orders: ReadonlyMap<string, { readonly windows: Generator<WeightedRows, never>; readonly count: number }>
   readonly #used = new Set<Int32Array>()
@@ -49,6 +48,7 @@ export class LearnedSource<Model> implements PieceSource<Model> {
 
   constructor(options: LearnedOptions<Model>, shape: StepShape) {
     this.#options = options
+    this.#rowsPerStep = shape.rowsPerStep
     this.#cut = new StepPieces(shape)
     this.#orders = new Map(
       [...options.keptBy].map(([rule, kept]) => [
@@ -63,8 +63,7 @@ export class LearnedSource<Model> implements PieceSource<Model> {
   }
 
   async before(step: number, draft: () => Model): Promise<void> {
-    const { budget, steps } = this.#options
-    this.#released = Math.min(budget, (budget * (step + TURN_STEPS)) / (FRESH_SHARE * steps))
+    this.#released = (step + 1) * this.#rowsPerStep
     if (step % TURN_STEPS === 0) await this.#nextTurn(draft())
   }
 
@@ -101,7 +100,8 @@ export class LearnedSource<Model> implements PieceSource<Model> {
       const window = windows.next().value
       // Arrays of tokens are the recording's own, whatever kept the window.
       const isUsed = this.#used.has(window.rows.tokens)
-      const isReleased = this.#usedPositions + window.rows.length <= this.#released
+      const isReleased =
+        this.#usedPositions < this.#released && this.#usedPositions + window.rows.length <= this.#options.budget
       // A rule whose first turn comes when everything is spent still needs something to train on.
       if (!isUsed && !isReleased && tried < 2 * count) continue
       if (!isUsed) this.#usedPositions += window.rows.length
