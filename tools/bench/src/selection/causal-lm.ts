@@ -5,7 +5,7 @@ import { runStepped } from './stepped-run.js'
 import { causalLmSteps } from './steps/causal-lm-steps.js'
 
 const SIZES = { hiddenSize: 128, layers: 2 }
-const STEPS = 600
+const STEPS = 400
 const RATES = [1.5e-3, 3e-3, 6e-3]
 const QUICK = { steps: 25, arms: 3 }
 

@@ -58,7 +58,13 @@ export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> 
 }
 
 export const causalLmArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
-  demo: [...arms([...core, draftGain], seeds(5)), ...arms([full], seeds(3), epochs)],
+  demo: [
+    ...arms([...core, draftGain], seeds(2)),
+    ...arms([full], seeds(2), epochs),
+    ...arms([...core, draftGain], [3, 4, 5]),
+    ...arms(stratified, seeds(3)),
+    ...arms([full], [3], epochs),
+  ],
   smollm2: [],
 }
 
