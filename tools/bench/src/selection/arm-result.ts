@@ -35,7 +35,7 @@ export interface CurvePoint {
 
 /** What tells an arm from all others. */
 export interface ArmName {
-  readonly experiment: 'closed-form' | 'gradients' | 'causal-lm' | 'online'
+  readonly experiment: 'closed-form' | 'gradients' | 'gradients-late' | 'causal-lm' | 'online'
   /** Of the dataset: demo, smollm2. */
   readonly target: string
   /** Training positions that there were to select from. */

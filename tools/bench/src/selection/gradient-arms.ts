@@ -57,6 +57,9 @@ export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> 
   ],
 }
 
+/** Trained for long: what a selector does to a draft that has stopped to gain much. */
+export const lateArms: readonly SteppedArm[] = [...arms(core, seeds(3)), ...arms(stratified, seeds(2))]
+
 export const causalLmArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
   demo: [
     ...arms([...core, draftGain], seeds(2)),

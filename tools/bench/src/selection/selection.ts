@@ -16,7 +16,7 @@ three kinds of draft. Each arm is a line of docs/selection/results, written when
 again, so a run that was stopped goes on. Ends by writing docs/selection.md from all results that are there.
 
   --target LIST      ${datasetNames.join(', ')} (default: both)
-  --experiment LIST  closed-form, online, sets, gradients, causal-lm (default: all)
+  --experiment LIST  closed-form, online, sets, gradients, gradients-late, causal-lm (default: all)
   --threads N        of an experiment's arithmetic (default 1: two experiments can run beside each other)
   --results DIR      (default docs/selection/results)
   --quick            a few small arms, to see that everything works; give another --results
@@ -30,6 +30,7 @@ const experiments: Readonly<Record<string, () => Promise<Experiment>>> = {
   'closed-form': async () => (await import('./closed-form.js')).runClosedForm,
   online: async () => (await import('./online.js')).runOnline,
   gradients: async () => (await import('./gradients.js')).runGradients,
+  'gradients-late': async () => (await import('./gradients.js')).runLateGradients,
   'causal-lm': async () => (await import('./causal-lm.js')).runCausalLm,
 }
 const SETS = 'sets'

@@ -21,7 +21,7 @@ export interface Cell {
   readonly treatments: readonly Treatment[]
 }
 
-const experiments = ['closed-form', 'gradients', 'causal-lm', 'online'] as const
+const experiments = ['closed-form', 'gradients', 'gradients-late', 'causal-lm', 'online'] as const
 
 /** By experiment, target and loss; within, the cell with most data first. */
 export function cellsOf({ arms, headers }: Results): Cell[] {
