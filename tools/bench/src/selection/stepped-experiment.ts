@@ -18,7 +18,7 @@ import type { StepShape, WeightedRows } from './steps/step-pieces.js'
 import { trainArm } from './steps/train-arm.js'
 
 export interface SteppedExperiment<Model> {
-  readonly experiment: Extract<ArmName['experiment'], 'gradients' | 'causal-lm'>
+  readonly experiment: Extract<ArmName['experiment'], 'gradients' | 'gradients-late' | 'causal-lm'>
   readonly draft: SteppedDraft<Model>
   readonly dataset: Pick<Dataset, 'name' | 'training' | 'calibration' | 'heldOut'>
   /** Of every arm, but full data at equal epochs. */
