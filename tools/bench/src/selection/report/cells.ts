@@ -1,5 +1,6 @@
 /** Arms in their order: a cell is what is compared within, a treatment one way to select in it, with all its seeds. */
 import type { ArmResult } from '../arm-result.js'
+import { compare, type Comparison } from './compare.js'
 import type { Judged } from './judged.js'
 import type { HeldOutWindow, Results } from './results.js'
 
@@ -21,7 +22,7 @@ export interface Cell {
   readonly treatments: readonly Treatment[]
 }
 
-const experiments = ['closed-form', 'gradients', 'gradients-late', 'causal-lm', 'online'] as const
+const experiments = ['closed-form', 'online', 'gradients', 'gradients-late', 'causal-lm'] as const
 
 /** By experiment, target and loss; within, the cell with most data first. */
 export function cellsOf({ arms, headers }: Results): Cell[] {
@@ -91,6 +92,17 @@ export function controlOf(cell: Cell, { selector, keep, unit }: Treatment): Trea
 export function fullOf(cell: Cell): Treatment | undefined {
   return find(cell, { selector: 'full', matched: 'epochs' }) ?? find(cell, { selector: 'full' })
 }
+
+/** A treatment against its control; what is not known of either's seeds is taken from random samples of the same share. */
+export function compareTreatments(cell: Cell, treatment: Treatment, control: Treatment, domain?: string): Comparison {
+  const spare = find(cell, { selector: 'random', keep: treatment.keep })
+  const [one, other] = [judge(cell, treatment, domain), judge(cell, control, domain)]
+  return compare(one, other, spare && judge(cell, spare, domain))
+}
+
+/** The choice of the bandit or of the bins' weights, over all samples or within every domain. */
+export const learnedSelectors: readonly string[] = ['learned', 'stratified-learned']
+export const isLearned = (selector: string): boolean => learnedSelectors.includes(selector)
 
 /** On the cell's held-out windows, each the whole response to a prompt, or on those of one domain. */
 export function judge(cell: Cell, treatment: Treatment, domain?: string): Judged {

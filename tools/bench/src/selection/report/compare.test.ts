@@ -43,6 +43,11 @@ describe('seeds', () => {
     expect(found.standardError).toBeCloseTo(0.01 * Math.sqrt(1 + 1 / 3), 8)
   })
 
+  test('that neither side has more than one of are taken from a selector drawn alike', () => {
+    const [one, other] = [judged([[0.32, 0.32, 0.32]]), judged([steady])]
+    expect(compare(one, other, drawn).standardError).toBeCloseTo(0.01 * Math.SQRT2, 8)
+  })
+
   test('of which nothing is known make every difference noise', () => {
     const found = compare(judged([[0.9, 0.8, 0.7]]), judged([steady]))
     expect(found).toMatchObject({ standardError: Infinity, standardErrors: 0, p: 1 })

@@ -20,13 +20,13 @@ export interface Comparison {
  * A paired test of two selectors on the same held-out samples. The variance of the difference has three parts:
  * the samples (each sample's two alphas, averaged over seeds, are subtracted first; ratio estimator as in pairedGain),
  * and the seeds of either side, s^2 / seeds. A side with one seed that could have been another borrows the other side's
- * s^2. Degrees of freedom by Welch and Satterthwaite. Where neither side's s^2 is known, the error is infinite.
+ * s^2, or, where that has one seed too, that of `spare`, a selector drawn alike. Degrees of freedom by Welch and Satterthwaite. Where neither side's s^2 is known, the error is infinite.
  */
-export function compare(candidate: Judged, control: Judged): Comparison {
+export function compare(candidate: Judged, control: Judged, spare?: Judged): Comparison {
   const means = [seedMean(candidate), seedMean(control)] as const
   const differences = means[0].map((value, i) => value - means[1][i]!)
   const difference = meanAlpha(control.positions, differences)
-  const parts = [sampleVariance(control.positions, differences, difference), ...seedParts(candidate, control)]
+  const parts = [sampleVariance(control.positions, differences, difference), ...seedParts(candidate, control, spare)]
   const variance = parts.reduce((sum, part) => sum + part.variance, 0)
   const spread = parts.reduce((sum, part) => sum + (part.variance === 0 ? 0 : part.variance ** 2 / part.freedom), 0)
   const freedom = variance ** 2 / spread
@@ -49,9 +49,9 @@ function sampleVariance(positions: readonly number[], differences: readonly numb
   return { variance: (squares * samples) / (samples - 1) / total ** 2, freedom: samples - 1 }
 }
 
-function seedParts(candidate: Judged, control: Judged): Part[] {
+function seedParts(candidate: Judged, control: Judged, spare?: Judged): Part[] {
   const sides = [candidate, control]
-  const known = sides.find((side) => !side.exact && side.alpha.length > 1)
+  const known = [...sides, ...(spare ? [spare] : [])].find((side) => !side.exact && side.alpha.length > 1)
   return sides.map((side) => {
     const source = side.exact || side.alpha.length > 1 ? side : (known ?? side)
     return { variance: seedVariance(source) / side.alpha.length, freedom: Math.max(1, source.alpha.length - 1) }

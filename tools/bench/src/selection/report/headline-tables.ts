@@ -1,4 +1,4 @@
-import { type Cell, cellName } from './cells.js'
+import { type Cell, cellName, learnedSelectors } from './cells.js'
 import { type ComputeToFull, computeToFull, type LearnedCell } from './headline.js'
 import { fixed, percent, probability, sections, signed, table } from './markdown.js'
 
@@ -26,7 +26,7 @@ function rowsOf(cells: readonly LearnedCell[]): string {
 }
 
 /** The selectors whose compute to full data is of interest: what is claimed, and what it has to be better than. */
-const compared = ['learned', 'random', 'flatness', 'least-flat', 'draft-gain']
+const compared = [...learnedSelectors, 'random', 'flatness', 'least-flat', 'draft-gain']
 
 export function computeTable(cells: readonly Cell[]): string {
   const rows = cells.flatMap((cell) =>

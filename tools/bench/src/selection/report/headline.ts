@@ -1,6 +1,15 @@
 /** The two numbers that `bench selection` ends with, and what they are made of. */
-import { type Cell, cellName, controlOf, fullOf, judge, type Treatment, treatmentName } from './cells.js'
-import { compare, type Comparison } from './compare.js'
+import {
+  type Cell,
+  cellName,
+  compareTreatments,
+  controlOf,
+  fullOf,
+  isLearned,
+  type Treatment,
+  treatmentName,
+} from './cells.js'
+import type { Comparison } from './compare.js'
 import { holm } from './holm.js'
 import { percent } from './markdown.js'
 import { mean, totalCpuSeconds } from './means.js'
@@ -26,7 +35,7 @@ export function learnedCells(cells: readonly Cell[]): LearnedCell[] {
           `${treatmentName(learned)} ${percent(learned.keep)}`,
           domain ?? 'all domains',
         ].join(', '),
-        ...compare(judge(cell, learned, domain), judge(cell, control, domain)),
+        ...compareTreatments(cell, learned, control, domain),
       }))
     }),
   )
@@ -36,7 +45,7 @@ export function learnedCells(cells: readonly Cell[]): LearnedCell[] {
 }
 
 function learnedArms(cell: Cell): Treatment[] {
-  return cell.treatments.filter(({ selector, matched }) => selector === 'learned' && matched === 'steps')
+  return cell.treatments.filter(({ selector, matched }) => isLearned(selector) && matched === 'steps')
 }
 
 export function worst(cells: readonly LearnedCell[]): LearnedCell | undefined {
@@ -76,7 +85,7 @@ export function computeToFull(cell: Cell, selector: string, name: string): Compu
 }
 
 function costToFull(cell: Cell, arm: Treatment, full: Treatment, name: string): ComputeToFull {
-  const { difference, standardError, freedom } = compare(judge(cell, arm), judge(cell, full))
+  const { difference, standardError, freedom } = compareTreatments(cell, arm, full)
   const halfWidth = Number.isFinite(standardError) ? criticalValue(0.05, freedom) * standardError : Infinity
   const positions = mean(arm, (one) => one.positions.used) / mean(full, (one) => one.positions.used)
   const cpuSeconds = mean(arm, totalCpuSeconds) / mean(full, totalCpuSeconds)

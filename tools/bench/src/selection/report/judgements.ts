@@ -1,8 +1,8 @@
 /** Every treatment of a cell, held against random and against full data. */
 import { seededRandom } from '@plateau/speculation'
 import { bootstrap, interval, type Interval, minus } from './bootstrap.js'
-import { type Cell, controlOf, fullOf, judge, type Treatment } from './cells.js'
-import { compare, type Comparison } from './compare.js'
+import { type Cell, compareTreatments, controlOf, fullOf, judge, type Treatment } from './cells.js'
+import type { Comparison } from './compare.js'
 import { holm } from './holm.js'
 import { meanAlpha, seedMean } from './judged.js'
 
@@ -30,7 +30,7 @@ export function judgementsOf(cell: Cell): Judgement[] {
   const worlds = bootstrap(judged, seededRandom(bootstrapSeed))
   const against = (i: number, other: Treatment): Comparison & { interval: Interval } => {
     const j = treatments.indexOf(other)
-    return { ...compare(judged[i]!, judged[j]!), interval: interval(minus(worlds[i]!, worlds[j]!)) }
+    return { ...compareTreatments(cell, treatments[i]!, other), interval: interval(minus(worlds[i]!, worlds[j]!)) }
   }
   const full = fullOf(cell)
   const found = treatments.map((treatment, i) => {

@@ -1,8 +1,7 @@
 /** Acceptance lengths, cost, and alpha by flatness. */
 import { flatnessEdges } from '../arm-result.js'
 import { eachCell } from './alpha-tables.js'
-import { type Cell, controlOf, find, fullOf, judge, type Treatment, treatmentName } from './cells.js'
-import { compare } from './compare.js'
+import { type Cell, compareTreatments, controlOf, find, fullOf, judge, type Treatment, treatmentName } from './cells.js'
 import { holm } from './holm.js'
 import { meanAlpha, seedMean } from './judged.js'
 import type { JudgedCell } from './judged-cell.js'
@@ -23,6 +22,7 @@ const telling = [
   'draft-gain',
   'stratified-draft-gain',
   'learned',
+  'stratified-learned',
 ]
 
 /** The main arms at half, in the order of `telling`. */
@@ -68,7 +68,7 @@ function domainColumns(cell: Cell, arms: readonly Treatment[], domain: string): 
   const found = arms.map((arm) => {
     const control = controlOf(cell, arm)
     const judged = judge(cell, arm, domain)
-    const against = control && compare(judged, judge(cell, control, domain))
+    const against = control && compareTreatments(cell, arm, control, domain)
     return { alpha: meanAlpha(judged.positions, seedMean(judged)), against }
   })
   const corrected = holm(found.map(({ against }) => against?.p ?? 1))

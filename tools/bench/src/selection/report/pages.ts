@@ -2,7 +2,7 @@
 import { budgetTables, lossTables, ratioTables, selectorTables, unitTables } from './alpha-tables.js'
 import { type ComputeToFull, computeToFull, type LearnedCell, learnedCells, worst } from './headline.js'
 import { computeTable, learnedTable } from './headline-tables.js'
-import { cellName } from './cells.js'
+import { cellName, learnedSelectors } from './cells.js'
 import { figure, NotMeasuredError } from './figures.js'
 import { type JudgedCell, judgedCells } from './judged-cell.js'
 import { fixed, percent, probability, signed, table } from './markdown.js'
@@ -134,12 +134,13 @@ function summaryOf(results: Results, judged: readonly JudgedCell[], learned: rea
 
 function bestStage(judged: readonly JudgedCell[]): Summary['computeToFullData'] | undefined {
   const cells = judged.map(({ cell }) => cell)
-  const stages = cells.flatMap((cell) => {
-    const learned = computeToFull(cell, 'learned', cellName(cell, cells))
-    return learned === undefined
-      ? []
-      : [{ ...learned, random: computeToFull(cell, 'random', cellName(cell, cells)) ?? null }]
-  })
+  const stages = cells.flatMap((cell) =>
+    learnedSelectors.flatMap((selector) => {
+      const learned = computeToFull(cell, selector, cellName(cell, cells))
+      const random = computeToFull(cell, 'random', cellName(cell, cells)) ?? null
+      return learned === undefined ? [] : [{ ...learned, random }]
+    }),
+  )
   return stages.toSorted(
     (a, b) => Number(b.reached) - Number(a.reached) || (a.reached ? a.share - b.share : b.difference - a.difference),
   )[0]
