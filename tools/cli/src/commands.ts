@@ -10,6 +10,7 @@ import { lag } from './commands/lag.js'
 import { modelFetch } from './commands/model-fetch.js'
 import { modelInspect } from './commands/model-inspect.js'
 import { modelList } from './commands/model-list.js'
+import { policy, policyClear } from './commands/policy.js'
 import { rollouts } from './commands/rollouts.js'
 import { schemasCheck, schemasRegister } from './commands/schemas.js'
 import { train } from './commands/train.js'
@@ -31,6 +32,8 @@ export const commands: readonly Command[] = [
   checkpoints,
   checkpointsExport,
   rollouts,
+  policy,
+  policyClear,
   modelList,
   modelFetch,
   modelInspect,

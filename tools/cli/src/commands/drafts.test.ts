@@ -1,4 +1,12 @@
-import { DraftCheckpoint, encodeHeaders, ForgottenTenant, Rollout, RolloutState, topics } from '@plateau/contracts'
+import {
+  DraftCheckpoint,
+  encodeHeaders,
+  ForgottenTenant,
+  Rollout,
+  RolloutState,
+  SelectionPolicy,
+  topics,
+} from '@plateau/contracts'
 import { readUpToNow } from '@plateau/event-log'
 import { expect, test } from 'vitest'
 import { plateau } from '../testing/run-command.js'
@@ -108,4 +116,42 @@ test('a tenant that is to be forgotten is asked for once more, durably, and nobo
   ]) {
     expect((await plateau(['drafts', 'forget', ...missing, '--event-log', url])).code).toBe(2)
   }
+})
+
+function policyRecord(lineage: string, parts: Partial<SelectionPolicy>) {
+  const record = SelectionPolicy.fromPartial({
+    schemaVersion: 1,
+    lineage,
+    strategy: 'least-flat',
+    keep: 0.5,
+    closedFormWeight: 'binned',
+    binWeights: { effectiveTokens: [2], draftGap: [], weights: [1.5, 0.5] },
+    evidence: 'It won.',
+    gains: [{ stage: 'gradients', gain: 0.02, standardError: 0.005, count: 9 }],
+    ...parts,
+  })
+  const { name, messageType } = topics.selectionPolicy
+  const value = SelectionPolicy.encode(record).finish()
+  return [name, { key: lineage, value, headers: headers(messageType, `${lineage}:${record.atMs}`) }] as const
+}
+
+test('the policy in force is shown with its gain and its reason, and can be withdrawn', async () => {
+  const { log, url } = await temporaryLog()
+  const producer = log.producer()
+  for (const parts of [{ evidence: 'At first.' }, {}]) {
+    const [topic, record] = policyRecord('default', parts)
+    await producer.send(topic, [record])
+  }
+  const shown = await plateau(['policy', '--event-log', url])
+  expect(shown.code).toBe(0)
+  expect(shown.out).toMatch(/^default .* least-flat\(keep=0\.5\) +binned +- +\+0\.0200 ± 0\.0098$/m)
+  expect(shown.out).toContain('default: It won.')
+  expect(shown.out).not.toContain('At first')
+
+  expect((await plateau(['policy', 'clear', '--lineage', 'default', '--event-log', url])).code).toBe(0)
+  expect((await plateau(['policy', '--event-log', url])).out).toBe(
+    'no policy is in force: scorers go by their own settings\n',
+  )
+  const again = await plateau(['policy', 'clear', '--lineage', 'default', '--event-log', url])
+  expect(again).toMatchObject({ code: 1, out: 'lineage default has no policy\n' })
 })
