@@ -54,11 +54,19 @@ test('a random half keeps 97 % of full data’s alpha in the closed form, a tent
   expect(share('closed-form demo random keep=0.1')).toBeGreaterThan(0.9)
 })
 
+test('by batches, flatness is within a hundredth of random on both targets', () => {
+  for (const target of ['demo', 'smollm2']) {
+    const { difference, corrected } = over(`closed-form ${target} batch-flatness`)
+    expect(Math.abs(difference)).toBeLessThan(0.01)
+    expect(corrected).toBeGreaterThan(0.05)
+  }
+})
+
 test('in the closed form what was learned is to leave all alike: random, to the digit', () => {
   for (const target of ['demo', 'smollm2']) expect(over(`closed-form ${target} learned`).difference).toBe(0)
 })
 
-test('learned is nowhere below random beyond noise', () => {
+test('learned is nowhere below random beyond noise, corrected over all cells', () => {
   const below = learnedCells(cells.map(({ cell }) => cell)).filter((one) => one.difference < 0 && one.corrected < 0.05)
   expect(below).toEqual([])
 })

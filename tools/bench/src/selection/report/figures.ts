@@ -26,6 +26,11 @@ const figures: Readonly<Record<string, (place: Place) => string>> = {
   'over-full': ({ judgement }) => signed(judgement.overFull!.difference),
   'over-full-percent': ({ judgement }) =>
     signedPercent(judgement.overFull!.difference / (judgement.alpha - judgement.overFull!.difference)),
+  seeds: ({ judgement }) => {
+    const { length } = judgement.treatment.arms
+    return length === 1 ? 'one seed' : `${length} seeds`
+  },
+  steps: ({ judgement }) => mean(judgement.treatment, ({ steps }) => steps).toFixed(0),
   'positions-share': (place) => shareOfFull(place, ({ positions }) => positions.used),
   'cpu-share': (place) => shareOfFull(place, totalCpuSeconds),
   'positions-to-goal': ({ cell, judgement }) => {
