@@ -17,6 +17,11 @@ test('the flattest half is below random in every cell, whole samples as well as 
   for (const { overRandom } of halves) expect(overRandom!.difference).toBeLessThan(0)
 })
 
+test('training five times as long does not bring the flattest half closer to random', () => {
+  const [early, late] = [over('gradients demo flatness loss=kl'), over('gradients-late demo flatness')]
+  expect(late.difference).toBeLessThan(early.difference)
+})
+
 test('flat tokens lose far beyond noise in the closed form, on both targets', () => {
   for (const target of ['demo', 'smollm2']) {
     expect(over(`closed-form ${target} flatness unit=token`).corrected).toBeLessThan(0.001)
