@@ -12,8 +12,8 @@ export const scorerConfig = defineConfig(
     strategy: choice({
       env: 'PLATEAU_STRATEGY',
       of: strategyNames,
-      default: 'flatness',
-      help: 'How windows are ranked for the gradient stage, until the selection-policy topic says otherwise.',
+      default: 'none',
+      help: 'How windows are ranked for the gradient stage (none: all are kept), until the selection-policy topic says otherwise.',
     }),
     keep: decimal({
       env: 'PLATEAU_KEEP',

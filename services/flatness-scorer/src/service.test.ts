@@ -11,7 +11,7 @@ const schema = mergeConfigs(commonConfig(flatnessScorer.opsPort), flatnessScorer
 
 describe('the configuration', () => {
   it('has a default for everything', () => {
-    expect(schema.parse({})).toMatchObject({ strategy: 'flatness', keep: 0.5, closedFormWeight: 'uniform' })
+    expect(schema.parse({})).toMatchObject({ strategy: 'none', keep: 0.5, closedFormWeight: 'uniform' })
   })
 
   it.each([
