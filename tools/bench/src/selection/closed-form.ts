@@ -15,8 +15,8 @@ import type { ResultsFile } from './results-file.js'
 
 /** Beside all training data. */
 const LITTLE = 10_000
-/** Of a quick run: so many arms of little data. */
-const QUICK_ARMS = 4
+/** Of a quick run: so many arms of little data, before the first that has to learn. */
+const QUICK_ARMS = 2
 
 export const runClosedForm: Experiment = async (dataset, { results, threads, quick, say }) => {
   const all = closedFormArms(quick ? [LITTLE] : [positionsOf(dataset.training), LITTLE])

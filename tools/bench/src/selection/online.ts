@@ -15,7 +15,7 @@ const FIRST_SOLVE = 1000
 const GROWTH = 1.3
 /** Points of curves are judged on every third held-out window. */
 const CURVE_EVERY = 3
-const QUICK_WINDOWS = 80
+const QUICK = { windows: 80, arms: 3 }
 const HALF = 0.5
 
 const whole = { unit: 'sample', keep: HALF, seed: 1 } as const
@@ -37,9 +37,9 @@ const onlineArms: readonly OnlineArm[] = [
 ]
 
 export const runOnline: Experiment = async (dataset, { results, threads, quick, say }) => {
-  const windows = quick ? dataset.training.slice(0, QUICK_WINDOWS) : dataset.training
+  const windows = quick ? dataset.training.slice(0, QUICK.windows) : dataset.training
   const available = positionsOf(windows)
-  const named = onlineArms.map((arm) => {
+  const named = onlineArms.slice(0, quick ? QUICK.arms : undefined).map((arm) => {
     return { ...arm, experiment: 'online' as const, target: dataset.name, available, matched: 'steps' as const }
   })
   const missing = named.filter((arm) => !results.has(arm))
