@@ -147,7 +147,7 @@ export const trainerConfig = defineConfig(
     trialKeep: share({
       env: 'PLATEAU_TRIAL_KEEP',
       default: 0.5,
-      help: 'Share of windows that each of PLATEAU_TRIAL_RULES keeps.',
+      help: 'Share of windows that each of PLATEAU_TRIAL_RULES keeps, within every domain.',
     }),
     gradients: flag({ env: 'PLATEAU_GRADIENTS', default: 'on', help: 'off: only the closed form learns.' }),
     gradientShare: share({

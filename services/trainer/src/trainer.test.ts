@@ -192,12 +192,12 @@ describe('the trainer', () => {
   test.each(kinds)(
     'a %s takes turns by rules under trial, on what each would have kept, and says so',
     async (draft) => {
-      const rules = ['flatness(keep=0.5)', 'least-flat(keep=0.5)']
+      const rules = ['flatness(keep=0.5,stratified)', 'least-flat(keep=0.5,stratified)']
       const all = Array.from({ length: 600 }, (_, i) =>
         trainingRecord(teacher.window(`s${i}`), {
           arm: i % 10 === 9 ? Arm.ARM_EVALUATION : i % 10 === 8 ? Arm.ARM_CONTROL : Arm.ARM_SELECTED,
           keep: i % 3 !== 0,
-          keptBy: [...(i % 4 === 0 ? [] : [rules[i % 2]!]), ...(i % 5 === 0 ? ['random(keep=0.5)'] : [])],
+          keptBy: [...(i % 4 === 0 ? [] : [rules[i % 2]!]), ...(i % 5 === 0 ? ['random(keep=0.5,stratified)'] : [])],
           policy: 'none',
         }),
       )

@@ -5,8 +5,8 @@ import { Replay } from './replay.js'
 
 const teacher = new Teacher()
 const options = { replayPositions: 100_000, piecePositions: 12 }
-const flat = 'flatness(keep=0.5)'
-const peaked = 'least-flat(keep=0.5)'
+const flat = 'flatness(keep=0.5,stratified)'
+const peaked = 'least-flat(keep=0.5,stratified)'
 
 function replayOf(records: readonly RecordOptions[]): Replay {
   const replay = new Replay(options)
@@ -34,7 +34,7 @@ test('what the control arm kept, and what a trial of random would have, is chanc
   const windows = [
     { arm: Arm.ARM_CONTROL, keep: true },
     { arm: Arm.ARM_CONTROL, keep: false },
-    { arm: Arm.ARM_SELECTED, keep: true, keptBy: ['random(keep=0.5)'] },
+    { arm: Arm.ARM_SELECTED, keep: true, keptBy: ['random(keep=0.5,stratified)'] },
     { arm: Arm.ARM_SELECTED, keep: true, policy: 'random(keep=0.25)' },
   ]
   expect(drawn(replayOf(windows), 'random')).toHaveLength(3 * 2)

@@ -7,7 +7,9 @@ import type { DraftKind, Learner, LearnerState } from './draft-kind.js'
 
 const teacher = new Teacher()
 const windows = Array.from({ length: 320 }, (_, offset) =>
-  acceptedWindow(teacher, offset, { keptBy: [offset % 2 === 0 ? 'flatness(keep=0.5)' : 'random(keep=0.5)'] }),
+  acceptedWindow(teacher, offset, {
+    keptBy: [offset % 2 === 0 ? 'flatness(keep=0.5,stratified)' : 'random(keep=0.5,stratified)'],
+  }),
 )
 const unseen = Array.from({ length: 6 }, (_, i) => acceptedWindow(teacher, 1000 + i).rows)
 const compared = { unseen, calibration: [] }

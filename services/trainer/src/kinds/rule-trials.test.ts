@@ -14,8 +14,8 @@ import type { Parameters } from './rule-turn.js'
 const teacher = new Teacher()
 const template = acceptedWindow(teacher, 0)
 const POSITIONS = template.rows.length
-const flat = 'flatness(keep=0.5)'
-const peaked = 'least-flat(keep=0.5)'
+const flat = 'flatness(keep=0.5,stratified)'
+const peaked = 'least-flat(keep=0.5,stratified)'
 const everything = 'none'
 
 const options = {
@@ -39,7 +39,7 @@ class World {
     return Array.from({ length: count }, () => {
       const offset = this.sent.length
       const isFlat = offset % 2 === 0
-      const keptBy = [isFlat ? flat : peaked, ...(offset % 4 < 2 ? ['random(keep=0.5)'] : [])]
+      const keptBy = [isFlat ? flat : peaked, ...(offset % 4 < 2 ? ['random(keep=0.5,stratified)'] : [])]
       const rows = { ...template.rows }
       this.#teaches.set(rows, this.teaches(isFlat))
       const window = { ...template, rows, place: { partition: 0, offset }, keptBy, policy: everything, ...changes }
@@ -122,7 +122,9 @@ test('a rule that keeps noise is avoided, and one that keeps what teaches is pub
   expect(last.gain!.gain).toBeGreaterThan(0.8 * expected)
   expect(last.gain!.gain).toBeLessThan(1.2 * expected)
   expect(last.gain!.standardError).toBeLessThan(0.1 * expected)
-  expect(last.evidence).toMatch(/windows are kept by least-flat\(keep=0\.5\).*flatness\(keep=0\.5\) -0\.0/)
+  expect(last.evidence).toMatch(
+    /windows are kept by least-flat\(keep=0\.5,stratified\).*flatness\(keep=0\.5,stratified\) -0\.0/,
+  )
   // The rule in force keeps everything here, whatever was published: most turns are by it, or chance's.
   const [better, worse] = [turnsBy(opened, peaked), turnsBy(opened, flat)]
   expect(better).toBeGreaterThan(1.3 * worse)
@@ -229,7 +231,8 @@ test('a rule whose windows do not come any more is given up for one that has eno
   const { arm } = turns.state.facts.trials!.turn
   while ((await turns.take(stage, judgeOf(1))).isTaken && turns.state.facts.trials!.turn?.arm === arm);
   const steps = stage.steps
-  for (const window of world.windows(200, { keptBy: ['flatness(keep=0.5)'], policy: flat })) turns.offer(window)
+  for (const window of world.windows(200, { keptBy: ['flatness(keep=0.5,stratified)'], policy: flat }))
+    turns.offer(window)
   for (let i = 0; i < 30; i++) await turns.take(stage, judgeOf(i))
   expect(stage.steps).toBe(steps + 30)
 })
