@@ -57,7 +57,7 @@ export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> 
   ],
 }
 
-/** Trained for long: what a selector does to a draft that has stopped to gain much. */
+/** Trained five times as long: does the order of the selectors turn around? */
 export const lateArms: readonly SteppedArm[] = [...arms(core, seeds(3)), ...arms(stratified, seeds(2))]
 
 export const causalLmArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
