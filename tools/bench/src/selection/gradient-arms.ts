@@ -27,6 +27,7 @@ const epochs = { matched: 'epochs' } as const
 const stratified: readonly Cell[] = ['flatness', 'least-flat', 'learned'].map((name) => ({
   selector: `stratified-${name}`,
 }))
+const otherLosses: readonly DraftLoss[] = ['tv', 'lk-hybrid']
 const core = [random, flatness, leastFlat, full, learned]
 
 export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> = {
@@ -37,8 +38,7 @@ export const gradientArms: Readonly<Record<DatasetName, readonly SteppedArm[]>> 
     ...arms([draftGain, ...tokens], seeds(2)),
     ...arms([...stratified, draftGain, ...tokens], [3]),
     ...arms(core, [4, 5]),
-    ...arms(core, seeds(2), { loss: 'tv' }),
-    ...arms(core, seeds(2), { loss: 'lk-hybrid' }),
+    ...seeds(2).flatMap((seed) => otherLosses.flatMap((loss) => arms(core, [seed], { loss }))),
     ...arms([full], [2, 3], epochs),
     ...arms([...stratified, draftGain, ...tokens], [4, 5]),
     ...arms([{ selector: 'entropy' }, { selector: 'draft-gap' }], seeds(3)),
