@@ -291,7 +291,7 @@ export interface ScoredWindow {
   draftOverlap: number[];
   /** exp of the mean negative log probability of the emitted tokens. */
   perplexity: number;
-  /** The number compared with the threshold: the policy's score of the window (default: mean flatness). */
+  /** The number compared with the threshold: the policy's score of the window, NaN where it has none to rank by. */
   score: number;
   /** The threshold at that moment; NaN during warm-up, when everything is kept. */
   threshold: number;
