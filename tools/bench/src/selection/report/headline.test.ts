@@ -37,6 +37,12 @@ describe('compute to full data', () => {
     expect(found.cpuSeconds).toBeCloseTo(3.1 / 10.1, 10)
   })
 
+  test('an arm whose seeds lie far apart has shown nothing', () => {
+    const scattered = [0.25, 0.4].map((mean, i): Made => ({ selector: 'learned', keep: 0.3, seed: i + 1, mean }))
+    const found = to(...scattered)
+    expect(found.reached).toBe(false)
+  })
+
   test('an arm that took as much has nothing to claim', () => {
     const [cell] = cellsOf(madeResults([madeArms[0]!, { selector: 'learned', keep: 1, mean: 0.33 }]))
     expect(computeToFull(cell!, 'learned', 'here')).toBeUndefined()

@@ -68,10 +68,13 @@ export interface ComputeToFull {
   readonly reached: boolean
 }
 
+/** Of full data's alpha. An interval with a wider half holds 0 for want of seeds, which shows nothing. */
+const WIDEST_HALF = 0.02
+
 /**
  * Of all arms of `selector` in the cell that reach full data, the one that took least; where none does, the one that comes
- * closest. An arm reaches it when the 95 % interval of their paired difference does not lie below 0 and it took less, by
- * both shares. Arms that trained on no fewer positions have nothing to claim; undefined where there are only those.
+ * closest. An arm reaches it when the 95 % interval of their paired difference does not lie below 0, is narrow
+ * enough to say something, and it took less, by both shares. Arms that trained on no fewer positions have nothing to claim; undefined where there are only those.
  */
 export function computeToFull(cell: Cell, selector: string, name: string): ComputeToFull | undefined {
   const full = fullOf(cell)
@@ -86,6 +89,7 @@ export function computeToFull(cell: Cell, selector: string, name: string): Compu
 
 function costToFull(cell: Cell, arm: Treatment, full: Treatment, name: string): ComputeToFull {
   const { difference, standardError, freedom } = compareTreatments(cell, arm, full)
+  const isNarrow = (half: number): boolean => half <= WIDEST_HALF * mean(full, (one) => one.alpha)
   const halfWidth = Number.isFinite(standardError) ? criticalValue(0.05, freedom) * standardError : Infinity
   const positions = mean(arm, (one) => one.positions.used) / mean(full, (one) => one.positions.used)
   const cpuSeconds = mean(arm, totalCpuSeconds) / mean(full, totalCpuSeconds)
@@ -98,6 +102,6 @@ function costToFull(cell: Cell, arm: Treatment, full: Treatment, name: string): 
     cpuSeconds,
     difference,
     halfWidth,
-    reached: Number.isFinite(halfWidth) && difference + halfWidth >= 0 && share < 1,
+    reached: isNarrow(halfWidth) && difference + halfWidth >= 0 && share < 1,
   }
 }
