@@ -145,6 +145,18 @@ export function withLayer(head: FeatureHead, layer: FeatureHeadLayer, random: ()
   return { ...head, config, parameters: new Map([...fresh.parameters, ...head.parameters]) }
 }
 
+/** One Llama layer of the target's width, as gradients train it on top of a closed form. */
+export function gradientLayer(hiddenSize: number): FeatureHeadLayer {
+  const headDim = Math.min(64, hiddenSize - (hiddenSize % 2))
+  return {
+    heads: Math.max(1, Math.round(hiddenSize / headDim)),
+    headDim,
+    intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
+    ropeTheta: 10_000,
+    contextPositions: 64,
+  }
+}
+
 /** The same head without its decoder layer. */
 export function withoutLayer(head: FeatureHead): FeatureHead {
   const config = { ...head.config, layer: undefined }

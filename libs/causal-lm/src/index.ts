@@ -69,6 +69,7 @@ export {
   featureHeadShapes,
   initialFeatureHead,
   reciprocalRms,
+  gradientLayer,
   withLayer,
   withoutLayer,
   withParameters,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { binCount, binsOf } from './bin-weights.js'
+import { binCount, binPlaces, binsOf, standardEdges } from './bin-weights.js'
 import { binnedWeights, WEIGHT_CAP } from './closed-form-weights.js'
 import { closedFormWeightsOf, selectionPolicy } from './selection-policy.js'
 import { windowWith } from './testing.js'
@@ -20,6 +20,17 @@ describe('bins', () => {
     const window = windowWith({ flatness, draftOverlap: [Number.NaN, 0.875, 0.75, 0.25] })
     expect([...binsOf(bins, window)]).toEqual([0, 1, 4 + 2, 4 + 3])
     expect([...binsOf(bins, windowWith({ flatness }))]).toEqual([0, 0, 4, 4])
+  })
+
+  it('have places: rows of flatness and columns of the gap; where no draft proposed there is none', () => {
+    expect(binPlaces({ ...standardEdges, draftGap: [] })).toEqual([[0], [1], [2], [3], [4]])
+    const positions = { flatness: Float32Array.of(1, 1, 1), draftOverlap: Float32Array.of(Number.NaN, 0.9, 0.1) }
+    const bins = binsOf(standardEdges, { ...positions, vocabSize: 100 })
+    expect([...bins].map((bin) => binPlaces(standardEdges)[bin])).toEqual([
+      [4, Number.NaN],
+      [4, 1],
+      [4, 3],
+    ])
   })
 
   it('ignore the draft where no edges of its gap are given', () => {

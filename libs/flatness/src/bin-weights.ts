@@ -20,9 +20,24 @@ export interface BinWeights {
 
 export type BinEdges = Pick<BinWeights, 'effectiveTokens' | 'draftGap'>
 
+/**
+ * The edges that Plateau learns weights by. N: (nearly) certain, one real alternative at most, few, some, many tokens. Gap:
+ * the draft is right, partly right, wrong.
+ */
+export const standardEdges: BinEdges = { effectiveTokens: [1.05, 1.5, 3, 10], draftGap: [0.2, 0.6] }
+
 /** F x (1 + G). */
 export function binCount(bins: BinEdges): number {
   return (bins.effectiveTokens.length + 1) * columnsOf(bins)
+}
+
+/** Per bin its row and, where there are several, its column, as a search of weights takes them; NaN where no draft proposed. */
+export function binPlaces(bins: BinEdges): number[][] {
+  const columns = columnsOf(bins)
+  return Array.from({ length: binCount(bins) }, (_, bin) => {
+    const column = bin % columns
+    return [Math.floor(bin / columns), ...(columns === 1 ? [] : [column === 0 ? Number.NaN : column])]
+  })
 }
 
 /** [n], the bin of each position: an index into the weights. */

@@ -1,5 +1,13 @@
 export { armOf, lotOf, type Arm, type ArmShares } from './arm.js'
-export { binCount, binsOf, binWeights, type BinEdges, type BinWeights } from './bin-weights.js'
+export {
+  binCount,
+  binPlaces,
+  binsOf,
+  binWeights,
+  standardEdges,
+  type BinEdges,
+  type BinWeights,
+} from './bin-weights.js'
 export {
   binnedWeights,
   closedFormWeights,

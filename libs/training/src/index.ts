@@ -9,6 +9,7 @@ export {
   mergeSums,
   subtractSums,
   type RidgeSums,
+  transposed,
 } from './ridge-sums.js'
 export {
   SumBank,

@@ -1,6 +1,6 @@
+import { normal, seededRandom } from '@plateau/speculation'
 import { expect, test } from 'vitest'
 import { KeepRuleBandit, type KeepRuleBanditOptions } from './keep-rule-bandit.js'
-import { normals, seededRandom } from './testing.js'
 
 const options: KeepRuleBanditOptions = {
   arms: ['random', 'flatness', 'least-flat'],
@@ -16,7 +16,7 @@ type World = (arm: string) => number
 function play(bandit: KeepRuleBandit, turns: number, world: World, random: () => number): string[] {
   return Array.from({ length: turns }, () => {
     const arm = bandit.choose(random)
-    bandit.reward(arm, { gain: world(arm) + NOISE * normals(random)(), standardError: NOISE })
+    bandit.reward(arm, { gain: world(arm) + NOISE * normal(random), standardError: NOISE })
     return arm
   })
 }

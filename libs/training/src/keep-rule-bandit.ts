@@ -1,3 +1,4 @@
+import { normal } from '@plateau/speculation'
 import type { PairedGain } from './paired-gain.js'
 import { RunningGain, type RunningGainState } from './running-gain.js'
 
@@ -124,9 +125,4 @@ export class KeepRuleBandit {
     if (one === undefined) throw new RangeError(`no arm is called ${arm}`)
     return one
   }
-}
-
-/** Box-Muller. */
-function normal(random: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 }

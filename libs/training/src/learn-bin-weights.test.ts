@@ -1,10 +1,10 @@
+import { normal, seededRandom } from '@plateau/speculation'
 import { describe, expect, test } from 'vitest'
 import type { LearnedBinWeights } from './bin-weight-search.js'
 import { learnBinWeights, weightedSums } from './learn-bin-weights.js'
 import { pairedGain } from './paired-gain.js'
 import { solveRidge } from './ridge-solve.js'
 import { addRows, emptySums, type RidgeSums } from './ridge-sums.js'
-import { normals, seededRandom } from './testing.js'
 
 const D = 12
 const POSITIONS = 20
@@ -25,13 +25,13 @@ interface World {
 /** A linear world in which rows of bin b are seen with noise of `noise[b]`. */
 function worldOf(seed: number, noise: readonly number[], rowsPerBin = 60, heldOutWindows = 40): World {
   const random = seededRandom(seed)
-  const normal = normals(random)
-  const w = Array.from({ length: D }, normal)
+  const standard = () => normal(random)
+  const w = Array.from({ length: D }, standard)
   const draw = (n: number, binOf: () => number) => {
-    const x = Float32Array.from({ length: n * D }, normal)
+    const x = Float32Array.from({ length: n * D }, standard)
     const y = Float32Array.from({ length: n }, (_, row) => {
       const clean = w.reduce((sum, weight, d) => sum + weight * x[row * D + d]!, 0)
-      return clean + noise[binOf()]! * normal()
+      return clean + noise[binOf()]! * standard()
     })
     return { x, y }
   }

@@ -115,6 +115,17 @@ function combine(into: RidgeSums, from: RidgeSums, times: number): void {
   into.weight += times * from.weight
 }
 
+/** [rows, columns] to [columns, rows]: a solution [D, O] lies in a head as [O, D]. */
+export function transposed<T extends Float32Array | Float64Array>(
+  from: Float32Array | Float64Array,
+  rows: number,
+  columns: number,
+  into: T,
+): T {
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) into[j * rows + i] = from[i * columns + j]!
+  return into
+}
+
 const HEADER_NUMBERS = 3
 
 /** D, O, weight, then the gram's lower triangle row by row, then the moment: little-endian doubles. */

@@ -27,7 +27,7 @@ const cold: DemoReport = {
   windows: { captured: 10, shed: 0, scored: 10, kept: 4, control: 1, evaluation: 1, trained: 9 },
   keptShare: 0.5,
   selection: {
-    rule: 'least-flat 50 %',
+    rule: 'least-flat(keep=0.5)',
     gains: [{ name: 'gradients', gain: 0.002, standardError: 0.001 }],
     rules: [{ name: 'least-flat', gain: 0.004, standardError: 0.002, turns: 7 }],
     bins: [
@@ -84,7 +84,7 @@ it('the report says what was compared, and within what', () => {
 
 it('the report says what selection gains over random, with its interval, and what is in force', () => {
   const text = reportTable(cold)
-  expect(text).toMatch(/policy in force: least-flat 50 %/)
+  expect(text).toMatch(/policy in force: least-flat\(keep=0\.5\)/)
   expect(text).toMatch(/gradients over random +0\.0020 +0\.0000 to 0\.0040/)
   expect(text).toMatch(/steps by least-flat over random +0\.0040 +0\.0001 to 0\.0079 +7/)
   expect(text).toContain('by effective tokens: 1 to 1.5: 1.25, 1.5 or more: 0.75')

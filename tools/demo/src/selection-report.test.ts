@@ -31,7 +31,7 @@ it('what is in force is read from the topic, what it gains as the trainer knows 
     binWeights: { effectiveTokens: [1.5, 10], weights: [1.5, 1, 0.5] },
   })
   expect(await selectionReport(policy, url)).toEqual({
-    rule: 'least-flat 50 % of tokens',
+    rule: 'least-flat(keep=0.5,unit=token)',
     gains: [
       { name: 'closed-form', gain: 0.004, standardError: 0.002 },
       { name: 'gradients', gain: -0.001, standardError: 0.003 },

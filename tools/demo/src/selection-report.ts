@@ -1,9 +1,10 @@
 import type { SelectionPolicy } from '@plateau/contracts'
+import { keepRule, ruleName } from '@plateau/flatness'
 import { metricByLabel } from './metrics.js'
 
 /** What the lineage has learned about selection, with its intervals. */
 export interface SelectionReport {
-  /** In force for gradients, for example "least-flat 50 %". */
+  /** In force for gradients, for example "least-flat(keep=0.5)". */
   readonly rule: string
   /** What the policy gains over random at matched positions: closed-form in alpha, gradients in alpha per 10,000 positions. */
   readonly gains: readonly Estimate[]
@@ -39,9 +40,7 @@ export async function selectionReport(policy: SelectionPolicy | undefined, opsUr
 
 export function ruleText(policy: SelectionPolicy | undefined): string {
   if (policy === undefined) return "the scorer's own"
-  const { strategy, keep, unit } = policy
-  if (strategy === 'none') return 'none: everything is kept'
-  return `${strategy} ${(100 * keep).toFixed(0)} %${unit === '' || unit === 'window' ? '' : ` of ${unit}s`}`
+  return policy.strategy === 'none' ? 'none: everything is kept' : ruleName(keepRule(policy))
 }
 
 async function estimates(opsUrl: string, metric: string, label: string): Promise<Estimate[]> {

@@ -1,3 +1,5 @@
+import { standardEdges } from '@plateau/flatness'
+
 /** One trained draft of the benchmark: an arm is a selection, an experiment what was trained on it. Kept as a line of JSON. */
 export interface ArmResult extends ArmName {
   /** Response positions that the draft was trained on: different ones, then all that steps have used. */
@@ -54,7 +56,7 @@ export interface ArmName {
 }
 
 /** Bins of the effective number of tokens N = V flatness^2 that alpha is broken down by. */
-export const flatnessEdges = [1.05, 1.5, 3, 10] as const
+export const flatnessEdges = standardEdges.effectiveTokens
 
 export function armKey(arm: ArmName): string {
   const { experiment, target, available, loss, selector, unit, keep, seed, matched } = arm

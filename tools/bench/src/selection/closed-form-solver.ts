@@ -17,7 +17,7 @@ import {
 } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import { seededRandom } from '@plateau/speculation'
-import { emptySums, featureHeadRidge, type RidgeSums } from '@plateau/training'
+import { emptySums, featureHeadRidge, pickRows, transposed, type RidgeSums } from '@plateau/training'
 import type { ScoreDraft } from './evaluate.js'
 
 export interface ClosedFormOptions {
@@ -78,14 +78,15 @@ export class ClosedFormSolver {
 
   /** Adds rows to the sums, each counting its weight (not set: 1). Rows that count nothing cost nothing. */
   async add(sums: RidgeSums, rows: DraftRows, weights?: ArrayLike<number>): Promise<void> {
-    await this.#accumulator.add(sums, countingRows(rows, weights, this.#base.config.hiddenSize))
+    await this.#accumulator.add(sums, countingRows(rows, weights))
   }
 
   /** The head that solves the sums, reading the common vocabulary; its logit scale is not fitted yet. */
   async solve(sums: RidgeSums): Promise<FeatureHead> {
     await this.#accumulator.flush(sums)
     const w = await this.#solver.solve(sums, featureHeadRidge(this.#base.config, LAMBDA))
-    return withVocabulary(withParameters(this.#base, { 'fc.weight': transposed(w, sums) }), this.#vocabulary)
+    const projection = transposed(w, sums.inputs, sums.outputs, new Float32Array(w.length))
+    return withVocabulary(withParameters(this.#base, { 'fc.weight': projection }), this.#vocabulary)
   }
 
   scoreOf(head: FeatureHead): ScoreDraft {
@@ -117,29 +118,9 @@ function headConfig({ config }: DraftTargetModel): FeatureHeadConfig {
   }
 }
 
-/** Rows stand alone in the regression: those that count nothing are left out. */
-function countingRows(rows: DraftRows, weights: ArrayLike<number> | undefined, hidden: number): DraftRows {
+/** Rows that count nothing are left out. */
+function countingRows(rows: DraftRows, weights: ArrayLike<number> | undefined): DraftRows {
   if (weights === undefined) return { ...rows, weights: new Float32Array(rows.length).fill(1) }
-  const kept = Array.from({ length: rows.length }, (_, r) => r).filter((r) => weights[r]! > 0)
-  if (kept.length === rows.length) return { ...rows, weights: Float32Array.from(weights) }
-  const states = (from: Float32Array): Float32Array => {
-    const to = new Float32Array(kept.length * hidden)
-    for (const [i, r] of kept.entries()) to.set(from.subarray(r * hidden, (r + 1) * hidden), i * hidden)
-    return to
-  }
-  return {
-    ...rows,
-    length: kept.length,
-    tokens: Int32Array.from(kept, (r) => rows.tokens[r]!),
-    features: states(rows.features),
-    nextFeatures: states(rows.nextFeatures),
-    weights: Float32Array.from(kept, (r) => weights[r]!),
-  }
-}
-
-/** As the head stores its projection: [H, 2H + m] of [2H + m, H]. */
-function transposed(w: Float64Array, { inputs, outputs }: RidgeSums): Float32Array {
-  const projection = new Float32Array(w.length)
-  for (let i = 0; i < inputs; i++) for (let o = 0; o < outputs; o++) projection[o * inputs + i] = w[i * outputs + o]!
-  return projection
+  const counting = Array.from({ length: rows.length }, (_, r) => r).filter((r) => weights[r]! > 0)
+  return { ...pickRows(rows, counting), weights: Float32Array.from(counting, (r) => weights[r]!) }
 }

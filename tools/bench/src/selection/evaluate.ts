@@ -1,4 +1,5 @@
 /** What a trained draft of an arm is worth: calibrated on windows of their own, judged on held-out ones. */
+import { binCount, binsOf } from '@plateau/flatness'
 import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
 import { fitLogitScale } from '@plateau/training'
 import { flatnessEdges, type ArmResult } from './arm-result.js'
@@ -117,21 +118,16 @@ function roundLength(accepted: ArrayLike<number>, at: number, proposed: number):
 
 /** Per bin of the effective number of tokens V f^2; null where it is empty. */
 function alphaByFlatness(parts: readonly Part[]): (number | null)[] {
-  const bins = Array.from({ length: flatnessEdges.length + 1 }, () => ({ sum: 0, count: 0 }))
+  const byFlatness = { effectiveTokens: flatnessEdges, draftGap: [] }
+  const bins = Array.from({ length: binCount(byFlatness) }, () => ({ sum: 0, count: 0 }))
   for (const { window, alpha } of parts) {
-    for (const [at, value] of alpha.entries()) {
-      const bin = bins[flatnessBin(window, at)]!
-      bin.sum += value
+    for (const [at, place] of binsOf(byFlatness, window.statistics).entries()) {
+      const bin = bins[place]!
+      bin.sum += alpha[at]!
       bin.count++
     }
   }
   return bins.map(({ sum, count }) => (count === 0 ? null : sum / count))
-}
-
-/** In which bin of `flatnessEdges` a position lies. */
-export function flatnessBin({ statistics }: SelectionWindow, at: number): number {
-  const effective = statistics.vocabSize * statistics.flatness[at]! ** 2
-  return flatnessEdges.filter((edge) => effective >= edge).length
 }
 
 function rowsOf(windows: readonly SelectionWindow[]): DraftRows[] {

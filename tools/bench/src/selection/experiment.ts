@@ -13,12 +13,6 @@ export interface ExperimentRun {
 /** Runs the arms that are missing, the most telling first, and writes each as it is done. */
 export type Experiment = (dataset: Dataset, run: ExperimentRun) => Promise<void>
 
-/** Seconds of this process on all its threads, since it began. */
-export function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
-}
-
 /** Says after each arm how long the rest takes, at the pace of this run. */
 export function armProgress(total: number, now: () => number, say: (line: string) => void) {
   const started = now()

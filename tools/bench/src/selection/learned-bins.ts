@@ -1,16 +1,11 @@
 /** Weights of positions as live traffic has them learned: the closed form's sums by bins of flatness and of draft gap. */
-import { binCount, binsOf, type BinEdges, type WindowStatistics } from '@plateau/flatness'
+import { binCount, binnedWeights, binPlaces, binsOf, standardEdges, type WindowStatistics } from '@plateau/flatness'
 import { learnBinWeights, type BinWeightSearch, type RidgeSums } from '@plateau/training'
-import { flatnessEdges } from './arm-result.js'
 import type { PositionValues } from './choose.js'
 import type { ClosedFormSolver } from './closed-form-solver.js'
 import type { SelectionWindow } from './selection-window.js'
 import { calibrate } from './evaluate.js'
-import { cpuSeconds } from './experiment.js'
-
-/** Of 1 - alpha of the reference draft, as the trainer bins its windows: it is right, partly right, wrong. */
-const GAP_EDGES = [0.2, 0.6]
-export const binEdges: BinEdges = { effectiveTokens: flatnessEdges, draftGap: GAP_EDGES }
+import { cpuSeconds } from './cpu-clock.js'
 
 /** The sums of the rows in each bin, each row counting 1. */
 export class BinnedSums {
@@ -19,12 +14,12 @@ export class BinnedSums {
 
   constructor(solver: ClosedFormSolver) {
     this.#solver = solver
-    this.sums = Array.from({ length: binCount(binEdges) }, () => solver.empty())
+    this.sums = Array.from({ length: binCount(standardEdges) }, () => solver.empty())
   }
 
   /** `weights`: rows of weight 0 are left out, [rows.length]. */
   async add({ rows, statistics }: SelectionWindow, weights?: Float32Array): Promise<void> {
-    const bins = binsOf(binEdges, statistics)
+    const bins = binsOf(standardEdges, statistics)
     for (const bin of new Set(bins)) {
       const own = bins.map((other, r) => Number(other === bin && (weights?.[r] ?? 1) > 0))
       if (own.includes(1)) await this.#solver.add(this.sums[bin]!, rows, own)
@@ -43,7 +38,7 @@ export class BinnedSums {
     const rows = calibration.map((window) => window.rows)
     return learnBinWeights({
       sums: this.sums,
-      coordinates: binCoordinates,
+      coordinates: binPlaces(standardEdges),
       windowLengths: rows.map(({ length }) => length),
       evaluations,
       previous,
@@ -56,15 +51,9 @@ export class BinnedSums {
   }
 }
 
-/** Flatness and gap of each bin, as ranks; the gap of the column for positions without a draft is not known. */
-const binCoordinates: readonly (readonly number[])[] = Array.from({ length: binCount(binEdges) }, (_, bin) => {
-  const columns = binCount(binEdges) / (binEdges.effectiveTokens.length + 1)
-  const column = bin % columns
-  return [Math.floor(bin / columns), column === 0 ? Number.NaN : column]
-})
-
+/** What positions count, as a scorer would have it. */
 export function weightsByBin(weights: readonly number[], statistics: WindowStatistics): Float32Array {
-  return Float32Array.from(binsOf(binEdges, statistics), (bin) => weights[bin]!)
+  return binnedWeights({ ...standardEdges, weights }, statistics)
 }
 
 const EVALUATIONS = 32

@@ -7,7 +7,8 @@ import type { ArmName, ArmResult, CurvePoint } from './arm-result.js'
 import { ClosedFormSolver } from './closed-form-solver.js'
 import { positionsOf, type Dataset, type SelectionWindow } from './dataset.js'
 import { calibrate, evaluateArm, meanAlpha, type ScoreDraft } from './evaluate.js'
-import { armProgress, cpuSeconds, type Experiment } from './experiment.js'
+import { CpuMeter, cpuSeconds } from './cpu-clock.js'
+import { armProgress, type Experiment } from './experiment.js'
 import { streamLearner, type OnlineArm } from './stream-learners.js'
 
 /** Positions before the first solve, and how much more there are before the next. */
@@ -65,29 +66,23 @@ async function runStream(
 ): Promise<Omit<ArmResult, keyof ArmName>> {
   const learner = streamLearner(arm, solver, dataset.calibration)
   const curve: CurvePoint[] = []
-  const spent = { selection: 0, training: 0 }
-  const timed = async <T>(on: keyof typeof spent, work: () => Promise<T>): Promise<T> => {
-    const began = cpuSeconds()
-    const result = await work()
-    spent[on] += cpuSeconds() - began
-    return result
-  }
+  const meter = new CpuMeter<'selection' | 'training'>(cpuSeconds)
   let [arrived, kept, solveAt] = [0, 0, FIRST_SOLVE]
   let score: ScoreDraft | undefined
   for (const [at, window] of windows.entries()) {
-    const weights = await timed('selection', () => learner.select(window))
+    const weights = await meter.spend('selection', () => learner.select(window))
     arrived += window.rows.length
     if (weights !== undefined) {
-      await timed('training', () => learner.add(window, weights))
+      await meter.spend('training', () => learner.add(window, weights))
       kept += weights.filter((weight) => weight > 0).length
     }
     if (arrived < solveAt && at < windows.length - 1) continue
     solveAt = GROWTH * arrived
-    score = solver.scoreOf(await timed('training', async () => solver.solve(await learner.total())))
+    score = solver.scoreOf(await meter.spend('training', async () => solver.solve(await learner.total())))
     curve.push({
       steps: arrived,
       positions: kept,
-      cpuSeconds: spent.training,
+      cpuSeconds: meter.spentOn('training'),
       alpha: await curveAlpha(score, dataset),
     })
   }
@@ -95,7 +90,7 @@ async function runStream(
   return {
     positions: { kept, used: kept },
     steps: curve.length,
-    cpuSeconds: spent,
+    cpuSeconds: { selection: meter.spentOn('selection'), training: meter.spentOn('training') },
     ...(await evaluateArm(score, dataset)),
     curve,
   }

@@ -1,6 +1,6 @@
 import { encodeHeaders, PlateauError, SelectionPolicy, topics } from '@plateau/contracts'
 import { readUpToNow } from '@plateau/event-log'
-import { policyName, selectionPolicy } from '@plateau/flatness'
+import { keepRule, ruleName } from '@plateau/flatness'
 import { command, type Context } from '../command.js'
 import { required, text, value } from '../option.js'
 import { table } from '../table.js'
@@ -23,7 +23,7 @@ export const policy = command({
 export const policyClear = command({
   name: 'policy clear',
   summary: "withdraws a lineage's selection policy: its scorers go back to their own settings",
-  details: 'A trainer with PLATEAU_LEARN_POLICY=on publishes its own again, at the latest after ten minutes.',
+  details: 'A trainer with PLATEAU_LEARN_POLICY=on publishes its own again when it has learned something new.',
   options: { lineage: required('L', "which draft's line of versions", text) },
   run: async (context, { lineage }) => {
     const log = await context.openLog()
@@ -93,7 +93,7 @@ function policyText(policies: readonly SelectionPolicy[]): string {
 /** As decisions name it; as it stands there where this build does not know the rule. */
 function ruleOf(record: SelectionPolicy): string {
   try {
-    return policyName(selectionPolicy(record))
+    return ruleName(keepRule(record))
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     return `${record.strategy}(keep=${record.keep})`

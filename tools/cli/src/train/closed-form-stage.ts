@@ -1,7 +1,7 @@
 import { featureHeadInputs, withParameters, type FeatureHead } from '@plateau/causal-lm'
 import { RidgeAccumulator, RidgeSolver, type DraftTarget } from '@plateau/inference'
 import { doubleTensor, readTensors, toDoubles, writeTensors } from '@plateau/model-files'
-import { decodeSums, emptySums, encodeSums, featureHeadRidge, type RidgeSums } from '@plateau/training'
+import { decodeSums, emptySums, encodeSums, featureHeadRidge, transposed, type RidgeSums } from '@plateau/training'
 import { existsSync } from 'node:fs'
 import type { Progress } from './progress.js'
 import type { TrainingData } from './training-data.js'
@@ -31,7 +31,7 @@ export async function solveClosedForm(
   const solver = await RidgeSolver.create({ threads: options.threads })
   try {
     const w = await solver.solve(sums, featureHeadRidge(base.config, options.lambda))
-    return withParameters(base, { 'fc.weight': transposed(w, sums) })
+    return withParameters(base, { 'fc.weight': transposed(w, sums.inputs, sums.outputs, new Float32Array(w.length)) })
   } finally {
     await solver.release()
   }
@@ -81,11 +81,4 @@ async function readSaved(path: string, inputs: number) {
   const sums = decodeSums(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength))
   if (sums.inputs !== inputs) return undefined
   return { sums, windows: Number(metadata['windows']), positions: Number(metadata['positions']) }
-}
-
-/** As the head stores its projection: [H, 2H + m] of [2H + m, H]. */
-function transposed(w: Float64Array, { inputs, outputs }: RidgeSums): Float32Array {
-  const projection = new Float32Array(w.length)
-  for (let i = 0; i < inputs; i++) for (let o = 0; o < outputs; o++) projection[o * inputs + i] = w[i * outputs + o]!
-  return projection
 }

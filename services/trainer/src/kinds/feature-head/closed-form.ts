@@ -1,6 +1,14 @@
 import { featureHeadParameter, type FeatureHead } from '@plateau/causal-lm'
 import { RidgeSolver, type DraftTarget } from '@plateau/inference'
-import { featureHeadRidge, mergeSums, priorSums, type RidgePrior, type RidgeSums, type SumKey } from '@plateau/training'
+import {
+  featureHeadRidge,
+  mergeSums,
+  priorSums,
+  transposed,
+  type RidgePrior,
+  type RidgeSums,
+  type SumKey,
+} from '@plateau/training'
 import type { AcceptedRecord } from '../../training-record.js'
 import { StreamedSums, type StreamedSumsState } from './streamed-sums.js'
 
@@ -115,15 +123,4 @@ async function sumsOfPrior(
   const w = transposed(projection, outputs, prior.inputs, new Float64Array(projection.length))
   sums.moment.set(await solver.moment(sums, w))
   return sums
-}
-
-/** [rows, columns] to [columns, rows]. */
-function transposed<T extends Float32Array | Float64Array>(
-  from: Float32Array | Float64Array,
-  rows: number,
-  columns: number,
-  into: T,
-): T {
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) into[j * rows + i] = from[i * columns + j]!
-  return into
 }

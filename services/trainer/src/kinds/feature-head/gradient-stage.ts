@@ -1,6 +1,7 @@
 import {
   buildFeatureHeadTrainGraph,
   draftVocabSize,
+  gradientLayer,
   featureHeadParameter,
   trainableFeatureHeadParameters,
   withLayer,
@@ -11,7 +12,6 @@ import {
   type FeatureHead,
   type FeatureHeadBatchShape,
   type FeatureHeadConfig,
-  type FeatureHeadLayer,
 } from '@plateau/causal-lm'
 import { loadSession, type DraftTarget, type ExecutionProvider, type InferenceSession } from '@plateau/inference'
 import { FeatureHeadTraining, type DraftStepReport, type FeatureHeadTrainingState, type Piece } from '@plateau/training'
@@ -145,21 +145,9 @@ function loadStep(
 
 /** Of the head that gradients train on top of a solution. */
 export function layeredConfig(solution: FeatureHeadConfig): FeatureHeadConfig {
-  return { ...solution, layer: layerFor(solution.hiddenSize) }
+  return { ...solution, layer: gradientLayer(solution.hiddenSize) }
 }
 
 function layered(solution: FeatureHead): FeatureHead {
-  return withLayer(solution, layerFor(solution.config.hiddenSize), seededRandom(SEED))
-}
-
-/** One Llama layer of the target's width. */
-function layerFor(hiddenSize: number): FeatureHeadLayer {
-  const headDim = Math.min(64, hiddenSize - (hiddenSize % 2))
-  return {
-    heads: Math.max(1, Math.round(hiddenSize / headDim)),
-    headDim,
-    intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
-    ropeTheta: 10_000,
-    contextPositions: 64,
-  }
+  return withLayer(solution, gradientLayer(solution.config.hiddenSize), seededRandom(SEED))
 }

@@ -1,5 +1,5 @@
 import type { FeatureHead } from '@plateau/causal-lm'
-import { binCount, type BinEdges } from '@plateau/flatness'
+import { binCount, binPlaces, type BinEdges } from '@plateau/flatness'
 import type { DraftTarget } from '@plateau/inference'
 import {
   searchBinWeights,
@@ -12,7 +12,6 @@ import type { Logger } from '@plateau/telemetry'
 import type { ComparedWindows } from '../../held-back.js'
 import type { TrainerMetrics } from '../../metrics.js'
 import type { PolicySink } from '../../policy/policy-parts.js'
-import { binPlaces } from '../../policy/weight-bins.js'
 import { positionsOf } from '../../recent-windows.js'
 import type { AcceptedRecord } from '../../training-record.js'
 import type { SelectionLearning } from '../draft-kind.js'

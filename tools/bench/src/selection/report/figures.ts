@@ -21,11 +21,11 @@ export interface Place {
 
 const figures: Readonly<Record<string, (place: Place) => string>> = {
   alpha: ({ judgement }) => fixed(judgement.alpha),
-  'over-random': ({ judgement }) => signed(judgement.overRandom!.difference),
-  'over-random-errors': ({ judgement }) => signed(judgement.overRandom!.standardErrors, 1),
-  'over-full': ({ judgement }) => signed(judgement.overFull!.difference),
+  'over-random': ({ judgement }) => signed(overRandom(judgement).difference),
+  'over-random-errors': ({ judgement }) => signed(overRandom(judgement).standardErrors, 1),
+  'over-full': ({ judgement }) => signed(overFull(judgement).difference),
   'over-full-percent': ({ judgement }) =>
-    signedPercent(judgement.overFull!.difference / (judgement.alpha - judgement.overFull!.difference)),
+    signedPercent(overFull(judgement).difference / (judgement.alpha - overFull(judgement).difference)),
   seeds: ({ judgement }) => {
     const { length } = judgement.treatment.arms
     return length === 1 ? 'one seed' : `${length} seeds`
@@ -34,19 +34,29 @@ const figures: Readonly<Record<string, (place: Place) => string>> = {
   'positions-share': (place) => shareOfFull(place, ({ positions }) => positions.used),
   'cpu-share': (place) => shareOfFull(place, totalCpuSeconds),
   'positions-to-goal': ({ cell, judgement }) => {
-    const goal = goalShare * mean(fullOf(cell)!, ({ alpha }) => alpha)
+    const goal = goalShare * mean(fullIn(cell), ({ alpha }) => alpha)
     return reachedBy(judgement.treatment, goal)?.positions.toFixed(0) ?? 'not reached'
   },
   'length-over-full-percent': ({ cell, judgement }) => {
     const accepted = (arm: Treatment) => mean(arm, ({ lengths }) => lengths.t1.at(-1)! - 1)
-    return signedPercent(accepted(judgement.treatment) / accepted(fullOf(cell)!) - 1)
+    return signedPercent(accepted(judgement.treatment) / accepted(fullIn(cell)) - 1)
   },
   'bin-over-full': ({ cell, judgement, bin }) =>
-    signed(binAlpha(judgement.treatment, bin) - binAlpha(fullOf(cell)!, bin)),
+    signed(binAlpha(judgement.treatment, bin) - binAlpha(fullIn(cell), bin)),
+}
+
+/** In the same cell: throw NotMeasuredError where it was not run. */
+const fullIn = (cell: Cell): Treatment => measured(fullOf(cell), 'full data')
+const overRandom = (judgement: Judgement) => measured(judgement.overRandom, 'random')
+const overFull = (judgement: Judgement) => measured(judgement.overFull, 'full data')
+
+function measured<T>(found: T | undefined, what: string): T {
+  if (found === undefined) throw new NotMeasuredError(`${what} beside it`)
+  return found
 }
 
 function shareOfFull({ cell, judgement }: Place, of: Parameters<typeof mean>[1]): string {
-  return percent(mean(judgement.treatment, of) / mean(fullOf(cell)!, of))
+  return percent(mean(judgement.treatment, of) / mean(fullIn(cell), of))
 }
 
 const binAlpha = (arm: Treatment, bin: number): number =>

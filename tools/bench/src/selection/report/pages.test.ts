@@ -26,6 +26,15 @@ describe('a page', () => {
   })
 })
 
+test('a figure that needs what was not run beside it was not measured either', () => {
+  const alone = madeResults([{ selector: 'learned', mean: 0.3 }])
+  for (const figure of ['positions-share', 'over-full', 'over-full-percent', 'over-random', 'bin-over-full']) {
+    const text = new Map([['p', `{{${figure} closed-form demo learned}}`]])
+    expect(() => writePages(alone, text)).toThrow('nothing was measured')
+    expect(writePages(alone, text, 'dashes').pages.get('p')).toBe('-')
+  }
+})
+
 test('the summary has the worst cell of learned and its closest approach to full data, random beside it', () => {
   const { summary } = writePages(results, new Map())
   expect(summary).toMatchObject({ cells: 3, arms: madeArms.length })

@@ -1,9 +1,9 @@
 import {
   buildFeatureHeadTrainGraph,
   draftVocabSize,
+  gradientLayer,
   withLayer,
   type FeatureHead,
-  type FeatureHeadLayer,
 } from '@plateau/causal-lm'
 import { FeatureHeadScorer, loadSession, type DraftTarget, type InferenceSession } from '@plateau/inference'
 import { seededRandom } from '@plateau/speculation'
@@ -22,7 +22,7 @@ export function featureHeadSteps(
   target: DraftTarget,
   threads: number,
 ): SteppedDraft<FeatureHead> {
-  const layer = layerFor(solution.config.hiddenSize)
+  const layer = gradientLayer(solution.config.hiddenSize)
   const config = { ...solution.config, layer }
   const sessions = new Map<string, Promise<InferenceSession>>()
   let scorer: Promise<FeatureHeadScorer> | undefined
@@ -68,17 +68,5 @@ export function featureHeadSteps(
       for (const session of sessions.values()) await (await session).release()
       await (await scorer)?.release()
     },
-  }
-}
-
-/** One Llama layer of the target's width. */
-function layerFor(hiddenSize: number): FeatureHeadLayer {
-  const headDim = Math.min(64, hiddenSize - (hiddenSize % 2))
-  return {
-    heads: Math.max(1, Math.round(hiddenSize / headDim)),
-    headDim,
-    intermediateSize: 8 * Math.max(1, Math.round(hiddenSize / 3)),
-    ropeTheta: 10_000,
-    contextPositions: 64,
   }
 }

@@ -1,7 +1,7 @@
 import type { DraftLoss } from '@plateau/causal-lm'
 import { cosineDecay } from '@plateau/training'
 import type { CurvePoint } from '../arm-result.js'
-import { CpuMeter, type CpuSeconds } from './cpu-clock.js'
+import { CpuMeter, type CpuSeconds } from '../cpu-clock.js'
 import type { SteppedDraft } from './draft-kind.js'
 import type { PieceSource } from './piece-source.js'
 
