@@ -131,7 +131,7 @@ export class TestLog {
   }
 }
 
-/** The default policy but for what is given. */
+/** The flattest half of the windows and weights of 1/flatness, but for what is given. */
 export function policyWith(parts: Partial<SelectionPolicyParts>): SelectionPolicy {
   return selectionPolicy({ strategy: 'flatness', keep: 0.5, closedFormWeight: 'inverse-flatness', ...parts })
 }
