@@ -5,6 +5,7 @@ import {
   Rollout,
   SelectionPolicy,
 } from './gen/plateau/stream/v1/draft.js'
+import { Drift, RolloutOrder } from './gen/plateau/stream/v1/operation.js'
 import { ScoredWindow, TokenWindow, TrainingWindow } from './gen/plateau/stream/v1/window.js'
 
 /** Encodes and decodes one topic's value. Satisfied by every generated message. */
@@ -49,6 +50,7 @@ const topic = <T>(spec: Declared<T>): TopicSpec<T> => Object.freeze({ ...spec, r
 
 const WINDOW_PROTO = 'plateau/stream/v1/window.proto'
 const DRAFT_PROTO = 'plateau/stream/v1/draft.proto'
+const OPERATION_PROTO = 'plateau/stream/v1/operation.proto'
 
 /** Every topic of Plateau. The README's table is checked against this list. */
 export const topics = {
@@ -155,6 +157,32 @@ export const topics = {
     messageType: 'plateau.stream.v1.Acceptance',
     schema: { file: DRAFT_PROTO, messageIndex: 3 },
     codec: Acceptance,
+  }),
+  rolloutOrders: topic<RolloutOrder>({
+    name: 'internal.plateau.rollout-orders.v1',
+    partitions: 1,
+    cleanup: 'compact',
+    retentionMs: -1,
+    retentionBytes: 16 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'serving',
+    key: 'lineage/what',
+    messageType: 'plateau.stream.v1.RolloutOrder',
+    schema: { file: OPERATION_PROTO, messageIndex: 0 },
+    codec: RolloutOrder,
+  }),
+  drift: topic<Drift>({
+    name: 'public.plateau.drift.v1',
+    partitions: 1,
+    cleanup: 'delete',
+    retentionMs: 30 * DAY_MS,
+    retentionBytes: 16 * MIB,
+    maxRecordBytes: 64 * 1024,
+    owner: 'flatness-scorer, serving',
+    key: 'lineage',
+    messageType: 'plateau.stream.v1.Drift',
+    schema: { file: OPERATION_PROTO, messageIndex: 1 },
+    codec: Drift,
   }),
 } as const
 

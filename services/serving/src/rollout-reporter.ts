@@ -53,6 +53,9 @@ export class RolloutReporter {
       server,
       atMs,
       swapMs: Math.round(swapMs),
+      otherVersion: 0,
+      evidence: undefined,
+      orderedBy: '',
     }
     const headers = encodeHeaders({
       id: randomUUID(),

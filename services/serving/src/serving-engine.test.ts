@@ -1,3 +1,4 @@
+import { target as wire } from '@plateau/contracts'
 import { loadTokenizer } from '@plateau/model-files'
 import { goodnessOfFit, seededRandom, transformLogits } from '@plateau/speculation'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
@@ -69,7 +70,7 @@ const request = (
   more: Partial<GenerationRequest> = {},
 ): GenerationRequest => ({
   promptTokenIds: prompt,
-  sampling: { temperature: 0, topK: 0, topP: 1, seed: 1, maxTokens, stopTokenIds: [], ignoreEos: false },
+  sampling: wire.SamplingParams.fromPartial({ temperature: 0, topK: 0, topP: 1, seed: 1, maxTokens }),
   stop: [],
   tenant: '',
   domain: '',
@@ -133,7 +134,7 @@ describe('a response', () => {
     const start = 5
     const successors: number[] = []
     for (let seed = 0; seed < 400; seed++) {
-      const sampling = { temperature: 1, topK: 0, topP: 1, seed, maxTokens: 3, stopTokenIds: [], ignoreEos: false }
+      const sampling = wire.SamplingParams.fromPartial({ temperature: 1, topK: 0, topP: 1, seed, maxTokens: 3 })
       const { tokens } = await run(engine, request([9, start], 3, { sampling }))
       successors.push(tokens[1]!)
     }
@@ -244,7 +245,7 @@ describe('copies from prompt and response', () => {
       const counts = new Float64Array(V)
       let copied = 0
       for (let seed = 0; seed < 400; seed++) {
-        const sampling = { ...at1, seed, maxTokens: 3, stopTokenIds: [], ignoreEos: false }
+        const sampling = wire.SamplingParams.fromPartial({ ...at1, seed, maxTokens: 3 })
         const { tokens, stats } = await run(engine, request([...prompt, start], 3, { sampling }))
         counts[tokens[1]!]! += 1
         copied += stats.numLookupTokens

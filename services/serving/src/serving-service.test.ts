@@ -1,5 +1,5 @@
 import type { StoredFile } from '@plateau/checkpoints'
-import { PlateauError, RolloutState, serving, topics } from '@plateau/contracts'
+import { PlateauError, RolloutState, serving, target, topics } from '@plateau/contracts'
 import { callServerStream, callUnary, createClient } from '@plateau/rpc'
 import { loadTokenizer } from '@plateau/model-files'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -226,7 +226,7 @@ describe('the gRPC door', () => {
   it('generates the same tokens and tells how it does', async () => {
     const { grpcAddress } = await start()
     const client = createClient(serving.ServingServiceClient, grpcAddress)
-    const sampling = { temperature: 0, topK: 0, topP: 0, seed: 0, maxTokens: 20, stopTokenIds: [], ignoreEos: false }
+    const sampling = target.SamplingParams.fromPartial({ maxTokens: 20 })
     const request = {
       prompt: 'Mr. Speaker',
       sampling,

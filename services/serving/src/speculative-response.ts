@@ -56,6 +56,7 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
         q: packRows(proposal.q),
         rawQ: wantsAlpha ? packRows(proposal.rawQ) : undefined,
         plainRounds,
+        shadowQ: undefined,
       })
       for (let asked = true; ; asked = false) {
         const tokens = emittedTokens(proposal, verdict)

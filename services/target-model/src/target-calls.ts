@@ -88,7 +88,7 @@ export class TargetCalls {
       let round: Round = await response.start(0)
       for (let plain = false; ; plain = true) {
         this.#count('generate', round, plain ? '1' : 'prompt')
-        yield { tokenId: round.tokens[0]!, finishReason: round.finish }
+        yield { tokenId: round.tokens[0]!, finishReason: round.finish, logprobs: undefined }
         if (round.finish !== UNFINISHED || context.signal.aborted) return
         round = await response.advance(PLAIN)
       }
@@ -283,6 +283,8 @@ function verdict(round: Round, features: Float32Array): target.SpeculateResponse
       features: packFloats(features, FP32),
       alpha: round.signals.map(({ overlap }) => overlap),
       stepUs: round.stepUs,
+      shadowAlpha: [],
+      logprobs: [],
     },
   }
 }

@@ -165,7 +165,10 @@ export async function speculate(
     tokens.push(...proposed.slice(0, verdict!.accepted))
     if (verdict!.nextTokenId !== undefined) tokens.push(verdict!.nextTokenId)
     const { tokens: tokenIds, q = [], rawQ = [] } = draft.propose([...promptTokenIds, ...tokens])
-    proposals.push({ tokens: tokenIds, message: { tokenIds, q: pack(q), rawQ: pack(rawQ), plainRounds: 0 } })
+    proposals.push({
+      tokens: tokenIds,
+      message: { tokenIds, q: pack(q), rawQ: pack(rawQ), plainRounds: 0, shadowQ: undefined },
+    })
     next.resolve()
   }
   return { tokens, verdicts, proposals: proposals.map(({ tokens: proposed }) => proposed) }

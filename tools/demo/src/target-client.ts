@@ -47,7 +47,7 @@ export class TargetClient {
   /** Plain decoding; returns how many tokens came. */
   async generate(promptTokenIds: number[], options: GenerateOptions): Promise<number> {
     const { maxTokens, temperature, seed, sampleId, domain = '', untilEnd = false } = options
-    const sampling = { temperature, topK: 0, topP: 1, seed, maxTokens, stopTokenIds: [], ignoreEos: !untilEnd }
+    const sampling = target.SamplingParams.fromPartial({ temperature, topP: 1, seed, maxTokens, ignoreEos: !untilEnd })
     const capture = { consent: sampleId !== undefined, sampleId: sampleId ?? '', tenant: '', domain }
     const request = { promptTokenIds, sampling, capture }
     let tokens = 0

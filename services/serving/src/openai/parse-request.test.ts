@@ -37,6 +37,11 @@ describe('a completion request', () => {
       maxTokens: 16,
       stopTokenIds: [],
       ignoreEos: false,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+      repetitionPenalty: 0,
+      logitBias: {},
+      logprobs: 0,
     })
     expect(generation).toMatchObject({ stop: [], tenant: '', domain: '', speculate: true, capture: true })
     expect([stream, includeUsage, returnTokenIds]).toEqual([false, false, false])

@@ -45,6 +45,11 @@ export function parseRequest(endpoint: Endpoint, body: unknown, options: ParseOp
     maxTokens: length.value,
     stopTokenIds: stopTokenIds(fields, endpoint, options),
     ignoreEos: fields.flag('ignore_eos') ?? false,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+    repetitionPenalty: 0,
+    logitBias: {},
+    logprobs: 0,
   }
   const stop = stops(fields)
   const stream = fields.flag('stream') ?? false

@@ -59,7 +59,7 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
     describe: unary<target.DescribeRequest, target.DescribeResponse>(async () => describe(options), fail),
     generate: serverStream<target.GenerateRequest, target.GenerateResponse>(async function* (request) {
       for await (const verdict of counted(plainRequests(request))) {
-        yield { tokenId: verdict.nextTokenId!, finishReason: verdict.finishReason }
+        yield { tokenId: verdict.nextTokenId!, finishReason: verdict.finishReason, logprobs: undefined }
       }
     }, fail),
     score: (_, callback) => callback(null, { window: undefined }),
@@ -190,6 +190,8 @@ async function* respond(
       features: packFloats(sources.flatMap(feature), FloatFormat.FLOAT_FORMAT_FP32),
       alpha: alphas(proposal.rawQ, rows, verdict.accepted, vocabSize),
       stepUs: 500 + 20 * proposal.tokenIds.length,
+      shadowAlpha: [],
+      logprobs: [],
     }
     if (end >= 0 || emitted >= maxTokens) return
   }

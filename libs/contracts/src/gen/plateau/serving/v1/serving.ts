@@ -57,6 +57,9 @@ export interface SpeculationStats {
   numDraftTokens: number;
   numAcceptedTokens: number;
   numEmittedTokens: number;
+  /** Copies from prompt and response, counted apart from the draft's tokens. */
+  numLookupTokens: number;
+  numAcceptedLookupTokens: number;
 }
 
 export interface StatusRequest {
@@ -410,7 +413,15 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
 };
 
 function createBaseSpeculationStats(): SpeculationStats {
-  return { draftVersion: "", numDrafts: 0, numDraftTokens: 0, numAcceptedTokens: 0, numEmittedTokens: 0 };
+  return {
+    draftVersion: "",
+    numDrafts: 0,
+    numDraftTokens: 0,
+    numAcceptedTokens: 0,
+    numEmittedTokens: 0,
+    numLookupTokens: 0,
+    numAcceptedLookupTokens: 0,
+  };
 }
 
 export const SpeculationStats: MessageFns<SpeculationStats> = {
@@ -429,6 +440,12 @@ export const SpeculationStats: MessageFns<SpeculationStats> = {
     }
     if (message.numEmittedTokens !== 0) {
       writer.uint32(40).uint32(message.numEmittedTokens);
+    }
+    if (message.numLookupTokens !== 0) {
+      writer.uint32(48).uint32(message.numLookupTokens);
+    }
+    if (message.numAcceptedLookupTokens !== 0) {
+      writer.uint32(56).uint32(message.numAcceptedLookupTokens);
     }
     return writer;
   },
@@ -486,6 +503,22 @@ export const SpeculationStats: MessageFns<SpeculationStats> = {
             message.numEmittedTokens = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.numLookupTokens = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.numAcceptedLookupTokens = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -525,6 +558,16 @@ export const SpeculationStats: MessageFns<SpeculationStats> = {
         : isSet(object.num_emitted_tokens)
         ? globalThis.Number(object.num_emitted_tokens)
         : 0,
+      numLookupTokens: isSet(object.numLookupTokens)
+        ? globalThis.Number(object.numLookupTokens)
+        : isSet(object.num_lookup_tokens)
+        ? globalThis.Number(object.num_lookup_tokens)
+        : 0,
+      numAcceptedLookupTokens: isSet(object.numAcceptedLookupTokens)
+        ? globalThis.Number(object.numAcceptedLookupTokens)
+        : isSet(object.num_accepted_lookup_tokens)
+        ? globalThis.Number(object.num_accepted_lookup_tokens)
+        : 0,
     };
   },
 
@@ -545,6 +588,12 @@ export const SpeculationStats: MessageFns<SpeculationStats> = {
     if (message.numEmittedTokens !== 0) {
       obj.numEmittedTokens = Math.round(message.numEmittedTokens);
     }
+    if (message.numLookupTokens !== 0) {
+      obj.numLookupTokens = Math.round(message.numLookupTokens);
+    }
+    if (message.numAcceptedLookupTokens !== 0) {
+      obj.numAcceptedLookupTokens = Math.round(message.numAcceptedLookupTokens);
+    }
     return obj;
   },
 
@@ -558,6 +607,8 @@ export const SpeculationStats: MessageFns<SpeculationStats> = {
     message.numDraftTokens = object.numDraftTokens ?? 0;
     message.numAcceptedTokens = object.numAcceptedTokens ?? 0;
     message.numEmittedTokens = object.numEmittedTokens ?? 0;
+    message.numLookupTokens = object.numLookupTokens ?? 0;
+    message.numAcceptedLookupTokens = object.numAcceptedLookupTokens ?? 0;
     return message;
   },
 };

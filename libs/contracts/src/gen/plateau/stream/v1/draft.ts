@@ -21,6 +21,18 @@ export enum RolloutState {
   ROLLOUT_STATE_REJECTED = 4,
   /** ROLLOUT_STATE_REPLACED - It was live and a newer version replaced it. */
   ROLLOUT_STATE_REPLACED = 5,
+  /** ROLLOUT_STATE_SHADOW - It proposes nothing yet: it is compared with the live version on held-out windows and on live traffic. */
+  ROLLOUT_STATE_SHADOW = 6,
+  /** ROLLOUT_STATE_CANARY - A share of the requests uses it. */
+  ROLLOUT_STATE_CANARY = 7,
+  /** ROLLOUT_STATE_ROLLED_BACK - It was live and is off traffic: it was worse, or an operator said so. */
+  ROLLOUT_STATE_ROLLED_BACK = 8,
+  /** ROLLOUT_STATE_PINNED - An operator fixed it as the live version: newer ones wait. */
+  ROLLOUT_STATE_PINNED = 9,
+  /** ROLLOUT_STATE_UNPINNED - It is pinned no longer. */
+  ROLLOUT_STATE_UNPINNED = 10,
+  /** ROLLOUT_STATE_CONFIRMED - Live, and shown not to be worse than the version before it by more than the margin. */
+  ROLLOUT_STATE_CONFIRMED = 11,
   UNRECOGNIZED = -1,
 }
 
@@ -44,6 +56,24 @@ export function rolloutStateFromJSON(object: any): RolloutState {
     case 5:
     case "ROLLOUT_STATE_REPLACED":
       return RolloutState.ROLLOUT_STATE_REPLACED;
+    case 6:
+    case "ROLLOUT_STATE_SHADOW":
+      return RolloutState.ROLLOUT_STATE_SHADOW;
+    case 7:
+    case "ROLLOUT_STATE_CANARY":
+      return RolloutState.ROLLOUT_STATE_CANARY;
+    case 8:
+    case "ROLLOUT_STATE_ROLLED_BACK":
+      return RolloutState.ROLLOUT_STATE_ROLLED_BACK;
+    case 9:
+    case "ROLLOUT_STATE_PINNED":
+      return RolloutState.ROLLOUT_STATE_PINNED;
+    case 10:
+    case "ROLLOUT_STATE_UNPINNED":
+      return RolloutState.ROLLOUT_STATE_UNPINNED;
+    case 11:
+    case "ROLLOUT_STATE_CONFIRMED":
+      return RolloutState.ROLLOUT_STATE_CONFIRMED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -65,6 +95,18 @@ export function rolloutStateToJSON(object: RolloutState): string {
       return "ROLLOUT_STATE_REJECTED";
     case RolloutState.ROLLOUT_STATE_REPLACED:
       return "ROLLOUT_STATE_REPLACED";
+    case RolloutState.ROLLOUT_STATE_SHADOW:
+      return "ROLLOUT_STATE_SHADOW";
+    case RolloutState.ROLLOUT_STATE_CANARY:
+      return "ROLLOUT_STATE_CANARY";
+    case RolloutState.ROLLOUT_STATE_ROLLED_BACK:
+      return "ROLLOUT_STATE_ROLLED_BACK";
+    case RolloutState.ROLLOUT_STATE_PINNED:
+      return "ROLLOUT_STATE_PINNED";
+    case RolloutState.ROLLOUT_STATE_UNPINNED:
+      return "ROLLOUT_STATE_UNPINNED";
+    case RolloutState.ROLLOUT_STATE_CONFIRMED:
+      return "ROLLOUT_STATE_CONFIRMED";
     case RolloutState.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -134,6 +176,14 @@ export interface Rollout {
   atMs: number;
   /** Time from the announcement's arrival until the draft took its first request, milliseconds; 0 when it did not. */
   swapMs: number;
+  /** The version that it was compared with, or that takes its place; 0 = none. */
+  otherVersion: number;
+  /** What was measured, where something was. */
+  evidence:
+    | RolloutEvidence
+    | undefined;
+  /** Who ordered it: the name of an operator's key; empty = serving decided by itself. */
+  orderedBy: string;
 }
 
 /**
@@ -276,6 +326,45 @@ export interface PolicyGain {
   standardError: number;
   /** Held-out positions, or rounds, that it is over; of rounds, older ones count less. */
   count: number;
+}
+
+/** What a version was compared on, and how it came out. Differences are this version minus the other one. */
+export interface RolloutEvidence {
+  /**
+   * What was compared: windows (held-out windows), live-pairs (both drafts at the same positions of live responses) or
+   * live-acceptance (accepted / judged proposals of requests that used one or the other).
+   */
+  comparison: string;
+  /** Positions, or proposals of this version, that were compared. */
+  positions: number;
+  /** Mean alpha, or acceptance, of this version and of the other one. */
+  value: number;
+  otherValue: number;
+  difference: number;
+  /** Confidence interval of the difference; it holds at any time it is looked at. */
+  low: number;
+  high: number;
+  /** Probability that the interval misses, at most. */
+  errorRate: number;
+  /** How much worse it may be. */
+  margin: number;
+  /** Expected tokens of a round at five proposals: (1 - a^6) / (1 - a) (Leviathan et al. 2023) of both means. */
+  acceptanceLength: number;
+  otherAcceptanceLength: number;
+  /** Requests that used it so far. */
+  requests: number;
+  /** The same by traffic; the largest few. */
+  slices: RolloutSlice[];
+}
+
+/** Part of the evidence: one tenant's or domain's traffic. */
+export interface RolloutSlice {
+  /** tenant or domain. */
+  label: string;
+  name: string;
+  positions: number;
+  value: number;
+  otherValue: number;
 }
 
 function createBaseDraftCheckpoint(): DraftCheckpoint {
@@ -696,7 +785,19 @@ export const DraftEvaluation: MessageFns<DraftEvaluation> = {
 };
 
 function createBaseRollout(): Rollout {
-  return { schemaVersion: 0, lineage: "", version: 0, state: 0, reason: "", server: "", atMs: 0, swapMs: 0 };
+  return {
+    schemaVersion: 0,
+    lineage: "",
+    version: 0,
+    state: 0,
+    reason: "",
+    server: "",
+    atMs: 0,
+    swapMs: 0,
+    otherVersion: 0,
+    evidence: undefined,
+    orderedBy: "",
+  };
 }
 
 export const Rollout: MessageFns<Rollout> = {
@@ -724,6 +825,15 @@ export const Rollout: MessageFns<Rollout> = {
     }
     if (message.swapMs !== 0) {
       writer.uint32(64).uint32(message.swapMs);
+    }
+    if (message.otherVersion !== 0) {
+      writer.uint32(72).uint64(message.otherVersion);
+    }
+    if (message.evidence !== undefined) {
+      RolloutEvidence.encode(message.evidence, writer.uint32(82).fork()).join();
+    }
+    if (message.orderedBy !== "") {
+      writer.uint32(90).string(message.orderedBy);
     }
     return writer;
   },
@@ -805,6 +915,30 @@ export const Rollout: MessageFns<Rollout> = {
             message.swapMs = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.otherVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.evidence = RolloutEvidence.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.orderedBy = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -839,6 +973,17 @@ export const Rollout: MessageFns<Rollout> = {
         : isSet(object.swap_ms)
         ? globalThis.Number(object.swap_ms)
         : 0,
+      otherVersion: isSet(object.otherVersion)
+        ? globalThis.Number(object.otherVersion)
+        : isSet(object.other_version)
+        ? globalThis.Number(object.other_version)
+        : 0,
+      evidence: isSet(object.evidence) ? RolloutEvidence.fromJSON(object.evidence) : undefined,
+      orderedBy: isSet(object.orderedBy)
+        ? globalThis.String(object.orderedBy)
+        : isSet(object.ordered_by)
+        ? globalThis.String(object.ordered_by)
+        : "",
     };
   },
 
@@ -868,6 +1013,15 @@ export const Rollout: MessageFns<Rollout> = {
     if (message.swapMs !== 0) {
       obj.swapMs = Math.round(message.swapMs);
     }
+    if (message.otherVersion !== 0) {
+      obj.otherVersion = Math.round(message.otherVersion);
+    }
+    if (message.evidence !== undefined) {
+      obj.evidence = RolloutEvidence.toJSON(message.evidence);
+    }
+    if (message.orderedBy !== "") {
+      obj.orderedBy = message.orderedBy;
+    }
     return obj;
   },
 
@@ -884,6 +1038,11 @@ export const Rollout: MessageFns<Rollout> = {
     message.server = object.server ?? "";
     message.atMs = object.atMs ?? 0;
     message.swapMs = object.swapMs ?? 0;
+    message.otherVersion = object.otherVersion ?? 0;
+    message.evidence = (object.evidence !== undefined && object.evidence !== null)
+      ? RolloutEvidence.fromPartial(object.evidence)
+      : undefined;
+    message.orderedBy = object.orderedBy ?? "";
     return message;
   },
 };
@@ -2153,6 +2312,436 @@ export const PolicyGain: MessageFns<PolicyGain> = {
     message.gain = object.gain ?? 0;
     message.standardError = object.standardError ?? 0;
     message.count = object.count ?? 0;
+    return message;
+  },
+};
+
+function createBaseRolloutEvidence(): RolloutEvidence {
+  return {
+    comparison: "",
+    positions: 0,
+    value: 0,
+    otherValue: 0,
+    difference: 0,
+    low: 0,
+    high: 0,
+    errorRate: 0,
+    margin: 0,
+    acceptanceLength: 0,
+    otherAcceptanceLength: 0,
+    requests: 0,
+    slices: [],
+  };
+}
+
+export const RolloutEvidence: MessageFns<RolloutEvidence> = {
+  encode(message: RolloutEvidence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.comparison !== "") {
+      writer.uint32(10).string(message.comparison);
+    }
+    if (message.positions !== 0) {
+      writer.uint32(16).uint64(message.positions);
+    }
+    if (message.value !== 0) {
+      writer.uint32(25).double(message.value);
+    }
+    if (message.otherValue !== 0) {
+      writer.uint32(33).double(message.otherValue);
+    }
+    if (message.difference !== 0) {
+      writer.uint32(41).double(message.difference);
+    }
+    if (message.low !== 0) {
+      writer.uint32(49).double(message.low);
+    }
+    if (message.high !== 0) {
+      writer.uint32(57).double(message.high);
+    }
+    if (message.errorRate !== 0) {
+      writer.uint32(65).double(message.errorRate);
+    }
+    if (message.margin !== 0) {
+      writer.uint32(73).double(message.margin);
+    }
+    if (message.acceptanceLength !== 0) {
+      writer.uint32(81).double(message.acceptanceLength);
+    }
+    if (message.otherAcceptanceLength !== 0) {
+      writer.uint32(89).double(message.otherAcceptanceLength);
+    }
+    if (message.requests !== 0) {
+      writer.uint32(96).uint64(message.requests);
+    }
+    for (const v of message.slices) {
+      RolloutSlice.encode(v!, writer.uint32(106).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RolloutEvidence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRolloutEvidence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.comparison = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.positions = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.otherValue = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.difference = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.low = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.high = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.errorRate = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.margin = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.acceptanceLength = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.otherAcceptanceLength = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.requests = longToNumber(reader.uint64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.slices.push(RolloutSlice.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RolloutEvidence {
+    return {
+      comparison: isSet(object.comparison) ? globalThis.String(object.comparison) : "",
+      positions: isSet(object.positions) ? globalThis.Number(object.positions) : 0,
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+      otherValue: isSet(object.otherValue)
+        ? globalThis.Number(object.otherValue)
+        : isSet(object.other_value)
+        ? globalThis.Number(object.other_value)
+        : 0,
+      difference: isSet(object.difference) ? globalThis.Number(object.difference) : 0,
+      low: isSet(object.low) ? globalThis.Number(object.low) : 0,
+      high: isSet(object.high) ? globalThis.Number(object.high) : 0,
+      errorRate: isSet(object.errorRate)
+        ? globalThis.Number(object.errorRate)
+        : isSet(object.error_rate)
+        ? globalThis.Number(object.error_rate)
+        : 0,
+      margin: isSet(object.margin) ? globalThis.Number(object.margin) : 0,
+      acceptanceLength: isSet(object.acceptanceLength)
+        ? globalThis.Number(object.acceptanceLength)
+        : isSet(object.acceptance_length)
+        ? globalThis.Number(object.acceptance_length)
+        : 0,
+      otherAcceptanceLength: isSet(object.otherAcceptanceLength)
+        ? globalThis.Number(object.otherAcceptanceLength)
+        : isSet(object.other_acceptance_length)
+        ? globalThis.Number(object.other_acceptance_length)
+        : 0,
+      requests: isSet(object.requests) ? globalThis.Number(object.requests) : 0,
+      slices: globalThis.Array.isArray(object?.slices)
+        ? object.slices.map((e: any) => RolloutSlice.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: RolloutEvidence): unknown {
+    const obj: any = {};
+    if (message.comparison !== "") {
+      obj.comparison = message.comparison;
+    }
+    if (message.positions !== 0) {
+      obj.positions = Math.round(message.positions);
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.otherValue !== 0) {
+      obj.otherValue = floatToJson(message.otherValue);
+    }
+    if (message.difference !== 0) {
+      obj.difference = floatToJson(message.difference);
+    }
+    if (message.low !== 0) {
+      obj.low = floatToJson(message.low);
+    }
+    if (message.high !== 0) {
+      obj.high = floatToJson(message.high);
+    }
+    if (message.errorRate !== 0) {
+      obj.errorRate = floatToJson(message.errorRate);
+    }
+    if (message.margin !== 0) {
+      obj.margin = floatToJson(message.margin);
+    }
+    if (message.acceptanceLength !== 0) {
+      obj.acceptanceLength = floatToJson(message.acceptanceLength);
+    }
+    if (message.otherAcceptanceLength !== 0) {
+      obj.otherAcceptanceLength = floatToJson(message.otherAcceptanceLength);
+    }
+    if (message.requests !== 0) {
+      obj.requests = Math.round(message.requests);
+    }
+    if (message.slices?.length) {
+      obj.slices = message.slices.map((e) => RolloutSlice.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RolloutEvidence>, I>>(base?: I): RolloutEvidence {
+    return RolloutEvidence.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RolloutEvidence>, I>>(object: I): RolloutEvidence {
+    const message = createBaseRolloutEvidence();
+    message.comparison = object.comparison ?? "";
+    message.positions = object.positions ?? 0;
+    message.value = object.value ?? 0;
+    message.otherValue = object.otherValue ?? 0;
+    message.difference = object.difference ?? 0;
+    message.low = object.low ?? 0;
+    message.high = object.high ?? 0;
+    message.errorRate = object.errorRate ?? 0;
+    message.margin = object.margin ?? 0;
+    message.acceptanceLength = object.acceptanceLength ?? 0;
+    message.otherAcceptanceLength = object.otherAcceptanceLength ?? 0;
+    message.requests = object.requests ?? 0;
+    message.slices = object.slices?.map((e) => RolloutSlice.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRolloutSlice(): RolloutSlice {
+  return { label: "", name: "", positions: 0, value: 0, otherValue: 0 };
+}
+
+export const RolloutSlice: MessageFns<RolloutSlice> = {
+  encode(message: RolloutSlice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.label !== "") {
+      writer.uint32(10).string(message.label);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.positions !== 0) {
+      writer.uint32(24).uint64(message.positions);
+    }
+    if (message.value !== 0) {
+      writer.uint32(33).double(message.value);
+    }
+    if (message.otherValue !== 0) {
+      writer.uint32(41).double(message.otherValue);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RolloutSlice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRolloutSlice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.positions = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.otherValue = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RolloutSlice {
+    return {
+      label: isSet(object.label) ? globalThis.String(object.label) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      positions: isSet(object.positions) ? globalThis.Number(object.positions) : 0,
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+      otherValue: isSet(object.otherValue)
+        ? globalThis.Number(object.otherValue)
+        : isSet(object.other_value)
+        ? globalThis.Number(object.other_value)
+        : 0,
+    };
+  },
+
+  toJSON(message: RolloutSlice): unknown {
+    const obj: any = {};
+    if (message.label !== "") {
+      obj.label = message.label;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.positions !== 0) {
+      obj.positions = Math.round(message.positions);
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.otherValue !== 0) {
+      obj.otherValue = floatToJson(message.otherValue);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RolloutSlice>, I>>(base?: I): RolloutSlice {
+    return RolloutSlice.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RolloutSlice>, I>>(object: I): RolloutSlice {
+    const message = createBaseRolloutSlice();
+    message.label = object.label ?? "";
+    message.name = object.name ?? "";
+    message.positions = object.positions ?? 0;
+    message.value = object.value ?? 0;
+    message.otherValue = object.otherValue ?? 0;
     return message;
   },
 };

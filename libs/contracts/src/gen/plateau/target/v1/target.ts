@@ -94,8 +94,8 @@ export interface DescribeResponse {
 }
 
 /**
- * How to draw tokens from p. The same transformation is applied to the draft's q, in this order: temperature, top_k,
- * top_p.
+ * How to draw tokens from p. The same transformation is applied to the draft's q, in this order: logit_bias, repetition,
+ * frequency and presence penalties, temperature, top_k, top_p.
  */
 export interface SamplingParams {
   /** 0 = always the most probable token (ties: lowest id). Otherwise > 0; 1 = p as it is. */
@@ -115,6 +115,24 @@ export interface SamplingParams {
   stopTokenIds: number[];
   /** Do not stop at the model's own end tokens. */
   ignoreEos: boolean;
+  /** Subtracted from the logit of every token that the response holds already, in [-2, 2]. Prompt tokens do not count. */
+  presencePenalty: number;
+  /** The same, times how often the response holds it, in [-2, 2]. */
+  frequencyPenalty: number;
+  /** Divides positive and multiplies negative logits of tokens that prompt or response hold already; 0 means 1, none. */
+  repetitionPenalty: number;
+  /** Added to the logits of these tokens, each in [-100, 100]. */
+  logitBias: { [key: number]: number };
+  /**
+   * 0: none. n: with every emitted token, its log probability and those of the n - 1 most probable tokens, raw: before
+   * penalties, temperature and truncation. At most 21.
+   */
+  logprobs: number;
+}
+
+export interface SamplingParams_LogitBiasEntry {
+  key: number;
+  value: number;
 }
 
 /** Whether and under which names this response's distributions may be streamed to the event log. */
@@ -136,6 +154,17 @@ export interface GenerateRequest {
 export interface GenerateResponse {
   tokenId: number;
   finishReason: FinishReason;
+  /** When SamplingParams.logprobs asked for it. */
+  logprobs: TokenLogProbs | undefined;
+}
+
+/** Natural logarithms of raw p: before penalties, temperature and truncation. */
+export interface TokenLogProbs {
+  /** Of the emitted token. */
+  logProb: number;
+  /** The most probable tokens, most probable first, and their log probabilities. */
+  topIds: number[];
+  topLogProbs: number[];
 }
 
 export interface ScoreRequest {
@@ -188,6 +217,11 @@ export interface SpeculateProposal {
    * there: a client whose draft does not pay at present need not take turns. At most 64; ends with the response.
    */
   plainRounds: number;
+  /**
+   * Raw q of drafts that are compared with each other, one row each, for the first position of this round; judged
+   * whatever is proposed, and for statistics only. At most 8.
+   */
+  shadowQ: TopK | undefined;
 }
 
 export interface SpeculateResponse {
@@ -219,6 +253,10 @@ export interface SpeculateVerdict {
   alpha: number[];
   /** Time the target spent on this round, microseconds, without waiting for its turn. */
   stepUs: number;
+  /** alpha of every row of shadow_q, at the round's first position. */
+  shadowAlpha: number[];
+  /** One for every emitted token, in order, when SamplingParams.logprobs asked for them. */
+  logprobs: TokenLogProbs[];
 }
 
 function createBaseDescribeRequest(): DescribeRequest {
@@ -548,7 +586,20 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
 };
 
 function createBaseSamplingParams(): SamplingParams {
-  return { temperature: 0, topK: 0, topP: 0, seed: 0, maxTokens: 0, stopTokenIds: [], ignoreEos: false };
+  return {
+    temperature: 0,
+    topK: 0,
+    topP: 0,
+    seed: 0,
+    maxTokens: 0,
+    stopTokenIds: [],
+    ignoreEos: false,
+    presencePenalty: 0,
+    frequencyPenalty: 0,
+    repetitionPenalty: 0,
+    logitBias: {},
+    logprobs: 0,
+  };
 }
 
 export const SamplingParams: MessageFns<SamplingParams> = {
@@ -577,6 +628,21 @@ export const SamplingParams: MessageFns<SamplingParams> = {
     }
     if (message.ignoreEos !== false) {
       writer.uint32(56).bool(message.ignoreEos);
+    }
+    if (message.presencePenalty !== 0) {
+      writer.uint32(69).float(message.presencePenalty);
+    }
+    if (message.frequencyPenalty !== 0) {
+      writer.uint32(77).float(message.frequencyPenalty);
+    }
+    if (message.repetitionPenalty !== 0) {
+      writer.uint32(85).float(message.repetitionPenalty);
+    }
+    globalThis.Object.entries(message.logitBias).forEach(([key, value]: [string, number]) => {
+      SamplingParams_LogitBiasEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
+    });
+    if (message.logprobs !== 0) {
+      writer.uint32(96).uint32(message.logprobs);
     }
     return writer;
   },
@@ -660,6 +726,49 @@ export const SamplingParams: MessageFns<SamplingParams> = {
             message.ignoreEos = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 69) {
+              break;
+            }
+
+            message.presencePenalty = reader.float();
+            continue;
+          }
+          case 9: {
+            if (tag !== 77) {
+              break;
+            }
+
+            message.frequencyPenalty = reader.float();
+            continue;
+          }
+          case 10: {
+            if (tag !== 85) {
+              break;
+            }
+
+            message.repetitionPenalty = reader.float();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            const entry11 = SamplingParams_LogitBiasEntry.decode(reader, reader.uint32());
+            if (entry11.value !== undefined) {
+              message.logitBias[entry11.key] = entry11.value;
+            }
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.logprobs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -701,6 +810,49 @@ export const SamplingParams: MessageFns<SamplingParams> = {
         : isSet(object.ignore_eos)
         ? globalThis.Boolean(object.ignore_eos)
         : false,
+      presencePenalty: isSet(object.presencePenalty)
+        ? globalThis.Number(object.presencePenalty)
+        : isSet(object.presence_penalty)
+        ? globalThis.Number(object.presence_penalty)
+        : 0,
+      frequencyPenalty: isSet(object.frequencyPenalty)
+        ? globalThis.Number(object.frequencyPenalty)
+        : isSet(object.frequency_penalty)
+        ? globalThis.Number(object.frequency_penalty)
+        : 0,
+      repetitionPenalty: isSet(object.repetitionPenalty)
+        ? globalThis.Number(object.repetitionPenalty)
+        : isSet(object.repetition_penalty)
+        ? globalThis.Number(object.repetition_penalty)
+        : 0,
+      logitBias: isObject(object.logitBias)
+        ? (globalThis.Object.entries(object.logitBias) as [string, any][]).reduce(
+          (acc: { [key: number]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, globalThis.Number(key), {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : isObject(object.logit_bias)
+        ? (globalThis.Object.entries(object.logit_bias) as [string, any][]).reduce(
+          (acc: { [key: number]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, globalThis.Number(key), {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      logprobs: isSet(object.logprobs) ? globalThis.Number(object.logprobs) : 0,
     };
   },
 
@@ -727,6 +879,27 @@ export const SamplingParams: MessageFns<SamplingParams> = {
     if (message.ignoreEos !== false) {
       obj.ignoreEos = message.ignoreEos;
     }
+    if (message.presencePenalty !== 0) {
+      obj.presencePenalty = floatToJson(message.presencePenalty);
+    }
+    if (message.frequencyPenalty !== 0) {
+      obj.frequencyPenalty = floatToJson(message.frequencyPenalty);
+    }
+    if (message.repetitionPenalty !== 0) {
+      obj.repetitionPenalty = floatToJson(message.repetitionPenalty);
+    }
+    if (message.logitBias) {
+      const entries = globalThis.Object.entries(message.logitBias) as [string, number][];
+      if (entries.length > 0) {
+        obj.logitBias = {};
+        entries.forEach(([k, v]) => {
+          obj.logitBias[k] = floatToJson(v);
+        });
+      }
+    }
+    if (message.logprobs !== 0) {
+      obj.logprobs = Math.round(message.logprobs);
+    }
     return obj;
   },
 
@@ -742,6 +915,106 @@ export const SamplingParams: MessageFns<SamplingParams> = {
     message.maxTokens = object.maxTokens ?? 0;
     message.stopTokenIds = object.stopTokenIds?.map((e) => e) || [];
     message.ignoreEos = object.ignoreEos ?? false;
+    message.presencePenalty = object.presencePenalty ?? 0;
+    message.frequencyPenalty = object.frequencyPenalty ?? 0;
+    message.repetitionPenalty = object.repetitionPenalty ?? 0;
+    message.logitBias = (globalThis.Object.entries(object.logitBias ?? {}) as [string, number][]).reduce(
+      (acc: { [key: number]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          acc[globalThis.Number(key)] = globalThis.Number(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.logprobs = object.logprobs ?? 0;
+    return message;
+  },
+};
+
+function createBaseSamplingParams_LogitBiasEntry(): SamplingParams_LogitBiasEntry {
+  return { key: 0, value: 0 };
+}
+
+export const SamplingParams_LogitBiasEntry: MessageFns<SamplingParams_LogitBiasEntry> = {
+  encode(message: SamplingParams_LogitBiasEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== 0) {
+      writer.uint32(8).uint32(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(21).float(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SamplingParams_LogitBiasEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSamplingParams_LogitBiasEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.key = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 21) {
+              break;
+            }
+
+            message.value = reader.float();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SamplingParams_LogitBiasEntry {
+    return {
+      key: isSet(object.key) ? globalThis.Number(object.key) : 0,
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+    };
+  },
+
+  toJSON(message: SamplingParams_LogitBiasEntry): unknown {
+    const obj: any = {};
+    if (message.key !== 0) {
+      obj.key = Math.round(message.key);
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<SamplingParams_LogitBiasEntry>, I>>(base?: I): SamplingParams_LogitBiasEntry {
+    return SamplingParams_LogitBiasEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SamplingParams_LogitBiasEntry>, I>>(
+    object: I,
+  ): SamplingParams_LogitBiasEntry {
+    const message = createBaseSamplingParams_LogitBiasEntry();
+    message.key = object.key ?? 0;
+    message.value = object.value ?? 0;
     return message;
   },
 };
@@ -991,7 +1264,7 @@ export const GenerateRequest: MessageFns<GenerateRequest> = {
 };
 
 function createBaseGenerateResponse(): GenerateResponse {
-  return { tokenId: 0, finishReason: 0 };
+  return { tokenId: 0, finishReason: 0, logprobs: undefined };
 }
 
 export const GenerateResponse: MessageFns<GenerateResponse> = {
@@ -1001,6 +1274,9 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
     }
     if (message.finishReason !== 0) {
       writer.uint32(16).int32(message.finishReason);
+    }
+    if (message.logprobs !== undefined) {
+      TokenLogProbs.encode(message.logprobs, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1034,6 +1310,14 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
             message.finishReason = reader.int32() as any;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.logprobs = TokenLogProbs.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1058,6 +1342,7 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
         : isSet(object.finish_reason)
         ? finishReasonFromJSON(object.finish_reason)
         : 0,
+      logprobs: isSet(object.logprobs) ? TokenLogProbs.fromJSON(object.logprobs) : undefined,
     };
   },
 
@@ -1069,6 +1354,9 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
     if (message.finishReason !== 0) {
       obj.finishReason = finishReasonToJSON(message.finishReason);
     }
+    if (message.logprobs !== undefined) {
+      obj.logprobs = TokenLogProbs.toJSON(message.logprobs);
+    }
     return obj;
   },
 
@@ -1079,6 +1367,150 @@ export const GenerateResponse: MessageFns<GenerateResponse> = {
     const message = createBaseGenerateResponse();
     message.tokenId = object.tokenId ?? 0;
     message.finishReason = object.finishReason ?? 0;
+    message.logprobs = (object.logprobs !== undefined && object.logprobs !== null)
+      ? TokenLogProbs.fromPartial(object.logprobs)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseTokenLogProbs(): TokenLogProbs {
+  return { logProb: 0, topIds: [], topLogProbs: [] };
+}
+
+export const TokenLogProbs: MessageFns<TokenLogProbs> = {
+  encode(message: TokenLogProbs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.logProb !== 0) {
+      writer.uint32(13).float(message.logProb);
+    }
+    if (message.topIds.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.topIds) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.topLogProbs.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.topLogProbs) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenLogProbs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenLogProbs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 13) {
+              break;
+            }
+
+            message.logProb = reader.float();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.topIds.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.topIds.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 29) {
+              message.topLogProbs.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.topLogProbs.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TokenLogProbs {
+    return {
+      logProb: isSet(object.logProb)
+        ? globalThis.Number(object.logProb)
+        : isSet(object.log_prob)
+        ? globalThis.Number(object.log_prob)
+        : 0,
+      topIds: globalThis.Array.isArray(object?.topIds)
+        ? object.topIds.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.top_ids)
+        ? object.top_ids.map((e: any) => globalThis.Number(e))
+        : [],
+      topLogProbs: globalThis.Array.isArray(object?.topLogProbs)
+        ? object.topLogProbs.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.top_log_probs)
+        ? object.top_log_probs.map((e: any) => globalThis.Number(e))
+        : [],
+    };
+  },
+
+  toJSON(message: TokenLogProbs): unknown {
+    const obj: any = {};
+    if (message.logProb !== 0) {
+      obj.logProb = floatToJson(message.logProb);
+    }
+    if (message.topIds?.length) {
+      obj.topIds = message.topIds.map((e) => Math.round(e));
+    }
+    if (message.topLogProbs?.length) {
+      obj.topLogProbs = message.topLogProbs.map((e) => floatToJson(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<TokenLogProbs>, I>>(base?: I): TokenLogProbs {
+    return TokenLogProbs.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenLogProbs>, I>>(object: I): TokenLogProbs {
+    const message = createBaseTokenLogProbs();
+    message.logProb = object.logProb ?? 0;
+    message.topIds = object.topIds?.map((e) => e) || [];
+    message.topLogProbs = object.topLogProbs?.map((e) => e) || [];
     return message;
   },
 };
@@ -1538,7 +1970,7 @@ export const SpeculateOpen: MessageFns<SpeculateOpen> = {
 };
 
 function createBaseSpeculateProposal(): SpeculateProposal {
-  return { tokenIds: [], q: undefined, rawQ: undefined, plainRounds: 0 };
+  return { tokenIds: [], q: undefined, rawQ: undefined, plainRounds: 0, shadowQ: undefined };
 }
 
 export const SpeculateProposal: MessageFns<SpeculateProposal> = {
@@ -1558,6 +1990,9 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
     }
     if (message.plainRounds !== 0) {
       writer.uint32(32).uint32(message.plainRounds);
+    }
+    if (message.shadowQ !== undefined) {
+      TopK.encode(message.shadowQ, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1617,6 +2052,14 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
             message.plainRounds = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.shadowQ = TopK.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1647,6 +2090,11 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
         : isSet(object.plain_rounds)
         ? globalThis.Number(object.plain_rounds)
         : 0,
+      shadowQ: isSet(object.shadowQ)
+        ? TopK.fromJSON(object.shadowQ)
+        : isSet(object.shadow_q)
+        ? TopK.fromJSON(object.shadow_q)
+        : undefined,
     };
   },
 
@@ -1664,6 +2112,9 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
     if (message.plainRounds !== 0) {
       obj.plainRounds = Math.round(message.plainRounds);
     }
+    if (message.shadowQ !== undefined) {
+      obj.shadowQ = TopK.toJSON(message.shadowQ);
+    }
     return obj;
   },
 
@@ -1676,6 +2127,9 @@ export const SpeculateProposal: MessageFns<SpeculateProposal> = {
     message.q = (object.q !== undefined && object.q !== null) ? TopK.fromPartial(object.q) : undefined;
     message.rawQ = (object.rawQ !== undefined && object.rawQ !== null) ? TopK.fromPartial(object.rawQ) : undefined;
     message.plainRounds = object.plainRounds ?? 0;
+    message.shadowQ = (object.shadowQ !== undefined && object.shadowQ !== null)
+      ? TopK.fromPartial(object.shadowQ)
+      : undefined;
     return message;
   },
 };
@@ -1750,7 +2204,16 @@ export const SpeculateResponse: MessageFns<SpeculateResponse> = {
 };
 
 function createBaseSpeculateVerdict(): SpeculateVerdict {
-  return { accepted: 0, nextTokenId: undefined, finishReason: 0, features: Buffer.alloc(0), alpha: [], stepUs: 0 };
+  return {
+    accepted: 0,
+    nextTokenId: undefined,
+    finishReason: 0,
+    features: Buffer.alloc(0),
+    alpha: [],
+    stepUs: 0,
+    shadowAlpha: [],
+    logprobs: [],
+  };
 }
 
 export const SpeculateVerdict: MessageFns<SpeculateVerdict> = {
@@ -1776,6 +2239,16 @@ export const SpeculateVerdict: MessageFns<SpeculateVerdict> = {
     }
     if (message.stepUs !== 0) {
       writer.uint32(48).uint32(message.stepUs);
+    }
+    if (message.shadowAlpha.length !== 0) {
+      writer.uint32(58).fork();
+      for (const v of message.shadowAlpha) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    for (const v of message.logprobs) {
+      TokenLogProbs.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1851,6 +2324,32 @@ export const SpeculateVerdict: MessageFns<SpeculateVerdict> = {
             message.stepUs = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag === 61) {
+              message.shadowAlpha.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 58) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.shadowAlpha.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.logprobs.push(TokenLogProbs.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1883,6 +2382,14 @@ export const SpeculateVerdict: MessageFns<SpeculateVerdict> = {
         : isSet(object.step_us)
         ? globalThis.Number(object.step_us)
         : 0,
+      shadowAlpha: globalThis.Array.isArray(object?.shadowAlpha)
+        ? object.shadowAlpha.map((e: any) => globalThis.Number(e))
+        : globalThis.Array.isArray(object?.shadow_alpha)
+        ? object.shadow_alpha.map((e: any) => globalThis.Number(e))
+        : [],
+      logprobs: globalThis.Array.isArray(object?.logprobs)
+        ? object.logprobs.map((e: any) => TokenLogProbs.fromJSON(e))
+        : [],
     };
   },
 
@@ -1906,6 +2413,12 @@ export const SpeculateVerdict: MessageFns<SpeculateVerdict> = {
     if (message.stepUs !== 0) {
       obj.stepUs = Math.round(message.stepUs);
     }
+    if (message.shadowAlpha?.length) {
+      obj.shadowAlpha = message.shadowAlpha.map((e) => floatToJson(e));
+    }
+    if (message.logprobs?.length) {
+      obj.logprobs = message.logprobs.map((e) => TokenLogProbs.toJSON(e));
+    }
     return obj;
   },
 
@@ -1920,6 +2433,8 @@ export const SpeculateVerdict: MessageFns<SpeculateVerdict> = {
     message.features = object.features ?? Buffer.alloc(0);
     message.alpha = object.alpha?.map((e) => e) || [];
     message.stepUs = object.stepUs ?? 0;
+    message.shadowAlpha = object.shadowAlpha?.map((e) => e) || [];
+    message.logprobs = object.logprobs?.map((e) => TokenLogProbs.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2083,6 +2598,10 @@ function longToNumber(int64: { toString(): string }): number {
     throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {
