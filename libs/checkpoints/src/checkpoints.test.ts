@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  EVERY_TENANT,
   fileStore,
   generateSigningKey,
   openCheckpoint,
@@ -10,6 +11,7 @@ import {
   readVerifyingKey,
   retainNewest,
   sha256Hex,
+  tenantDigest,
   writeCheckpoint,
   writeSigningKey,
   type CheckpointManifest,
@@ -83,6 +85,24 @@ describe('a checkpoint', () => {
     expect(opened.manifest).toMatchObject(about(3))
     expect(opened.files.get('model.safetensors')).toEqual(files[1]!.bytes)
     expect([...opened.files.keys()]).toEqual(['config.json', 'model.safetensors'])
+  })
+
+  test('says whose windows are in it, and nobody can say otherwise', async () => {
+    const tenants = ['', 'acme'].map(tenantDigest).toSorted()
+    const named = { ...about(9), gradientTenants: tenants, sumTenants: [EVERY_TENANT] }
+    const reference = await writeCheckpoint(store, named, files, key)
+    expect((await open(reference)).manifest).toMatchObject(named)
+    const path = join(root, 'default/v00000009/manifest.json')
+    const changed = Buffer.from((await readFile(path, 'utf8')).replace(tenants[0]!, '0'.repeat(16)))
+    await writeFile(path, changed)
+    await expect(open({ ...reference, manifestSha256: sha256Hex(changed) })).rejects.toEqual(
+      withCode('CHECKPOINT_SIGNATURE_INVALID'),
+    )
+  })
+
+  test('that was written before tenants were noted opens, and says that it does not know them', async () => {
+    const { manifest } = await open(await write(3))
+    expect([manifest.gradientTenants, manifest.sumTenants]).toEqual([undefined, undefined])
   })
 
   test('is written whole: nothing else is left in the folder', async () => {
@@ -187,6 +207,10 @@ describe('a checkpoint', () => {
     ['files', 'all'],
     ['evaluation', { positions: 1, alpha: 7 }],
     ['createdAt', 'yesterday'],
+    ['gradientTenants', ['acme']],
+    ['gradientTenants', ['*', tenantDigest('acme')]],
+    ['gradientTenants', [tenantDigest('acme'), tenantDigest('')].toSorted().toReversed()],
+    ['sumTenants', 'everybody'],
     ['surprise', true],
   ])('whose manifest has a bad %s is refused with the field named', async (field, value) => {
     const reference = await writeSigned({ schema: 1, ...about(9), files: [], [field]: value })
@@ -268,4 +292,10 @@ describe('a signing key', () => {
     await chmod(`${file}.pub`, 0o600)
     await expect(readSigningKey(`${file}.pub`)).rejects.toEqual(withCode('SIGNING_KEY_INVALID'))
   })
+})
+
+test('a tenant is said by the beginning of its digest', () => {
+  expect(tenantDigest('')).toBe('e3b0c44298fc1c14')
+  expect(tenantDigest('acme')).not.toBe(tenantDigest('acm'))
+  expect(tenantDigest('müller')).toMatch(/^[0-9a-f]{16}$/)
 })

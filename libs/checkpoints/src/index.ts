@@ -1,9 +1,11 @@
 export { retainNewest, versionPath, type CheckpointStore, type StoredFile } from './checkpoint-store.js'
 export { fileStore } from './file-store.js'
 export {
+  EVERY_TENANT,
   MANIFEST_FILE,
   sha256Hex,
   SIGNATURE_FILE,
+  tenantDigest,
   type CheckpointEvaluation,
   type CheckpointFile,
   type CheckpointManifest,

@@ -21,6 +21,13 @@ export interface CheckpointManifest {
   readonly policy: string
   readonly evaluation: CheckpointEvaluation
   readonly trainedPositions: number
+  /**
+   * Whose windows gradient steps used that its weights go on from, as `tenantDigest` says them, sorted; EVERY_TENANT where
+   * they were too many to tell apart. Absent: nobody knows, it was written before this was noted.
+   */
+  readonly gradientTenants?: readonly string[]
+  /** The same of the closed form's sums that it stands on. */
+  readonly sumTenants?: readonly string[]
   /** Version of the code that wrote it. */
   readonly codeVersion: string
   /** ISO 8601. */
@@ -51,6 +58,14 @@ export interface CheckpointEvaluation {
 
 export const MANIFEST_FILE = 'manifest.json'
 export const SIGNATURE_FILE = 'manifest.json.sig'
+
+/** All there is in a list of tenants: it may be anybody. */
+export const EVERY_TENANT = '*'
+
+/** How a manifest says a tenant ('' = the default one): the first 16 hex digits of its name's SHA-256. */
+export function tenantDigest(name: string): string {
+  return sha256Hex(Buffer.from(name)).slice(0, 16)
+}
 
 /** JSON with sorted keys and no spaces: one manifest has one byte sequence. */
 export function canonicalBytes(manifest: CheckpointManifest): Buffer {
@@ -159,6 +174,15 @@ const isListOf =
   (value) =>
     Array.isArray(value) && value.every(item)
 
+/** Absent in manifests that were written before there was such a list. */
+const isTenants: Check = (value) => {
+  if (value === undefined) return true
+  if (!Array.isArray(value)) return false
+  if (value.length === 1 && value[0] === EVERY_TENANT) return true
+  return value.every((one, i) => /^[0-9a-f]{16}$/.test(String(one)) && (i === 0 || String(value[i - 1]) < String(one)))
+}
+const TENANTS = `a sorted list of 16 hex digits each, or ["${EVERY_TENANT}"]`
+
 const FIELDS: readonly (readonly [keyof CheckpointManifest, Check, string])[] = [
   ['schema', (value) => value === 1, '1: this program reads no other schema'],
   ['lineage', isText, 'a name'],
@@ -195,6 +219,8 @@ const FIELDS: readonly (readonly [keyof CheckpointManifest, Check, string])[] = 
     '{positions, alpha, parentAlpha, greedyMatch}',
   ],
   ['trainedPositions', isCount, 'a whole number from 0'],
+  ['gradientTenants', isTenants, TENANTS],
+  ['sumTenants', isTenants, TENANTS],
   ['codeVersion', isText, 'a version'],
   ['createdAt', (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)), 'a time in ISO 8601'],
 ]
