@@ -39,6 +39,8 @@ describe('a chat', () => {
   it('without a template is one line for each message and an open answer', () => {
     const messages = [{ role: 'system', content: 'Be brief.' }, ...hello]
     expect(renderChat(messages, undefined, {})).toBe('system: Be brief.\nuser: Hello\nassistant:')
+    const closed = { addGenerationPrompt: false }
+    expect(renderChat(messages, undefined, {}, closed)).toBe('system: Be brief.\nuser: Hello\n')
   })
 
   it('is rendered as the model was taught', () => {

@@ -17,7 +17,7 @@ export interface SpecialTokens {
 
 /**
  * A conversation as one prompt that the assistant is to continue: by the model's own Jinja template, or without one as
- * "role: content" lines and an open "assistant:". A template writes the first token itself where the model wants one:
+ * "role: content" lines and an open "assistant:". Without `addGenerationPrompt` nothing is opened. A template writes the first token itself where the model wants one:
  * encode its result without adding another. Some templates write today's date. Throws CHAT_TEMPLATE_INVALID for a
  * template that cannot be parsed, CHAT_TEMPLATE_REFUSED when it does not take these messages (roles that must alternate,
  * say).
@@ -26,15 +26,18 @@ export function renderChat(
   messages: readonly ChatMessage[],
   template?: string,
   { bosToken = '', eosToken = '' }: SpecialTokens = {},
+  { addGenerationPrompt = true }: { readonly addGenerationPrompt?: boolean } = {},
 ): string {
-  if (template === undefined)
-    return [...messages.map(({ role, content }) => `${role}: ${content}\n`), 'assistant:'].join('')
+  if (template === undefined) {
+    const lines = messages.map(({ role, content }) => `${role}: ${content}\n`)
+    return [...lines, addGenerationPrompt ? 'assistant:' : ''].join('')
+  }
   const compiled = parse(template)
   try {
     // As transformers does: what is not used is none, for templates that ask "tools is not none".
     const unused = { tools: null, documents: null }
     const special = { bos_token: bosToken, eos_token: eosToken }
-    return compiled.render({ messages, ...special, ...unused, add_generation_prompt: true })
+    return compiled.render({ messages, ...special, ...unused, add_generation_prompt: addGenerationPrompt })
   } catch (cause) {
     const problem = `the model's chat template does not take these messages: ${short(messageOf(cause))}`
     throw new PlateauError('CHAT_TEMPLATE_REFUSED', problem, { cause })

@@ -39,6 +39,14 @@ describe('the demo tokenizer', () => {
     expect(demo.decode(demo.encode('a<|endoftext|>b'))).toBe('ab')
   })
 
+  it('tells a token’s own bytes and its name, also where they are no text', () => {
+    const ids = demo.encode('naïve 日本')
+    const bytes = ids.flatMap((id) => [...demo.bytesOf(id)!])
+    expect(Buffer.from(bytes).toString('utf8')).toBe('naïve 日本')
+    expect(ids.map((id) => demo.nameOf(id)).join('')).toBe('naÃ¯veĠæĹ¥æľ¬')
+    expect([demo.bytesOf(0), demo.nameOf(0)]).toEqual([undefined, '<|endoftext|>'])
+  })
+
   it('names an id outside the vocabulary', () => {
     expect(() => demo.decode([4096])).toThrow('token id 4096 is outside the vocabulary')
   })

@@ -19,6 +19,10 @@ export interface Tokenizer {
   decode(ids: Iterable<number>): string
   /** One for each stream of tokens. */
   decoder(): IncrementalDecoder
+  /** The very bytes that a token stands for; undefined for a special token, which stands for no text. */
+  bytesOf(id: number): Uint8Array | undefined
+  /** As the vocabulary spells it, "Ġthe" or "<|endoftext|>"; '' for an id that the vocabulary leaves out. */
+  nameOf(id: number): string
   /** Ids are below this. A model's own vocabulary may be padded and so be larger. */
   readonly vocabSize: number
   /** From tokenizer_config.json's eos_token. The model's config.json may name more. */
@@ -43,7 +47,9 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
 
 function createTokenizer(file: JsonObject, config: JsonObject, path: string): Tokenizer {
   const tokenizer = new HuggingFaceTokenizer(withUnicodeDigits(file), config)
-  const tokens = tokenBytes(decodingRules(file, path), path)
+  const rules = decodingRules(file, path)
+  const tokens = tokenBytes(rules, path)
+  const names = tokenNames(rules)
   const decode = (ids: Iterable<number>): string => {
     const decoder = new IncrementalDecoder(tokens)
     let text = ''
@@ -56,6 +62,8 @@ function createTokenizer(file: JsonObject, config: JsonObject, path: string): To
       tokenizer.encode(text, { add_special_tokens: addSpecialTokens }).ids,
     decode,
     decoder: () => new IncrementalDecoder(tokens),
+    bytesOf: (id) => (tokens.bytes[id]?.length ? tokens.bytes[id] : undefined),
+    nameOf: (id) => names[id] ?? '',
     vocabSize: tokens.bytes.length,
     eosTokenIds: eosToken === undefined ? [] : [tokenizer.token_to_id(eosToken)].filter((id) => id !== undefined),
     specialTokens: { bosToken: tokenText(config['bos_token']), eosToken },
@@ -90,6 +98,13 @@ function decodingRules(file: JsonObject, path: string): DecodingRules {
     added: (added ?? []) as DecodingRules['added'],
     decoder,
   }
+}
+
+function tokenNames({ vocab, added }: DecodingRules): string[] {
+  const names: string[] = []
+  for (const [token, id] of vocab) names[id] = token
+  for (const { id, content } of added) names[id] = content
+  return names
 }
 
 function invalid(file: string, problem: string, cause?: unknown): PlateauError {

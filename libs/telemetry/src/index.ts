@@ -7,7 +7,17 @@ export {
   type LoggerOptions,
   type LogLevel,
 } from './logger.js'
-export { MetricRegistry, type Counter, type Gauge, type Histogram, type Metrics, type MetricSpec } from './metrics.js'
+export {
+  MetricRegistry,
+  type Counter,
+  type DeclaredMetric,
+  type Gauge,
+  type Histogram,
+  type HistogramValue,
+  type Metrics,
+  type MetricSpec,
+  type Point,
+} from './metrics.js'
 export { metricsEndpoint, type MetricsEndpoint } from './prometheus.js'
 export { type Labels } from './series.js'
 export { messagingAttributes, startMessageSpan, type MessageSpan, type MessageSpanOptions } from './message-span.js'

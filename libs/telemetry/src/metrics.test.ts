@@ -78,6 +78,37 @@ describe('metrics', () => {
     expect(text).toContain('plateau_x_total{draft_version="2",tenant="a"} 1')
   })
 
+  it('shows aliases under names of another system, computed at the scrape', async () => {
+    const registry = new MetricRegistry()
+    const wait = registry.histogram({ name: 'plateau_wait_seconds', help: 'Waiting.', buckets: [0.1, 1] })
+    registry.alias((declared) => [
+      { ...declared.get('plateau_wait_seconds')!, spec: { name: 'other:wait_seconds', help: 'Waiting.' } },
+      {
+        kind: 'counter',
+        spec: { name: 'other:things_total', help: 'Things.' },
+        collect: () => [{ labels: { model: 'a "b"\\c' }, value: 3 }],
+      },
+    ])
+    for (const seconds of [0.05, 0.5, 5]) wait.record({}, seconds)
+    const text = await scrape(registry)
+    expect(text).toContain('plateau_wait_seconds_bucket{le="+Inf"} 3')
+    expect(text).toContain(
+      [
+        '# HELP other:wait_seconds Waiting.',
+        '# TYPE other:wait_seconds histogram',
+        'other:wait_seconds_bucket{le="0.1"} 1',
+        'other:wait_seconds_bucket{le="1"} 2',
+        'other:wait_seconds_bucket{le="+Inf"} 3',
+        'other:wait_seconds_sum 5.55',
+        'other:wait_seconds_count 3',
+        '# HELP other:things_total Things.',
+        '# TYPE other:things_total counter',
+        'other:things_total{model="a \\"b\\"\\\\c"} 3',
+        '',
+      ].join('\n'),
+    )
+  })
+
   it('refuses wrong names, a second declaration, missing labels and a falling counter', () => {
     const registry = new MetricRegistry()
     const counter = registry.counter({ name: 'plateau_x_total', help: 'X.', labels: ['tenant'] })

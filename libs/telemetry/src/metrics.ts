@@ -37,6 +37,8 @@ export interface Metrics {
   counter<L extends string = never>(spec: MetricSpec<L>): Counter<L>
   gauge<L extends string = never>(spec: MetricSpec<L>): Gauge<L>
   histogram<L extends string = never>(spec: MetricSpec<L> & { readonly buckets: readonly number[] }): Histogram<L>
+  /** Shows what was declared under another system's names as well: `read` is asked at every scrape. */
+  alias(read: (declared: ReadonlyMap<string, DeclaredMetric>) => Iterable<DeclaredMetric>): void
 }
 
 export interface HistogramValue {
@@ -72,6 +74,7 @@ const LABEL = /^[a-z][a-z0-9_]*$/
  */
 export class MetricRegistry implements Metrics {
   readonly #declared = new Map<string, DeclaredMetric>()
+  readonly #aliases: ((declared: ReadonlyMap<string, DeclaredMetric>) => Iterable<DeclaredMetric>)[] = []
 
   counter<L extends string = never>(spec: MetricSpec<L>): Counter<L> {
     const series = new Series<L, { sum: number }>(spec, () => ({ sum: 0 }))
@@ -138,6 +141,15 @@ export class MetricRegistry implements Metrics {
   /** Everything that was declared, in that order. */
   declared(): Iterable<DeclaredMetric> {
     return this.#declared.values()
+  }
+
+  alias(read: (declared: ReadonlyMap<string, DeclaredMetric>) => Iterable<DeclaredMetric>): void {
+    this.#aliases.push(read)
+  }
+
+  /** What aliases say at this moment. */
+  aliased(): DeclaredMetric[] {
+    return this.#aliases.flatMap((read) => [...read(this.#declared)])
   }
 
   #declare(metric: DeclaredMetric): void {

@@ -1,5 +1,5 @@
 import type { HrTime } from '@opentelemetry/api'
-import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AggregationTemporality,
@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { DeclaredMetric, MetricRegistry } from './metrics.js'
+import { prometheusText } from './prometheus-text.js'
 
 export interface MetricsEndpoint {
   /** Answers one scrape in Prometheus' text format. */
@@ -31,15 +32,21 @@ export function metricsEndpoint(
       return { resourceMetrics: { resource, scopeMetrics: [{ scope: { name: 'plateau' }, metrics }] }, errors: [] }
     },
   }
-  const exporter = new PrometheusExporter({
-    preventServerStart: true,
-    withoutScopeInfo: true,
-    metricProducers: [producer],
-  })
+  const exporter = new PrometheusExporter({ preventServerStart: true, metricProducers: [producer] })
+  const withoutScopeInfo = true
+  const serializer = new PrometheusSerializer(undefined, false, undefined, false, withoutScopeInfo)
   // The exporter reads producers only once it belongs to a provider.
   const provider = new MeterProvider({ resource, readers: [exporter] })
   return {
-    handle: (request, response) => exporter.getMetricsRequestHandler(request, response),
+    handle: (_, response) => {
+      response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+      exporter.collect().then(
+        // Aliases have names that OpenTelemetry would rewrite.
+        ({ resourceMetrics }) =>
+          response.end(serializer.serialize(resourceMetrics) + prometheusText(registry.aliased())),
+        (error: unknown) => response.writeHead(500).end(`# the metrics could not be collected: ${String(error)}\n`),
+      )
+    },
     close: () => provider.shutdown(),
   }
 }
