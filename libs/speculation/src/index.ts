@@ -2,6 +2,8 @@ export type { Draft, DraftSession, DraftStart, Proposal, SparseDistribution } fr
 export { denseDraftSignals, draftSignals, type DraftSignals } from './draft-signals.js'
 export { goodnessOfFit, type GoodnessOfFit } from './goodness-of-fit.js'
 export { denseOverlap, overlap } from './overlap.js'
+export { KnownLogits, type LogitLists } from './known-logits.js'
+export { LogitProcessors, logitProcessors, type LogitProcessing } from './logit-processors.js'
 export { normal, seededRandom, type Random } from './random.js'
 export { argmax, keptCount, sampleIndex, transformLogits, type Sampling } from './sampling.js'
 export { PromptLookup, type LookupOffer } from './prompt-lookup.js'

@@ -1,4 +1,9 @@
-/** How tokens are drawn: temperature, then top_k, then top_p, in this order, for the target's p and the draft's q alike. */
+import type { LogitProcessors } from './logit-processors.js'
+
+/**
+ * How tokens are drawn: processors, then temperature, then top_k, then top_p, in this order, for the target's p and the
+ * draft's q alike.
+ */
 export interface Sampling {
   /** 0 = the most probable token (ties: lowest id). */
   readonly temperature: number
@@ -6,13 +11,22 @@ export interface Sampling {
   readonly topK: number
   /** Keep the smallest most-probable set reaching topP, in (0, 1]. */
   readonly topP: number
+  /** Penalties and biases of the response that is drawn; they know what it has emitted. */
+  readonly processors?: LogitProcessors | undefined
 }
 
 /**
- * The plain reference: probabilities over the whole vocabulary after temperature, top_k and top_p. Every shorter way of
- * getting at these numbers is tested against this one.
+ * The plain reference: probabilities over the whole vocabulary after processors, temperature, top_k and top_p. Every
+ * shorter way of getting at these numbers is tested against this one.
+ *
+ * @param ahead proposed tokens between what was emitted and this position: only processors look at them
  */
-export function transformLogits(logits: ArrayLike<number>, sampling: Sampling): Float64Array {
+export function transformLogits(
+  raw: ArrayLike<number>,
+  sampling: Sampling,
+  ahead: readonly number[] = [],
+): Float64Array {
+  const logits = sampling.processors?.apply(raw, ahead) ?? raw
   const probs = new Float64Array(logits.length)
   if (sampling.temperature === 0) {
     probs[argmax(logits)] = 1

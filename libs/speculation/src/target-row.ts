@@ -1,8 +1,10 @@
 /**
- * p of one position, after the request's temperature, top_k and top_p, seen through whatever is at hand. Verification
+ * p of one position, after the request's processors, temperature, top_k and top_p, seen through whatever is at hand. Verification
  * rarely needs the whole vocabulary: the tokens the draft listed, the most probable ones, and how much mass is left.
  */
 import type { SparseDistribution } from './draft.js'
+import { indexOf, KnownLogits, type LogitLists } from './known-logits.js'
+import { processedSource } from './processed-source.js'
 import { argmax, keptCount, sum, transformLogits, type Sampling } from './sampling.js'
 
 export interface TargetRow {
@@ -33,34 +35,41 @@ export function lazyTargetRow(make: () => Promise<TargetRow>): TargetRow {
 }
 
 /** What a target's step returns about one position without moving the whole vocabulary. */
-export interface TopKSource {
+export interface TopKSource extends LogitLists {
   readonly vocabSize: number
   /** Most probable tokens, most probable first; ties: lowest id first. */
   readonly topIds: ArrayLike<number>
-  readonly topLogits: ArrayLike<number>
   /** ln of the sum over the whole vocabulary of exp(logit / temperature), at the request's temperature. Not read at 0. */
   readonly logSumExp: number
   /** Further tokens whose logits are known: the draft's candidates. May repeat tokens of the top list. */
   readonly candidateIds: ArrayLike<number>
-  readonly candidateLogits: ArrayLike<number>
   /** All logits. Called at most once, and only when a draw leaves the listed tokens or they do not settle top_k/top_p. */
   fullLogits(): Promise<ArrayLike<number>>
 }
 
-/** Equal in distribution to the dense row of the same position, whatever k is. */
-export function topKTargetRow(source: TopKSource, sampling: Sampling): TargetRow {
-  return new TopKRow(source, sampling)
+/**
+ * Equal in distribution to the dense row of the same position, whatever k is. `ahead`: the proposed tokens before it,
+ * which the request's processors count.
+ */
+export function topKTargetRow(source: TopKSource, sampling: Sampling, ahead: readonly number[] = []): TargetRow {
+  const { processors, ...others } = sampling
+  if (processors === undefined) return new TopKRow(source, sampling)
+  const processed = processedSource(source, processors, sampling.temperature, ahead)
+  if (processed !== undefined) return new TopKRow(processed, others)
+  return lazyTargetRow(async () => denseTargetRow(transformLogits(await source.fullLogits(), sampling, ahead)))
 }
 
 class TopKRow implements TargetRow {
   readonly #source: TopKSource
   readonly #sampling: Sampling
+  readonly #known: KnownLogits
   #listed: RowView | undefined
   #dense: Promise<Float64Array> | undefined
 
   constructor(source: TopKSource, sampling: Sampling) {
     this.#source = source
     this.#sampling = sampling
+    this.#known = new KnownLogits(source)
   }
 
   probability(id: number): number | Promise<number> {
@@ -68,7 +77,7 @@ class TopKRow implements TargetRow {
     if (temperature === 0) return id === this.#likeliest() ? 1 : 0
     // With truncation p depends on the rest of the row.
     if (topK !== 0 || topP < 1) return this.view([id]).then((view) => listedProbability(view, id))
-    const logit = this.#knownLogit(id)
+    const logit = this.#known.of(id)
     return logit === undefined ? this.#transformed().then((probs) => probs[id]!) : this.#probability(logit)
   }
 
@@ -76,7 +85,7 @@ class TopKRow implements TargetRow {
     const listed = (this.#listed ??= await this.#list())
     if (listed.restMass === 0) return listed
     for (let i = 0; i < ids.length; i++) {
-      if (this.#knownLogit(ids[i]!) === undefined) return (this.#listed = denseView(await this.#transformed()))
+      if (this.#known.of(ids[i]!) === undefined) return (this.#listed = denseView(await this.#transformed()))
     }
     return listed
   }
@@ -104,10 +113,12 @@ class TopKRow implements TargetRow {
     const probs = new Float64Array(ids.length)
     ids.set(topIds)
     probs.set(top)
+    const seen = new Set(Array.from(topIds))
     let count = top.length
     for (let i = 0; i < candidateIds.length; i++) {
       const id = candidateIds[i]!
-      if (indexOf(ids, id, count) >= 0) continue
+      if (seen.has(id)) continue
+      seen.add(id)
       ids[count] = id
       probs[count++] = this.#probability(candidateLogits[i]!)
     }
@@ -123,14 +134,6 @@ class TopKRow implements TargetRow {
   #likeliest(): number {
     const { topIds, topLogits } = this.#source
     return topIds[argmax(topLogits)]!
-  }
-
-  #knownLogit(id: number): number | undefined {
-    const { topIds, topLogits, candidateIds, candidateLogits } = this.#source
-    const listed = indexOf(topIds, id, topIds.length)
-    if (listed >= 0) return topLogits[listed]
-    const candidate = indexOf(candidateIds, id, candidateIds.length)
-    return candidate < 0 ? undefined : candidateLogits[candidate]
   }
 
   #probability(logit: number): number {
@@ -149,12 +152,6 @@ function denseView(probs: Float64Array): RowView {
 /** A view that leaves nothing out: what it does not list has probability 0. */
 function completeView(ids: ArrayLike<number>, probs: Float64Array): RowView {
   return { ids, probs, restMass: 0, rest: () => Promise.resolve({ ids: [], probs: [] }) }
-}
-
-/** A list of some hundred tokens is looked through faster than a set of it is made. */
-function indexOf(ids: ArrayLike<number>, id: number, length: number): number {
-  for (let i = 0; i < length; i++) if (ids[i] === id) return i
-  return -1
 }
 
 function listedProbability(view: RowView, id: number): number {
