@@ -1,0 +1,173 @@
+import type { TrialArm } from './acceptance-test.js'
+import { AcceptanceComparison, PairComparison } from './comparisons.js'
+import type { Evidence } from './evidence.js'
+import { atOf, namesOf, numbersOf } from './reasons.js'
+import { assertMove, type RolloutPhase } from './rollout-phases.js'
+import type { TrafficLabels } from './traffic-slices.js'
+import type { TrialOptions } from './trial-options.js'
+
+/** What becomes of a version, why, and on which evidence. */
+export interface Move {
+  readonly to: 'canary' | 'live' | 'confirmed' | 'rejected' | 'rolled-back'
+  /** One sentence for a person. */
+  readonly reason: string
+  readonly evidence: Evidence[]
+}
+
+/** Where nothing is live, a draft has to have a mean alpha above this: below, no cost of a proposal pays. */
+const LEAST_USEFUL_ALPHA = 0.1
+
+/**
+ * Everything that one version goes through once it is verified. Who owns it feeds observations, asks `decide` as often as
+ * it likes, carries the move out and says so by `begin` (a confirmed version needs no `begin`).
+ *
+ *     shadow ──enough pairs, or time──▶ canary ──not worse, or enough──▶ live ──not worse──▶ confirmed
+ *        └──worse──▶ rejected ◀──worse───┘                                └──worse──▶ rolled-back ◀──worse──┘
+ *
+ * Worse is said by three comparisons, each with a third of the error rate: alpha on held-out windows, alpha of both drafts
+ * at the same live positions, and acceptance of the requests that used one or the other. Each begins anew with every epoch,
+ * so that a version that becomes worse is found whatever it did before; epoch k has 6 / (pi k)^2 of the rate. The shadow and
+ * the canary are one epoch.
+ */
+export class VersionTrial {
+  readonly #options: TrialOptions
+  readonly #incumbent: number
+  readonly #windows: PairComparison
+  readonly #pairs: PairComparison
+  readonly #acceptance: AcceptanceComparison
+  #phase: RolloutPhase = 'verified'
+  #sinceMs = 0
+  #requests = 0
+  #stageRequests = 0
+  /** Live pairs have shown that it is not worse. */
+  #isShown = false
+
+  /** `incumbent`: the version it is compared with; 0 where nothing is live: `other` is then 0 everywhere. */
+  constructor(options: TrialOptions, incumbent: number) {
+    this.#options = options
+    this.#incumbent = incumbent
+    const { falsePromotion } = options
+    const falseRejection = options.errorRate / 3
+    const margin = incumbent === 0 ? -LEAST_USEFUL_ALPHA : options.margin
+    this.#windows = new PairComparison('windows', { margin, falseRejection, falsePromotion })
+    this.#pairs = new PairComparison('live-pairs', { margin, falseRejection, falsePromotion })
+    this.#acceptance = new AcceptanceComparison({ margin: options.acceptanceMargin, falseRejection })
+  }
+
+  get phase(): RolloutPhase {
+    return this.#phase
+  }
+
+  /** Throws a RangeError where the version may not go there. */
+  begin(phase: 'shadow' | 'canary' | 'live', nowMs: number): void {
+    assertMove(this.#phase, phase)
+    this.#phase = phase
+    this.#sinceMs = nowMs
+    this.#stageRequests = 0
+    if (phase !== 'live') return
+    // What the canary's requests and these met is not the same traffic.
+    this.#acceptance.restart()
+    if (!this.#isShown) return
+    this.#windows.restart()
+    this.#pairs.restart()
+  }
+
+  /** Alpha, in [0, 1], of this version and of the incumbent at a position of a held-out window. */
+  observeWindowPair(value: number, other: number, labels: TrafficLabels): void {
+    this.#windows.observe(value, other, labels)
+  }
+
+  /** Alpha of both at a position of a live response, whichever of them proposed there. */
+  observeLivePair(value: number, other: number, labels: TrafficLabels): void {
+    this.#pairs.observe(value, other, labels)
+  }
+
+  /**
+   * A finished response and the draft that it used. Only responses whose draft was drawn by lot: any other choice, a label's
+   * best draft say, gives the two arms different traffic.
+   */
+  observeResponse(arm: TrialArm, accepted: number, judged: number, labels: TrafficLabels): void {
+    this.#acceptance.observe(arm, accepted, judged, labels)
+    if (arm === 'incumbent') return
+    this.#requests++
+    this.#stageRequests++
+  }
+
+  /** What is due now; undefined where everything stays as it is. */
+  decide(nowMs: number): Move | undefined {
+    const move = this.#due(nowMs)
+    if (move?.to === 'confirmed' || move?.to === 'rejected' || move?.to === 'rolled-back') this.#phase = move.to
+    if (this.#isWatched()) this.#endEpochs()
+    return move
+  }
+
+  /** The comparisons of the present epoch that have something to say. */
+  evidence(): Evidence[] {
+    return [this.#windows, this.#pairs, this.#acceptance]
+      .map((comparison) => comparison.evidence(this.#requests))
+      .filter((evidence) => evidence !== undefined)
+  }
+
+  #due(nowMs: number): Move | undefined {
+    const isTested = this.#phase === 'shadow' || this.#phase === 'canary'
+    if (!isTested && !this.#isWatched()) return undefined
+    const worse = [this.#windows, this.#pairs, this.#acceptance].find((one) => one.verdict() === 'worse')
+    if (worse !== undefined) {
+      const reason = `worse than ${this.#other()}: ${numbersOf(worse.evidence(this.#requests)!)}`
+      return this.#move(isTested ? 'rejected' : 'rolled-back', reason)
+    }
+    this.#isShown ||= this.#pairs.verdict() === 'not-worse'
+    const isLate = nowMs - this.#sinceMs >= this.#options.stageMs
+    if (this.#phase === 'shadow') return this.#endOfShadow(isLate)
+    if (this.#phase === 'canary') return this.#endOfCanary(isLate)
+    if (this.#phase === 'confirmed' || !this.#isShown) return undefined
+    return this.#move('confirmed', `not worse than ${this.#other()}: ${this.#shownBy()}`)
+  }
+
+  #endOfShadow(isLate: boolean): Move | undefined {
+    if (this.#pairs.count < this.#options.shadowPositions && !isLate) return undefined
+    return this.#move('canary', `the shadow ended after ${atOf(this.#pairs, this.#windows)} without showing it worse`)
+  }
+
+  #endOfCanary(isLate: boolean): Move | undefined {
+    if (this.#isShown) return this.#move('live', `not worse than ${this.#other()}: ${this.#shownBy()}`)
+    if (this.#stageRequests < this.#options.canaryRequests && !isLate) return undefined
+    return this.#byPointEstimate()
+  }
+
+  /** The canary is over and nothing was shown. */
+  #byPointEstimate(): Move {
+    const after = `the canary ended undecided after ${namesOf(this.#stageRequests, 'request')}`
+    const judge = [this.#pairs, this.#windows].find(({ count }) => count >= this.#options.shadowPositions)
+    const evidence = judge?.evidence(this.#requests)
+    if (evidence === undefined) {
+      return this.#move('live', `${after}, with too little to compare (${atOf(this.#pairs, this.#windows)})`)
+    }
+    const alone = this.#pairs.count === 0 ? ', there was no live traffic and the held-out windows stand alone' : ''
+    const isBelow = evidence.difference < -evidence.margin
+    return this.#move(isBelow ? 'rejected' : 'live', `${after}${alone}: ${numbersOf(evidence)}`)
+  }
+
+  #move(to: Move['to'], reason: string): Move {
+    return { to, reason, evidence: this.evidence() }
+  }
+
+  #shownBy(): string {
+    const evidence = this.#pairs.evidence(this.#requests)
+    return evidence === undefined ? 'the canary had shown it' : numbersOf(evidence)
+  }
+
+  #other(): string {
+    return this.#incumbent === 0 ? 'no draft' : `version ${this.#incumbent}`
+  }
+
+  #isWatched(): boolean {
+    return this.#phase === 'live' || this.#phase === 'confirmed'
+  }
+
+  #endEpochs(): void {
+    for (const comparison of [this.#windows, this.#pairs, this.#acceptance]) {
+      if (comparison.count >= this.#options.watchPositions) comparison.restart()
+    }
+  }
+}
