@@ -110,6 +110,22 @@ export const trainerConfig = defineConfig(
         }),
       ),
     ),
+    trainDomains: optional(
+      list(
+        text({
+          env: 'PLATEAU_TRAIN_DOMAINS',
+          help: 'Domains that this lineage learns from, such as chat,code; an empty name stands for traffic without one. Default: all.',
+        }),
+      ),
+    ),
+    trainTenants: optional(
+      list(
+        text({
+          env: 'PLATEAU_TRAIN_TENANTS',
+          help: 'Tenants that this lineage learns from; an empty name stands for the default tenant. Default: all.',
+        }),
+      ),
+    ),
     mergeLineages: optional(
       list(
         text({

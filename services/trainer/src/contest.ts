@@ -4,7 +4,8 @@ import { pairedGain } from '@plateau/training'
 import type { Logger } from '@plateau/telemetry'
 import type { DraftLine, VersionFacts } from './draft-line.js'
 import { LEAST_COMPARED_POSITIONS, type ComparedWindows } from './held-back.js'
-import { asPublished, type Candidate, type DraftKind, type Learner } from './kinds/draft-kind.js'
+import { asPublished, type Candidate, type DraftKind, type LearnedModel, type Learner } from './kinds/draft-kind.js'
+import type { LearnedFrom } from './kinds/learned-from.js'
 import type { TrainerMetrics } from './metrics.js'
 import { positionsOf } from './recent-windows.js'
 import { worksNow } from './retry-later.js'
@@ -23,9 +24,10 @@ export interface ContestParts<Model> {
 }
 
 /** What a version says about the training behind it. */
-export type TrainingFacts = Omit<VersionFacts, 'evaluation'>
+export type TrainingFacts = Omit<VersionFacts, 'evaluation' | keyof LearnedFrom>
 
-interface Contender<Model> extends Candidate<Model> {
+interface Scored<Model> {
+  readonly model: Model
   readonly scores: DraftScores
   readonly alpha: number
   readonly greedyMatch: number
@@ -33,6 +35,8 @@ interface Contender<Model> extends Candidate<Model> {
   /** Alpha less what the model costs to draft with. */
   readonly worth: number
 }
+
+interface Contender<Model> extends Candidate<Model>, Scored<Model> {}
 
 const INCUMBENT = 'incumbent'
 /** A version must be better by this, and by one standard error. */
@@ -58,7 +62,7 @@ export class Contest<Model> {
     const candidates = await learner.candidates(calibration)
     metrics.heldOutPositions.set({}, positionsOf(windows))
     if (candidates.length === 0 || positionsOf(windows) < LEAST_COMPARED_POSITIONS) return false
-    const live = await this.#contender({ name: INCUMBENT, model: line.incumbent }, windows)
+    const live = await this.#scored(INCUMBENT, line.incumbent, windows)
     const contenders: Contender<Model>[] = []
     for (const candidate of this.#published(candidates)) contenders.push(await this.#contender(candidate, windows))
     if (contenders.length === 0) return false
@@ -71,12 +75,12 @@ export class Contest<Model> {
   /** As they would be read from the store: what rounding costs them is judged, too. */
   #published(candidates: readonly Candidate<Model>[]): Candidate<Model>[] {
     const { kind, logger } = this.#parts
-    return candidates.flatMap(({ name, model }) => {
+    return candidates.flatMap((candidate) => {
       try {
-        return [{ name, model: asPublished(kind, model) }]
+        return [{ ...candidate, model: asPublished(kind, candidate.model) }]
       } catch (error) {
         if (!(error instanceof PlateauError)) throw error
-        logger.warn('draft cannot be stored', { draft: name, error })
+        logger.warn('draft cannot be stored', { draft: candidate.name, error })
         return []
       }
     })
@@ -87,43 +91,47 @@ export class Contest<Model> {
    * the next try may work.
    */
   async replace(
-    models: readonly Model[],
+    models: readonly LearnedModel<Model>[],
     { unseen }: ComparedWindows,
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {
     const { line } = this.#parts
-    const live = await this.#contender({ name: INCUMBENT, model: line.incumbent }, unseen)
-    const others = this.#published(models.map((model) => ({ name: 'foundation', model })))
+    const live = await this.#scored(INCUMBENT, line.incumbent, unseen)
+    const others = this.#published(models.map((one) => ({ ...one, name: 'foundation' })))
     const contenders: Contender<Model>[] = []
     for (const other of others) contenders.push(await this.#contender(other, unseen))
     return contenders.length > 0 && this.#publish(bestOf(contenders), live, training, traceparent)
   }
 
   async #contender(candidate: Candidate<Model>, windows: readonly DraftRows[]): Promise<Contender<Model>> {
+    return { ...candidate, ...(await this.#scored(candidate.name, candidate.model, windows)) }
+  }
+
+  async #scored(name: string, model: Model, windows: readonly DraftRows[]): Promise<Scored<Model>> {
     const { learner, kind, metrics } = this.#parts
-    const scores = await learner.score(candidate.model, windows)
+    const scores = await learner.score(model, windows)
     const { alpha, greedyMatch, positions } = summarizeScores(scores)
-    metrics.alpha.set({ draft: candidate.name }, alpha)
-    return { ...candidate, scores, alpha, greedyMatch, positions, worth: alpha - kind.costOf(candidate.model) }
+    metrics.alpha.set({ draft: name }, alpha)
+    return { model, scores, alpha, greedyMatch, positions, worth: alpha - kind.costOf(model) }
   }
 
   /** False when the store is full or away: the next contest may try again. */
   async #publish(
     best: Contender<Model>,
-    live: Contender<Model>,
+    live: Scored<Model>,
     training: TrainingFacts,
     traceparent: string | undefined,
   ): Promise<boolean> {
     const { line, metrics, logger } = this.#parts
-    const { name, model, positions, alpha, greedyMatch } = best
+    const { name, model, positions, alpha, greedyMatch, gradientTenants, sumTenants } = best
     const evaluation = {
       positions,
       alpha: known(alpha),
       parentAlpha: known(live.alpha),
       greedyMatch: known(greedyMatch),
     }
-    const facts = { ...training, evaluation }
+    const facts = { ...training, evaluation, gradientTenants, sumTenants }
     if (!(await worksNow(logger, 'version not written', () => line.publish(model, facts, traceparent)))) return false
     metrics.publishes.add({ origin: name })
     metrics.version.set({}, line.version)
@@ -143,7 +151,7 @@ function known(rate: number): number | null {
 }
 
 /** The publish rule. Windows, not positions, count as independent. */
-function isBetter<Model>(best: Contender<Model>, live: Contender<Model>, windows: readonly DraftRows[]): boolean {
+function isBetter<Model>(best: Scored<Model>, live: Scored<Model>, windows: readonly DraftRows[]): boolean {
   const lengths = windows.map(({ length }) => length)
   const { gain, standardError } = pairedGain(best.scores.alpha, live.scores.alpha, lengths)
   const cost = best.worth - best.alpha - (live.worth - live.alpha)

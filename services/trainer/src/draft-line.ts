@@ -16,7 +16,8 @@ import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/c
 import { readUpToNow, type EventLog, type Producer } from '@plateau/event-log'
 import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
-import { asPublished, type DraftKind } from './kinds/draft-kind.js'
+import { asPublished, type DraftKind, type LearnedModel } from './kinds/draft-kind.js'
+import { learnedFrom, LEARNED_FROM_NOBODY, type LearnedFrom } from './kinds/learned-from.js'
 
 export interface DraftLineOptions {
   readonly lineage: string
@@ -25,7 +26,7 @@ export interface DraftLineOptions {
 }
 
 export interface DraftLineParts<Model> {
-  readonly kind: Pick<DraftKind<Model>, 'name' | 'initial' | 'encode' | 'decode'>
+  readonly kind: Pick<DraftKind<Model>, 'name' | 'initial' | 'initialFrom' | 'encode' | 'decode'>
   readonly log: EventLog
   /** Of the lineage's lease. */
   readonly producer: Producer
@@ -38,7 +39,7 @@ export interface DraftLineParts<Model> {
 }
 
 /** What training knows about a version it wants to publish. */
-export interface VersionFacts {
+export interface VersionFacts extends LearnedFrom {
   readonly evaluation: CheckpointEvaluation
   readonly trainedThrough: readonly TrainedThrough[]
   readonly trainedPositions: number
@@ -69,6 +70,7 @@ export class DraftLine<Model> {
   readonly #options: DraftLineOptions
   readonly #parts: DraftLineParts<Model>
   #incumbent: Model
+  #incumbentFrom: LearnedFrom
   #version: number
   #publishedAtMs: number
   /** By the log's last word; 0 = none. */
@@ -76,10 +78,15 @@ export class DraftLine<Model> {
   /** Durable in the store, but the log would not take the announcement. */
   #unannounced: Unannounced | undefined
 
-  private constructor(options: DraftLineOptions, parts: DraftLineParts<Model>, incumbent: Model, version: number) {
+  private constructor(
+    options: DraftLineOptions,
+    parts: DraftLineParts<Model>,
+    { model, version, ...from }: LearnedModel<Model> & { readonly version: number },
+  ) {
     this.#options = options
     this.#parts = parts
-    this.#incumbent = incumbent
+    this.#incumbent = model
+    this.#incumbentFrom = from
     this.#version = version
     this.#publishedAtMs = Number.NEGATIVE_INFINITY
   }
@@ -88,17 +95,19 @@ export class DraftLine<Model> {
   static async open<Model>(options: DraftLineOptions, parts: DraftLineParts<Model>): Promise<DraftLine<Model>> {
     const newest = (await parts.store.versions(options.lineage)).at(-1)
     if (newest === undefined) {
-      const line = new DraftLine(options, parts, asPublished(parts.kind, parts.kind.initial()), 0)
+      const model = asPublished(parts.kind, parts.kind.initial())
+      const line = new DraftLine(options, parts, { model, ...parts.kind.initialFrom, version: 0 })
       await line.publish(line.#incumbent, {
         evaluation: { positions: 0, alpha: null, parentAlpha: null, greedyMatch: null },
         trainedThrough: [],
         trainedPositions: 0,
         policy: '',
+        ...parts.kind.initialFrom,
       })
       return line
     }
     const { manifest, reference, model } = await readVersion(options, parts, newest)
-    const line = new DraftLine(options, parts, model, newest)
+    const line = new DraftLine(options, parts, { model, ...learnedBy(manifest), version: newest })
     line.#announced = await line.#announcedVersion()
     if (line.#announced < newest) line.#unannounced = { reference, manifest }
     await line.announce()
@@ -114,9 +123,14 @@ export class DraftLine<Model> {
     return this.#incumbent
   }
 
+  get incumbentFrom(): LearnedFrom {
+    return this.#incumbentFrom
+  }
+
   /** What the lineage began with. It always stays in the store. */
-  async first(): Promise<Model> {
-    return (await readVersion(this.#options, this.#parts, 1)).model
+  async first(): Promise<LearnedModel<Model>> {
+    const { model, manifest } = await readVersion(this.#options, this.#parts, 1)
+    return { model, ...learnedBy(manifest) }
   }
 
   /** Of the newest trained version of this process; minus infinity before it. */
@@ -158,6 +172,7 @@ export class DraftLine<Model> {
     })
     const about = await this.#write((manifest) => writeCheckpoint(store, manifest, files, key), manifestOf)
     this.#incumbent = draft
+    this.#incumbentFrom = { gradientTenants: facts.gradientTenants, sumTenants: facts.sumTenants }
     // Whatever replaces an untrained draft is welcome at once.
     if (this.#version > 0) this.#publishedAtMs = clock()
     this.#version = about.manifest.version
@@ -249,6 +264,12 @@ export class DraftLine<Model> {
     }
     return newest
   }
+}
+
+/** A first version of before this was noted was not trained here. */
+function learnedBy(manifest: CheckpointManifest): LearnedFrom {
+  const isNoted = manifest.gradientTenants !== undefined
+  return isNoted || manifest.version > 1 ? learnedFrom(manifest) : LEARNED_FROM_NOBODY
 }
 
 async function readVersion<Model>(

@@ -5,10 +5,13 @@ import type { Poison } from './dead-letters.js'
 import type { TrainerMetrics } from './metrics.js'
 import { RecentIds } from './recent-ids.js'
 import type { Snapshot } from './snapshot.js'
-import { acceptRecord, type AcceptedRecord } from './training-record.js'
+import type { Traffic } from './traffic.js'
+import { acceptOfTraffic, type AcceptedRecord } from './training-record.js'
 
 export interface IntakeParts {
   readonly expected: WindowExpectations
+  /** What the lineage learns from; the rest is passed over. */
+  readonly traffic: Traffic
   readonly metrics: TrainerMetrics
   /** Takes an accepted window, each one once. */
   readonly use: (window: AcceptedRecord) => void
@@ -38,11 +41,13 @@ export class Intake {
   }
 
   async take({ partition, records }: Batch): Promise<void> {
-    const { expected, metrics, bury } = this.#parts
+    const { expected, traffic, metrics, bury } = this.#parts
     const poison: Poison[] = []
     for (const record of records) {
       try {
-        this.#consume(acceptRecord(record, expected))
+        const window = acceptOfTraffic(record, expected, traffic)
+        if (window === undefined) metrics.otherTraffic.add({})
+        else this.#consume(window)
       } catch (error) {
         if (!(error instanceof PlateauError)) throw error
         if (error.code === 'WINDOW_WITHOUT_FEATURES') metrics.unusable.add({ reason: error.code })

@@ -6,6 +6,7 @@ import { featureHeadKind } from './kinds/feature-head/feature-head-kind.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { acceptedWindow, defaults, records, Teacher, type BenchOptions } from './testing.js'
 import { useTrainerWorld } from './testing-world.js'
+import { LEARNED_FROM_NOBODY } from './kinds/learned-from.js'
 
 const teacher = new Teacher()
 const other = new Teacher(2)
@@ -27,7 +28,8 @@ async function learner(
   const opened = await kind.open({
     lineage: 'default',
     incumbent: kind.initial(),
-    first: async () => kind.initial(),
+    first: async () => ({ model: kind.initial(), ...LEARNED_FROM_NOBODY }),
+    incumbentFrom: LEARNED_FROM_NOBODY,
     saved: undefined,
     others: async () => [],
     forgotten: () => [],
@@ -44,7 +46,7 @@ async function learner(
 async function solution(of: Awaited<ReturnType<typeof learner>>): Promise<Float32Array> {
   await of.refresh([])
   const [solved] = await of.foundations()
-  const projection = featureHeadParameter(solved!, 'fc.weight')
+  const projection = featureHeadParameter(solved!.model, 'fc.weight')
   await of.release()
   return projection
 }
@@ -97,7 +99,7 @@ test('a tenant that only others had seen was learned from, too, also by a learne
     expect(await one.forget(request)).toBe(false)
     const [solved] = await one.foundations()
     const expected = await solution(await learner(windows.filter(isOurs)))
-    expect(difference(featureHeadParameter(solved!, 'fc.weight'), expected)).toBeLessThan(1e-5)
+    expect(difference(featureHeadParameter(solved!.model, 'fc.weight'), expected)).toBeLessThan(1e-5)
     await one.release()
   }
   await second.release()
@@ -110,7 +112,7 @@ test('a learner that continues when everybody was forgotten stands where the lin
   const [begun] = await first.foundations()
   const next = await learner([], { saved: await first.state() })
   const [continued] = await next.foundations()
-  expect(continued!.parameters).toEqual(begun!.parameters)
+  expect(continued!.model.parameters).toEqual(begun!.model.parameters)
   for (const one of [first, next]) await one.release()
 })
 

@@ -24,6 +24,10 @@ export function declareTrainerMetrics(metrics: Metrics) {
       help: 'Well-formed windows that the closed form or any stage could not learn from, by reason (SUMS_FULL: too many tenants).',
       labels: ['reason'],
     }),
+    otherTraffic: metrics.counter({
+      name: 'plateau_trainer_other_traffic_windows_total',
+      help: 'Windows passed over because they are of a domain or tenant that this lineage does not learn from.',
+    }),
     forgotten: metrics.counter({
       name: 'plateau_trainer_forgotten_windows_total',
       help: 'Windows passed over because their tenant is to be forgotten.',

@@ -8,7 +8,8 @@ import { readTrainingWindows } from './batch-feed.js'
 import { stateMismatch } from './kinds/draft-kind.js'
 import type { ReplayedPlace } from './kinds/replay.js'
 import { decodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
-import { acceptRecord, type AcceptedRecord, type RecordPlace } from './training-record.js'
+import type { Traffic } from './traffic.js'
+import { acceptOfTraffic, type AcceptedRecord, type RecordPlace } from './training-record.js'
 
 export interface SnapshotParts {
   readonly log: EventLog
@@ -75,13 +76,16 @@ export interface HeldBackUses {
 export async function putBackWindows(
   log: EventLog,
   saved: Snapshot,
-  expected: WindowExpectations,
+  { expected, traffic }: { readonly expected: WindowExpectations; readonly traffic: Traffic },
   use: HeldBackUses,
 ): Promise<{ readonly found: number; readonly expired: number }> {
   const needed = new Set(placesIn(saved).map(keyOf))
   const windows = new Map<string, AcceptedRecord>()
   for await (const record of recordsBefore(log, saved)) {
-    if (needed.has(keyOf(record))) windows.set(keyOf(record), acceptRecord(record, expected))
+    if (!needed.has(keyOf(record))) continue
+    // Settings may have changed since: what is not learned from any more is not put back.
+    const window = acceptOfTraffic(record, expected, traffic)
+    if (window !== undefined) windows.set(keyOf(record), window)
   }
   const putBack = <P extends RecordPlace>(
     places: readonly P[],

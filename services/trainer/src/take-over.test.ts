@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
+import { LEARNED_FROM_NOBODY } from './kinds/learned-from.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
 import { openBench, records, Teacher, type Bench, type BenchOptions } from './testing.js'
@@ -192,7 +193,7 @@ test('a version that a fenced writer still left in the store is passed over', as
   const first = begin(log)
   await until(() => first.benches.length === 1)
   const { line, store } = first.benches[0]!
-  const facts = { trainedThrough: [], trainedPositions: 1, policy: '' }
+  const facts = { trainedThrough: [], trainedPositions: 1, policy: '', ...LEARNED_FROM_NOBODY }
   const evaluation = { positions: 1, alpha: 0.1, parentAlpha: 0, greedyMatch: 0 }
   // Another process, which does not know yet that it is not the writer.
   const stale = await openBench(log, join(directory, 'store'), teacher.model)

@@ -15,6 +15,7 @@ import { SNAPSHOT_NAME } from './snapshot.js'
 import { BILINEAR_FEATURES, headKind, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
 import { useTrainerWorld } from './testing-world.js'
 import { acceptRecord, expectationsOf } from './training-record.js'
+import { LEARNED_FROM_NOBODY } from './kinds/learned-from.js'
 
 const teacher = new Teacher()
 const source = topics.trainingWindows.name
@@ -421,7 +422,7 @@ async function until(holds: () => boolean): Promise<void> {
 
 describe('a lineage', () => {
   const evaluation = { positions: 1, alpha: 0.5, parentAlpha: 0.1, greedyMatch: 0.5 }
-  const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '' }
+  const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '', ...LEARNED_FROM_NOBODY }
 
   const openLine = (store: CheckpointStore, send: Producer['send']) =>
     DraftLine.open(

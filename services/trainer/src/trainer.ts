@@ -21,11 +21,12 @@ import { putBackWindows, readSnapshot } from './resume.js'
 import { RETRY_MS } from './retry-later.js'
 import { Saving } from './saving.js'
 import type { Snapshot } from './snapshot.js'
+import type { Traffic } from './traffic.js'
 import type { AcceptedRecord } from './training-record.js'
 
 const source = topics.trainingWindows.name
 
-export interface TrainerOptions extends HeldBackOptions, ContestOptions {
+export interface TrainerOptions extends HeldBackOptions, ContestOptions, Traffic {
   readonly lineage: string
   readonly snapshotMs: number
   /** Of the topic, those that this trainer reads; not set: all. */
@@ -103,6 +104,7 @@ export class Trainer<Model> {
     this.#intake = new Intake(
       {
         expected: kind.expected,
+        traffic: options,
         metrics,
         use: (window) => this.#use(window),
         bury: (poison) => bury(poison, parts, this.#ending),
@@ -136,6 +138,7 @@ export class Trainer<Model> {
       ...parts,
       lineage,
       incumbent: line.incumbent,
+      incumbentFrom: line.incumbentFrom,
       first: () => line.first(),
       saved: saved?.learner,
       others: () => readOthers(options.mergeLineages ?? [], parts),
@@ -338,12 +341,17 @@ export class Trainer<Model> {
   async #putBack(saved: Snapshot): Promise<void> {
     const { kind, log, line, logger, clock } = this.#parts
     const nowMs = clock()
-    const { found, expired } = await putBackWindows(log, saved, kind.expected, {
-      heldOut: (window) => this.#heldBack.push('held-out', window, nowMs),
-      calibration: (window) => this.#heldBack.push('calibration', window, nowMs),
-      waiting: (window) => this.#heldBack.push('training', window, nowMs),
-      replay: (window, place) => this.#learner.restore(window, place),
-    })
+    const { found, expired } = await putBackWindows(
+      log,
+      saved,
+      { expected: kind.expected, traffic: this.#options },
+      {
+        heldOut: (window) => this.#heldBack.push('held-out', window, nowMs),
+        calibration: (window) => this.#heldBack.push('calibration', window, nowMs),
+        waiting: (window) => this.#heldBack.push('training', window, nowMs),
+        replay: (window, place) => this.#learner.restore(window, place),
+      },
+    )
     logger.info('continuing', {
       version: line.version,
       positions: this.#trainedPositions,

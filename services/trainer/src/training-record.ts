@@ -3,6 +3,7 @@ import type { LogRecord } from '@plateau/event-log'
 import { hashToUnit } from '@plateau/flatness'
 import { windowRows, type DraftRows, type WindowExpectations } from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
+import { isLearnedFrom, type Traffic } from './traffic.js'
 import { gradientWeightsOf, rowSignals, type RowSignals } from './row-signals.js'
 
 /** Where a record lies in the topic; the windows that are held back are found again by it. */
@@ -51,13 +52,37 @@ export function expectationsOf({ fingerprint, tokenizerHash, config, target }: D
 
 /** Throws a PlateauError, whose code is the reason on the dead letter, when the record cannot be used. */
 export function acceptRecord(record: LogRecord, expected: WindowExpectations): AcceptedRecord {
+  return accept(record, read(record), expected)
+}
+
+/** The same; undefined where it is of traffic that the lineage does not learn from: nothing else of it is looked at. */
+export function acceptOfTraffic(
+  record: LogRecord,
+  expected: WindowExpectations,
+  traffic: Traffic,
+): AcceptedRecord | undefined {
+  const found = read(record)
+  return isLearnedFrom(traffic, found.window) ? accept(record, found, expected) : undefined
+}
+
+function read(record: LogRecord) {
   const headers = decodeHeaders(record.headers)
   if (headers === undefined) throw new PlateauError('HEADERS_MISSING', 'a CloudEvents header is missing or malformed')
   if (headers.type !== topics.trainingWindows.messageType) {
     throw new PlateauError('MESSAGE_TYPE_UNEXPECTED', `the record holds a ${headers.type}`)
   }
-  const { window, arm, decision, weights, policy, gradientWeights, keptBy } = decode(record.value)
+  const message = decode(record.value)
+  const { window } = message
   if (window === undefined) throw new PlateauError('FIELD_MISSING', 'window is missing')
+  return { headers, message, window }
+}
+
+function accept(
+  record: LogRecord,
+  { headers, message, window }: ReturnType<typeof read>,
+  expected: WindowExpectations,
+): AcceptedRecord {
+  const { arm, decision, weights, policy, gradientWeights, keptBy } = message
   const version = window.provenance?.schemaVersion ?? 0
   if (version !== SCHEMA_VERSION) {
     throw new PlateauError('SCHEMA_UNKNOWN', `schema version ${version}; this trainer knows ${SCHEMA_VERSION}`)

@@ -12,6 +12,7 @@ import type { ComparedWindows } from '../held-back.js'
 import type { TrainerMetrics } from '../metrics.js'
 import type { PolicySink } from '../policy/policy-parts.js'
 import type { AcceptedRecord } from '../training-record.js'
+import type { LearnedFrom } from './learned-from.js'
 import type { MemoryBounds } from './memory.js'
 import type { ReplayedPlace } from './replay.js'
 
@@ -23,6 +24,8 @@ export interface DraftKind<Model> {
   readonly expected: WindowExpectations
   /** A draft that has learned nothing: version 1 of a lineage that is not begun warm. */
   initial(this: void): Model
+  /** Of `initial`: a draft that was trained before may be what a lineage begins with. */
+  readonly initialFrom: LearnedFrom
   /** The files of a version. */
   encode(this: void, model: Model): readonly StoredFile[]
   /** The reverse, from files whose digests were checked. `where` names them in errors. Throws DRAFT_INVALID. */
@@ -39,8 +42,9 @@ export interface LearnerStart<Model> {
   readonly lineage: string
   /** The newest version. */
   readonly incumbent: Model
+  readonly incumbentFrom: LearnedFrom
   /** What the lineage began with. */
-  readonly first: () => Promise<Model>
+  readonly first: () => Promise<LearnedModel<Model>>
   readonly saved: LearnerState | undefined
   /** What the trainers have saved whose sums are to be merged. */
   readonly others: () => Promise<readonly OtherLearner[]>
@@ -67,9 +71,13 @@ export interface LearnerState {
   readonly replay: readonly ReplayedPlace[]
 }
 
-export interface Candidate<Model> {
-  readonly name: string
+/** A draft, and whose windows are in it. */
+export interface LearnedModel<Model> extends LearnedFrom {
   readonly model: Model
+}
+
+export interface Candidate<Model> extends LearnedModel<Model> {
+  readonly name: string
 }
 
 /** Positions of the lineage that learning has used, each counted once. */
@@ -117,7 +125,7 @@ export interface Learner<Model> {
    */
   forget(request: ForgetRequest): Promise<boolean>
   /** What stands without a gradient step: the newest solution, say, and what the lineage began with. At least one. */
-  foundations(): Promise<readonly Model[]>
+  foundations(): Promise<readonly LearnedModel<Model>[]>
 
   readonly positions: LearnedPositions
   readonly memory: MemoryBounds

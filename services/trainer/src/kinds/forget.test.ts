@@ -1,9 +1,11 @@
+import { EVERY_TENANT, tenantDigest } from '@plateau/checkpoints'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { expect, test } from 'vitest'
 import { declareTrainerMetrics } from '../metrics.js'
 import { acceptedWindow, defaults, Teacher, useKind, type BenchOptions } from '../testing.js'
 import type { AcceptedRecord } from '../training-record.js'
 import type { Learner } from './draft-kind.js'
+import { LEARNED_FROM_NOBODY, type LearnedFrom } from './learned-from.js'
 
 const teacher = new Teacher()
 const windowsOf = (tenant: string, changes: Partial<AcceptedRecord> = {}): AcceptedRecord[] =>
@@ -13,6 +15,7 @@ async function withLearner(
   options: Partial<BenchOptions>,
   windows: readonly AcceptedRecord[],
   use: (learner: Learner<unknown>, refused: number) => Promise<void>,
+  incumbentFrom: LearnedFrom = LEARNED_FROM_NOBODY,
 ): Promise<void> {
   const metrics = declareTrainerMetrics(new MetricRegistry())
   await useKind(teacher.model, { ...defaults, ...options }, async (kind) => {
@@ -25,7 +28,8 @@ async function withLearner(
       forgotten: () => [],
       policy: undefined,
       incumbent: kind.initial(),
-      first: async () => kind.initial(),
+      first: async () => ({ model: kind.initial(), ...LEARNED_FROM_NOBODY }),
+      incumbentFrom,
       saved: undefined,
     })
     for (const window of windows) await learner.admit(window)
@@ -52,10 +56,10 @@ test('gradients that used the windows of a tenant without sums begin again when 
     await learner.refresh([])
     while ((await learner.step({ unseen: [], calibration: [] })).isTaken);
     expect((await learner.state()).facts).toMatchObject({
-      turns: { tenants: expect.arrayContaining(['c']) as unknown },
+      turns: { tenantDigests: expect.arrayContaining([tenantDigest('c')]) as unknown },
     })
     expect(await forgets(learner, 'c')).toBe(true)
-    expect((await learner.state()).facts).toMatchObject({ turns: { tenants: [] }, steps: 0 })
+    expect((await learner.state()).facts).toMatchObject({ turns: { tenantDigests: [] }, steps: 0 })
   }))
 
 test('a causal-lm begins again where its tokens were chosen by what a tenant used', () =>
@@ -63,4 +67,39 @@ test('a causal-lm begins again where its tokens were chosen by what a tenant use
     expect(await forgets(learner, 'nobody')).toBe(false)
     expect(await forgets(learner, 'them')).toBe(true)
     expect(await forgets(learner, 'them')).toBe(false)
+  }))
+
+test.each([
+  [[tenantDigest('them')], ['them'], ['us']],
+  [[EVERY_TENANT], ['them', 'us'], []],
+])(
+  'a causal-lm that goes on from a version alone has learned from whom that says: %j',
+  (gradientTenants, its, others) =>
+    withLearner(
+      { draft: 'causal-lm' },
+      [],
+      async (learner) => {
+        for (const tenant of others) expect(await forgets(learner, tenant)).toBe(false)
+        expect(await forgets(learner, its[0]!)).toBe(true)
+        for (const tenant of its) expect(await forgets(learner, tenant)).toBe(false)
+      },
+      { gradientTenants, sumTenants: [] },
+    ),
+)
+
+test('candidates say whose windows are in them, of gradients and of sums apart', () =>
+  withLearner({ sumCells: 2, gradients: true }, three, async (learner) => {
+    await learner.refresh([])
+    while ((await learner.step({ unseen: [], calibration: [] })).isTaken);
+    const [solved, trained] = await learner.candidates([])
+    const [ab, abc] = [
+      ['a', 'b'],
+      ['a', 'b', 'c'],
+    ].map((names) => names.map(tenantDigest).toSorted())
+    expect(solved).toMatchObject({ name: 'closed-form', gradientTenants: [], sumTenants: ab })
+    expect(trained).toMatchObject({ name: 'gradients', gradientTenants: abc, sumTenants: ab })
+    await forgets(learner, 'a')
+    const [foundation, first] = await learner.foundations()
+    expect(foundation).toMatchObject({ gradientTenants: [], sumTenants: [tenantDigest('b')] })
+    expect(first).toMatchObject(LEARNED_FROM_NOBODY)
   }))

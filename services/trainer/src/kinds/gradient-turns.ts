@@ -5,6 +5,7 @@ import type { TrainerMetrics } from '../metrics.js'
 import type { PolicySink } from '../policy/policy-parts.js'
 import type { AcceptedRecord } from '../training-record.js'
 import type { StepOutcome } from './draft-kind.js'
+import { digestsOf, LearnedTenants } from './learned-from.js'
 import { Replay, type ReplayedPlace } from './replay.js'
 import { armNamed } from './rule-arms.js'
 import { RuleTrials, type RuleTrialsState } from './rule-trials.js'
@@ -37,8 +38,10 @@ export interface GradientTurnsState {
   readonly facts: {
     /** Positions used at least once, over the lineage's life. */
     readonly freshPositions: number
-    /** Whose windows the weights have learned from. */
-    readonly tenants: readonly string[]
+    /** Whose windows the weights have learned from, by digest. */
+    readonly tenantDigests?: readonly string[]
+    /** The same by name, in states of before. */
+    readonly tenants?: readonly string[]
     readonly trials: RuleTrialsState['facts'] | undefined
   }
   readonly tensors: ReadonlyMap<string, Tensor>
@@ -73,17 +76,22 @@ export class GradientTurns {
   #nextStepMs = 0
   #freshPositions: number
   #stepsSinceEvaluation = 0
-  /** Whose windows the weights have learned from. */
-  readonly #tenants: Set<string>
+  readonly #tenants: LearnedTenants
   readonly #trials: RuleTrials | undefined
 
-  constructor(options: GradientTurnsOptions, parts: GradientTurnsParts, saved: GradientTurnsState | undefined) {
+  /** `begunOn`: whose windows are in what the weights begin on, where there is no state. */
+  constructor(
+    options: GradientTurnsOptions,
+    parts: GradientTurnsParts,
+    saved: GradientTurnsState | undefined,
+    begunOn: readonly string[],
+  ) {
     const { trialStrategies, trialKeep, sequences: pieces } = options
     this.#options = options
     this.#parts = parts
     this.#replay = new Replay({ replayPositions: options.replayPositions, piecePositions: options.positions })
     this.#freshPositions = saved?.facts.freshPositions ?? 0
-    this.#tenants = new Set(saved?.facts.tenants)
+    this.#tenants = new LearnedTenants(saved === undefined ? begunOn : savedTenants(saved))
     const { policy, metrics } = parts
     const rules = trialRules(trialStrategies, trialKeep)
     if (policy === undefined || rules.length === 0) return
@@ -146,9 +154,9 @@ export class GradientTurns {
     return this.#tenants.has(tenant)
   }
 
-  /** The weights have begun again. */
-  restarted(): void {
-    this.#tenants.clear()
+  /** The weights have begun again, on what was learned from these tenants. */
+  restarted(begunOn: readonly string[]): void {
+    this.#tenants.beginAgain(begunOn)
     this.#trials?.beginAgain()
     this.#isExhausted = false
   }
@@ -164,6 +172,11 @@ export class GradientTurns {
     this.#stepsSinceEvaluation = 0
   }
 
+  /** Whose windows the weights have learned from, as manifests say it. */
+  get tenants(): readonly string[] {
+    return this.#tenants.digests
+  }
+
   /** Positions used at least once, over the lineage's life. */
   get freshPositions(): number {
     return this.#freshPositions
@@ -173,7 +186,7 @@ export class GradientTurns {
   get state(): GradientTurnsState {
     const { facts: trials, before } = this.#trials?.state ?? {}
     return {
-      facts: { freshPositions: this.#freshPositions, tenants: [...this.#tenants], trials },
+      facts: { freshPositions: this.#freshPositions, tenantDigests: this.#tenants.digests, trials },
       tensors: new Map(before && parameterTensors(TURN, before)),
     }
   }
@@ -208,4 +221,8 @@ export class GradientTurns {
     metrics.gradientNorm.set({}, gradientNorm)
     if (!applied) logger.warn('gradient step skipped: not finite', { loss, restored })
   }
+}
+
+function savedTenants({ facts: { tenantDigests, tenants } }: GradientTurnsState): readonly string[] {
+  return tenantDigests ?? digestsOf(tenants ?? [])
 }

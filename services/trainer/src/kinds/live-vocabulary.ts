@@ -85,6 +85,11 @@ export class LiveVocabulary {
     return wasCounted
   }
 
+  /** Whose tokens are counted. */
+  get tenants(): Iterable<string> {
+    return this.#counts.keys()
+  }
+
   /** The counts take no more. */
   get mostBytes(): number {
     const { vocabSize } = this.#options

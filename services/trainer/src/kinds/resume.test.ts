@@ -4,6 +4,7 @@ import { declareTrainerMetrics } from '../metrics.js'
 import { decodeSnapshot, encodeSnapshot } from '../snapshot.js'
 import { acceptedWindow, defaults, Teacher, useKind } from '../testing.js'
 import type { DraftKind, Learner, LearnerState } from './draft-kind.js'
+import { LEARNED_FROM_NOBODY } from './learned-from.js'
 
 const teacher = new Teacher()
 const windows = Array.from({ length: 320 }, (_, offset) =>
@@ -45,7 +46,8 @@ async function continued<Model>(kind: DraftKind<Model>, from: LearnerState): Pro
   const learner = await kind.open({
     ...start,
     incumbent: kind.initial(),
-    first: async () => kind.initial(),
+    first: async () => ({ model: kind.initial(), ...LEARNED_FROM_NOBODY }),
+    incumbentFrom: LEARNED_FROM_NOBODY,
     saved: from,
   })
   for (const place of from.replay) learner.restore(windows[place.offset]!, place)
@@ -73,7 +75,8 @@ test.each([
     const first = await kind.open({
       ...start,
       incumbent: kind.initial(),
-      first: async () => kind.initial(),
+      first: async () => ({ model: kind.initial(), ...LEARNED_FROM_NOBODY }),
+      incumbentFrom: LEARNED_FROM_NOBODY,
       saved: undefined,
     })
     for (const window of windows.slice(0, 300)) await first.admit(window)

@@ -1,6 +1,7 @@
 import { KeepRule, SelectionPolicy } from '@plateau/contracts'
 import type { DraftRows } from '@plateau/inference'
 import { seededRandom } from '@plateau/speculation'
+import { tenantDigest } from '@plateau/checkpoints'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import type { DraftStepReport, Piece } from '@plateau/training'
 import { expect, test } from 'vitest'
@@ -91,7 +92,7 @@ function open(saved?: GradientTurnsState) {
   const said: GradientPolicy[] = []
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const policy = { gradients: (one: GradientPolicy) => void said.push(one) }
-  const turns = new GradientTurns(options, { policy, metrics, logger: silentLogger, clock: () => 0 }, saved)
+  const turns = new GradientTurns(options, { policy, metrics, logger: silentLogger, clock: () => 0 }, saved, [])
   return { turns, said, metrics }
 }
 
@@ -259,8 +260,17 @@ test('a draft that begins again ends its turn without a word', async () => {
   const stage = new OneNumber(world)
   await train(opened.turns, stage, world, 100 + 3 * 25 + 10)
   const said = opened.said.length
-  opened.turns.restarted()
+  opened.turns.restarted([])
   expect(opened.turns.state.facts.trials!.turn).toBeUndefined()
   expect(opened.turns.state.tensors.size).toBe(0)
   expect(opened.said).toHaveLength(said)
+})
+
+test('a state of before that names tenants is read: the weights have learned from them', () => {
+  const { state } = open().turns
+  const { tenantDigests: _, ...facts } = state.facts
+  const { turns } = open({ ...state, facts: { ...facts, tenants: ['us', 'them'] } })
+  expect(turns.tenants).toEqual(['us', 'them'].map(tenantDigest).toSorted())
+  expect(turns.forget('them', () => true)).toBe(true)
+  expect(turns.forget('nobody', () => true)).toBe(false)
 })

@@ -1,8 +1,9 @@
-import { MANIFEST_FILE } from '@plateau/checkpoints'
+import { MANIFEST_FILE, type CheckpointManifest } from '@plateau/checkpoints'
 import { messageOf, PlateauError } from '@plateau/contracts'
 import type { ModelDescription } from '@plateau/model-files'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { learnedFrom, LEARNED_FROM_NOBODY, type LearnedFrom } from './learned-from.js'
 
 /** Files of a draft that was trained before, by path; those that there are. */
 type WarmFiles = ReadonlyMap<string, Uint8Array>
@@ -10,6 +11,8 @@ type WarmFiles = ReadonlyMap<string, Uint8Array>
 export interface WarmStart {
   readonly directory: string
   readonly files: WarmFiles
+  /** As the manifest says it. What `plateau train` learned from is the operator's own choice: it names nobody. */
+  readonly learnedFrom: LearnedFrom
 }
 
 /** What the closed form knew: see ridgePrior. */
@@ -30,7 +33,7 @@ export async function readWarmStart(directory: string, target: ModelDescription)
     const bytes = await readIfThere(join(directory, name))
     if (bytes !== undefined) files.set(name, bytes)
   }
-  return { directory, files }
+  return { directory, files, learnedFrom: made.learnedFrom }
 }
 
 /** Turns what is wrong with the draft's own files into the operator's words. */
@@ -42,16 +45,27 @@ export function asWarmStart<T>(directory: string, read: () => T): T {
   }
 }
 
-async function madeFor(directory: string): Promise<{ targetFingerprint: unknown; tokenizerHash: unknown }> {
-  const manifest = await readIfThere(join(directory, MANIFEST_FILE))
-  if (manifest !== undefined) {
-    return asWarmStart(directory, () => JSON.parse(manifest.toString('utf8')) as Awaited<ReturnType<typeof madeFor>>)
+interface MadeFor {
+  readonly targetFingerprint: unknown
+  readonly tokenizerHash: unknown
+  readonly learnedFrom: LearnedFrom
+}
+
+async function madeFor(directory: string): Promise<MadeFor> {
+  const bytes = await readIfThere(join(directory, MANIFEST_FILE))
+  if (bytes !== undefined) {
+    const manifest = asWarmStart(directory, () => JSON.parse(bytes.toString('utf8')) as CheckpointManifest)
+    return { ...manifest, learnedFrom: learnedFrom(manifest) }
   }
   const card = await readIfThere(join(directory, CARD_FILE))
   if (card === undefined) throw invalid(directory, `has neither ${CARD_FILE} nor ${MANIFEST_FILE}: it is not complete`)
   const row = (name: string): string | undefined =>
     new RegExp(`^\\| ${name} \\| \`([0-9a-f]{64})\` \\|$`, 'm').exec(card.toString('utf8'))?.[1]
-  return { targetFingerprint: row('target fingerprint'), tokenizerHash: row('tokenizer hash') }
+  return {
+    targetFingerprint: row('target fingerprint'),
+    tokenizerHash: row('tokenizer hash'),
+    learnedFrom: LEARNED_FROM_NOBODY,
+  }
 }
 
 function compare(what: string, found: unknown, expected: string, directory: string): void {

@@ -9,6 +9,7 @@ import { decodeCausalDraft, encodeCausalDraft, type FloatDtype, type ModelDescri
 import { seededRandom } from '@plateau/speculation'
 import type { DraftKind } from '../draft-kind.js'
 import { positionBytes } from '../memory.js'
+import { LEARNED_FROM_NOBODY } from '../learned-from.js'
 import { asWarmStart, type WarmStart } from '../warm-start.js'
 import { CausalLmLearner, type CausalLmLearnerOptions } from './causal-lm-learner.js'
 
@@ -36,6 +37,7 @@ export function causalLmKind(options: CausalLmKindOptions, target: ModelDescript
     name,
     expected: { targetFingerprint, tokenizerHash, vocabSize, norm: undefined },
     initial: () => warm ?? initialCausalDraft(draftConfig(options, target), seededRandom(SEED)),
+    initialFrom: options.warm?.learnedFrom ?? LEARNED_FROM_NOBODY,
     encode: (draft) => encodeCausalDraft(draft, options.checkpointDtype),
     decode: decodeCausalDraft,
     positionBytes: positionBytes(0),

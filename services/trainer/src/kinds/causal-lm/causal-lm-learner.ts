@@ -8,6 +8,7 @@ import {
   stateMismatch,
   type Candidate,
   type ForgetRequest,
+  type LearnedModel,
   type LearnedPositions,
   type Learner,
   type LearnerStart,
@@ -15,6 +16,7 @@ import {
   type StepOutcome,
 } from '../draft-kind.js'
 import { GradientTurns, STEPS_PER_EVALUATION, type GradientTurnsOptions } from '../gradient-turns.js'
+import { digestsOf } from '../learned-from.js'
 import { LiveVocabulary } from '../live-vocabulary.js'
 import { optimizerBytes, positionBytes, type MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
@@ -32,7 +34,7 @@ interface Parts {
   readonly scorer: CausalLmDraftScorer
   readonly turns: GradientTurns
   readonly vocabulary: LiveVocabulary
-  readonly first: () => Promise<CausalDraft>
+  readonly first: LearnerStart<CausalDraft>['first']
 }
 
 /** One stage: gradients on kept windows. A refresh gives the draft other tokens when the traffic uses others. */
@@ -41,8 +43,7 @@ export class CausalLmLearner implements Learner<CausalDraft> {
   readonly #scorer: CausalLmDraftScorer
   readonly #turns: GradientTurns
   readonly #vocabulary: LiveVocabulary
-
-  readonly #first: () => Promise<CausalDraft>
+  readonly #first: LearnerStart<CausalDraft>['first']
 
   private constructor(parts: Parts) {
     this.#stage = parts.stage
@@ -60,7 +61,8 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     const scorer = await CausalLmDraftScorer.create(draft.config, { threads, listedTokens: SCORED_TOKENS })
     const stage = new CausalLmStage(draft, options)
     if (saved !== undefined) stage.load(saved.training)
-    const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.turns)
+    const { gradientTenants: begunOn } = start.incumbentFrom
+    const turns = new GradientTurns({ ...options, ...CAUSAL_LM_SHAPE }, start, saved?.turns, begunOn)
     // A lineage's drafts keep the number of tokens that they began with.
     const { targetVocabSize: vocabSize, draftVocabulary: known } = draft.config
     const vocabulary = new LiveVocabulary({ vocabSize, draftVocabulary: known?.length ?? 0 }, saved?.counts)
@@ -107,7 +109,9 @@ export class CausalLmLearner implements Learner<CausalDraft> {
   async candidates(calibration: readonly DraftRows[]): Promise<Candidate<CausalDraft>[]> {
     this.#turns.compared()
     if (this.#stage.steps < STEPS_PER_EVALUATION) return []
-    return [{ name: 'gradients', model: await this.#calibrated(this.#stage.draft, calibration) }]
+    const model = await this.#calibrated(this.#stage.draft, calibration)
+    const sumTenants = digestsOf(this.#vocabulary.tenants)
+    return [{ name: 'gradients', model, gradientTenants: this.#turns.tenants, sumTenants }]
   }
 
   judged(): void {}
@@ -121,12 +125,13 @@ export class CausalLmLearner implements Learner<CausalDraft> {
     const wasCounted = this.#vocabulary.forget(tenant)
     const wasInGradients = this.#turns.forget(tenant, isForgotten)
     if (!wasCounted && !wasInGradients) return false
-    this.#stage.restart(await this.#first())
-    this.#turns.restarted()
+    const { model, gradientTenants } = await this.#first()
+    this.#stage.restart(model)
+    this.#turns.restarted(gradientTenants)
     return true
   }
 
-  async foundations(): Promise<CausalDraft[]> {
+  async foundations(): Promise<LearnedModel<CausalDraft>[]> {
     return [await this.#first()]
   }
 

@@ -91,6 +91,11 @@ export class ClosedForm {
     return this.#sums.forget(tenant)
   }
 
+  /** Whose rows are in the sums; those without a name are one, the default tenant. */
+  get tenants(): string[] {
+    return this.#sums.keys.filter(({ domain }) => domain !== PRIOR_DOMAIN).map(({ tenant }) => tenant ?? '')
+  }
+
   /** Nothing to solve. */
   get isEmpty(): boolean {
     return this.#sums.isEmpty

@@ -12,6 +12,7 @@ import { seededRandom } from '@plateau/speculation'
 import { decodeRidgePrior } from '@plateau/training'
 import { expectationsOf } from '../../training-record.js'
 import type { DraftKind } from '../draft-kind.js'
+import { LEARNED_FROM_NOBODY } from '../learned-from.js'
 import { positionBytes } from '../memory.js'
 import { asWarmStart, PRIOR_FILE, type WarmStart } from '../warm-start.js'
 import { FeatureHeadLearner, type FeatureHeadLearnerOptions } from './feature-head-learner.js'
@@ -21,7 +22,7 @@ const SEED = 1
 /** A decoder layer makes a draft step about twice as long: it must earn that. */
 const LAYER_COST = 0.01
 
-export interface FeatureHeadKindOptions extends Omit<FeatureHeadLearnerOptions, 'prior'> {
+export interface FeatureHeadKindOptions extends Omit<FeatureHeadLearnerOptions, 'prior' | 'initialFrom'> {
   /** Of a new lineage's head. */
   readonly bilinearFeatures: number
   /** Of the weights of versions. */
@@ -34,17 +35,19 @@ export interface FeatureHeadKindOptions extends Omit<FeatureHeadLearnerOptions, 
 export function featureHeadKind(options: FeatureHeadKindOptions, model: DraftTargetModel): DraftKind<FeatureHead> {
   const { hiddenSize } = model.config
   const warm = options.warm && warmHead(options.warm, model)
+  const initialFrom = options.warm?.learnedFrom ?? LEARNED_FROM_NOBODY
   return {
     name,
     expected: expectationsOf(model),
     initial: () => warm?.head ?? initialFeatureHead(headConfig(options, model), model.target, seededRandom(SEED)),
+    initialFrom,
     encode: (head) => encodeFeatureHead(head, options.checkpointDtype),
     decode: decodeFeatureHead,
     positionBytes: positionBytes(hiddenSize),
     costOf: (head) => (head.config.layer === undefined ? 0 : LAYER_COST),
     open: (start) => {
       const target = prepareDraftTarget(model.target, start.incumbent.config)
-      return FeatureHeadLearner.open({ ...options, prior: warm?.prior }, target, start)
+      return FeatureHeadLearner.open({ ...options, prior: warm?.prior, initialFrom }, target, start)
     },
   }
 }

@@ -20,6 +20,7 @@ import {
   stateMismatch,
   type Candidate,
   type ForgetRequest,
+  type LearnedModel,
   type LearnedPositions,
   type Learner,
   type LearnerStart,
@@ -27,6 +28,7 @@ import {
   type SelectionLearning,
   type StepOutcome,
 } from '../draft-kind.js'
+import { digestsOf, type LearnedFrom } from '../learned-from.js'
 import { LiveVocabulary, type LiveVocabularyOptions } from '../live-vocabulary.js'
 import type { MemoryBounds } from '../memory.js'
 import type { ReplayedPlace } from '../replay.js'
@@ -40,6 +42,8 @@ export interface FeatureHeadLearnerOptions
   extends SolveOptions, ClosedFormOptions, GradientsOptions, Pick<LiveVocabularyOptions, 'draftVocabulary'> {
   /** What rows are told apart by when their weights are learned. */
   readonly weightBins: WeightBinChoice
+  /** Whose windows are in what a new lineage begins with. */
+  readonly initialFrom: LearnedFrom
 }
 
 const CLOSED_FORM = 'closed-form'
@@ -85,7 +89,8 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     this.#mergedTenants = new Set(saved?.mergedTenants)
     this.#schedule = new SolveSchedule(options, this.#closedFormPositions > 0)
     const alpha: GradientsParts['alpha'] = async (head, windows) => (await scorer.score(head, windows)).alpha
-    this.#gradients = new Gradients(options, { ...start, target, warm: options.prior?.head, alpha }, saved?.turns)
+    const warm = options.prior && { head: options.prior.head, tenants: options.initialFrom.gradientTenants }
+    this.#gradients = new Gradients(options, { ...start, target, warm, alpha }, saved?.turns)
   }
 
   static async open(
@@ -166,9 +171,11 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   async candidates(): Promise<Candidate<FeatureHead>[]> {
     const gradients = this.#gradients.candidate()
+    const sumTenants = this.#sumTenants
+    const { tenants: gradientTenants } = this.#gradients
     return [
-      { name: CLOSED_FORM, model: this.#solution },
-      ...(gradients === undefined ? [] : [{ name: GRADIENTS, model: gradients }]),
+      { name: CLOSED_FORM, model: this.#solution, gradientTenants: [], sumTenants },
+      ...(gradients === undefined ? [] : [{ name: GRADIENTS, model: gradients, gradientTenants, sumTenants }]),
     ]
   }
 
@@ -194,8 +201,9 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     return true
   }
 
-  async foundations(): Promise<FeatureHead[]> {
-    return [this.#solution, await this.#start.first()]
+  async foundations(): Promise<LearnedModel<FeatureHead>[]> {
+    const solved = { model: this.#solution, gradientTenants: [], sumTenants: this.#sumTenants }
+    return [solved, await this.#start.first()]
   }
 
   get positions(): LearnedPositions {
@@ -263,6 +271,11 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
     }
   }
 
+  /** Who was forgotten is in neither: the solution is had again then. */
+  get #sumTenants(): string[] {
+    return digestsOf([...this.#closedForm.tenants, ...this.#mergedTenants])
+  }
+
   /** The sums of the trainers that are merged with this one, but for tenants that this lineage must not know. */
   async #others(): Promise<RidgeSums[]> {
     const { others, forgotten } = this.#start
@@ -279,7 +292,7 @@ export class FeatureHeadLearner implements Learner<FeatureHead> {
 
   /** From what is left in the sums, with these tokens; as at the beginning when nothing is. */
   async #solvedAgain(vocabulary: Int32Array | undefined): Promise<FeatureHead> {
-    const base = withVocabulary(withoutLayer(await this.#start.first()), vocabulary)
+    const base = withVocabulary(withoutLayer((await this.#start.first()).model), vocabulary)
     return this.#closedForm.isEmpty ? base : this.#solvedOn(base)
   }
 

@@ -36,8 +36,8 @@ export interface GradientsOptions extends GradientOptions, Pick<LiveVocabularyOp
 
 export interface GradientsParts extends GradientTurnsParts {
   readonly target: DraftTarget
-  /** What the lineage began with, where that was trained before. */
-  readonly warm: FeatureHead | undefined
+  /** What the lineage began with, where that was trained before, and whose windows are in it. */
+  readonly warm: { readonly head: FeatureHead; readonly tenants: readonly string[] } | undefined
   /** Alpha of every row of the windows. */
   readonly alpha: (head: FeatureHead, windows: readonly DraftRows[]) => Promise<ArrayLike<number>>
 }
@@ -61,7 +61,7 @@ export class Gradients {
     this.#options = options
     this.#parts = parts
     const policy = options.gradients ? parts.policy : undefined
-    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, { ...parts, policy }, saved)
+    this.#turns = new GradientTurns({ ...options, ...GRADIENT_SHAPE }, { ...parts, policy }, saved, [])
   }
 
   /** Continues from saved weights on top of the solution that they were trained on. */
@@ -90,11 +90,10 @@ export class Gradients {
     if (isFull && draftVocabulary > 0 && draftVocabulary < solution.config.vocabSize) return
     if (this.#stage !== undefined) {
       await this.#stage.release()
-      this.#stage = this.#open(solution)
-      return this.#turns.moved(undefined)
+      return this.#begin(solution)
     }
     const isEnough = this.#turns.keptPositions >= Math.min(MIN_REPLAY_POSITIONS, replayPositions / 2)
-    if (gradients && isEnough) this.#stage = this.#open(solution)
+    if (gradients && isEnough) this.#begin(solution)
   }
 
   /** Led astray, mostly because the traffic has shifted, they begin again from the closed form. */
@@ -103,7 +102,7 @@ export class Gradients {
     const facts = { steps: this.#stage.steps, alpha, closedFormAlpha }
     this.#parts.logger.warn('gradients fell behind the closed form, beginning again from it', facts)
     this.#stage.restart(solution)
-    this.#turns.restarted()
+    this.#turns.restarted([])
   }
 
   /** True when the weights had learned from the tenant; they begin again when `restart` says on what. */
@@ -114,7 +113,7 @@ export class Gradients {
   async restart(solution: FeatureHead): Promise<void> {
     await this.#stage?.release()
     this.#stage = undefined
-    this.#turns.restarted()
+    this.#turns.restarted([])
     await this.rebase(solution)
   }
 
@@ -138,6 +137,11 @@ export class Gradients {
   /** Positions used at least once, over the lineage's life. */
   get freshPositions(): number {
     return this.#turns.freshPositions
+  }
+
+  /** Whose windows the weights have learned from, as manifests say it. */
+  get tenants(): readonly string[] {
+    return this.#turns.tenants
   }
 
   get turnsState(): GradientTurnsState {
@@ -167,8 +171,13 @@ export class Gradients {
     await this.#stage?.release()
   }
 
+  #begin(solution: FeatureHead): void {
+    this.#stage = this.#open(solution)
+    this.#turns.restarted(this.#parts.warm?.tenants ?? [])
+  }
+
   #open(solution: FeatureHead): GradientStage {
     const { target, warm } = this.#parts
-    return new GradientStage(solution, target, this.#options, warm)
+    return new GradientStage(solution, target, this.#options, warm?.head)
   }
 }

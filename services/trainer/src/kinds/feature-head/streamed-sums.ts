@@ -68,6 +68,11 @@ export class StreamedSums {
     return this.#bank
   }
 
+  /** Of all cells, also where rows still wait to be added. */
+  get keys(): SumKey[] {
+    return this.#bank.shares.map(({ key }) => key)
+  }
+
   /** Nothing to solve. */
   get isEmpty(): boolean {
     return this.#accumulator.waiting === 0 && this.#bank.shares.every(({ weight }) => weight === 0)

@@ -9,6 +9,7 @@ import { headKind, Teacher, trainingRecord } from '../../testing.js'
 import { acceptRecord, expectationsOf, type AcceptedRecord } from '../../training-record.js'
 import type { LearnerState } from '../draft-kind.js'
 import { decodeFeatureHeadState } from './feature-head-state.js'
+import { LEARNED_FROM_NOBODY } from '../learned-from.js'
 
 const teacher = new Teacher()
 const bins = weightBins('flatness')!
@@ -45,7 +46,8 @@ async function openLearner(seen: readonly AcceptedRecord[], saved?: LearnerState
     forgotten: () => [],
     policy: isLearned ? policy : undefined,
     incumbent: kind.initial(),
-    first: async () => kind.initial(),
+    first: async () => ({ model: kind.initial(), ...LEARNED_FROM_NOBODY }),
+    incumbentFrom: LEARNED_FROM_NOBODY,
     saved,
   })
   for (const window of seen) await learner.admit(window)
