@@ -8,4 +8,5 @@ export { allTopics, deadLetterTopic, deadLetterTopics, groups, topics, type Code
 export { dataSchema, decodeHeaders, encodeHeaders, type EventHeaders, type Headers } from './headers.js'
 export { frameConfluent, unframe, type Unframed } from './wire.js'
 export { messageOf, PlateauError, type ErrorFacts } from './errors.js'
+export { readDescriptorSet } from './descriptor-set.js'
 export { floatToHalf, halfToFloat, packFloats, packTopK, unpackFloats, unpackTopK } from './tensors.js'

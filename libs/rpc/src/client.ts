@@ -45,13 +45,18 @@ export function ready(client: Client, timeoutMs: number): Promise<void> {
   })
 }
 
+/** Of a call that names none: nothing waits for ever by mistake. */
+const DEFAULT_DEADLINE_MS = 60_000
+
 export interface CallSettings {
-  /** From now. A call without one may wait for ever. */
+  /** From now; default 60 000. Infinity: for as long as both ends live. */
   readonly deadlineMs?: number
   /** Aborting cancels the call at both ends. */
   readonly signal?: AbortSignal
   /** Wait for a server that is starting or restarting instead of failing at once; bounded by the deadline. */
   readonly waitForReady?: boolean
+  /** Sent along, by name: { authorization: 'Bearer ...' }. */
+  readonly metadata?: Readonly<Record<string, string>>
 }
 
 type Unary<Request, Response> = (
@@ -143,12 +148,14 @@ function messagesOf<Response>(
   })()
 }
 
-function metadataOf({ waitForReady = false }: CallSettings): Metadata {
-  return new Metadata({ waitForReady })
+function metadataOf({ waitForReady = false, metadata = {} }: CallSettings): Metadata {
+  const sent = new Metadata({ waitForReady })
+  for (const [name, value] of Object.entries(metadata)) sent.set(name, value)
+  return sent
 }
 
-function optionsOf({ deadlineMs }: CallSettings): Partial<CallOptions> {
-  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs }
+function optionsOf({ deadlineMs = DEFAULT_DEADLINE_MS }: CallSettings): Partial<CallOptions> {
+  return { deadline: Date.now() + deadlineMs }
 }
 
 function cancelOn(signal: AbortSignal | undefined, call: { cancel(): void }): () => void {

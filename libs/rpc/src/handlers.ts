@@ -5,17 +5,23 @@ import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  type Deadline,
   type Metadata,
   type StatusObject,
 } from '@grpc/grpc-js'
 import { PlateauError } from '@plateau/contracts'
 import { toStatus } from './rpc-error.js'
 
+/** setTimeout's; a deadline beyond it is none. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 export interface CallContext {
   /** Aborted when the client cancelled, went away, or its deadline passed. */
   readonly signal: AbortSignal
   /** W3C trace context of the caller. */
   readonly traceparent: string | undefined
+  /** What the caller sent along under this name ("authorization"); the first value where there are several. */
+  readonly metadata: (name: string) => string | undefined
 }
 
 /** Hears about every error that travels as INTERNAL: it is ours to look at, and the client cannot do anything about it. */
@@ -26,11 +32,13 @@ export function unary<Request, Response>(
   report: ReportError,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    const context = observe(call)
-    handle(call.request, context).then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(failure(error, call, report)),
-    )
+    const { context, done } = observe(call)
+    handle(call.request, context)
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(failure(error, call, report)),
+      )
+      .finally(done)
   }
 }
 
@@ -57,6 +65,7 @@ interface ObservedCall {
   readonly metadata: Metadata
   on(event: 'cancelled', listener: () => void): unknown
   getPath(): string
+  getDeadline(): Deadline
 }
 
 interface WritableCall<Response> extends ObservedCall {
@@ -71,7 +80,7 @@ async function respond<Response>(
   handle: (context: CallContext) => AsyncIterable<Response>,
   report: ReportError,
 ): Promise<void> {
-  const context = observe(call)
+  const { context, done } = observe(call)
   // Writing to a call that the client has just left is not a fault of either side.
   call.on('error', () => {})
   try {
@@ -82,6 +91,8 @@ async function respond<Response>(
     call.end()
   } catch (error) {
     if (!context.signal.aborted) call.emit('error', failure(error, call, report))
+  } finally {
+    done()
   }
 }
 
@@ -94,14 +105,26 @@ async function* requestsOf<Request>(call: AsyncIterable<unknown>): AsyncIterable
   }
 }
 
-function cancelled(): PlateauError {
-  return new PlateauError('CANCELLED', 'the client has cancelled the call')
+/** `done` lets go of the deadline; the handler has ended. */
+function observe(call: ObservedCall): { readonly context: CallContext; readonly done: () => void } {
+  const abort = new AbortController()
+  call.on('cancelled', () => abort.abort(new PlateauError('CANCELLED', 'the client has cancelled the call')))
+  const stopClock = atDeadline(call, () => {
+    abort.abort(new PlateauError('DEADLINE_EXCEEDED', "the call's deadline has passed", { retryable: true }))
+  })
+  const metadata = (name: string): string | undefined => call.metadata.get(name)[0]?.toString()
+  return { context: { signal: abort.signal, traceparent: metadata('traceparent'), metadata }, done: stopClock }
 }
 
-function observe(call: ObservedCall): CallContext {
-  const abort = new AbortController()
-  call.on('cancelled', () => abort.abort(cancelled()))
-  return { signal: abort.signal, traceparent: call.metadata.get('traceparent')[0]?.toString() }
+/**
+ * grpc-js ends a call at its deadline, but tells the handler only when its last bytes have left, which a client that does
+ * not read can put off for ever.
+ */
+function atDeadline(call: ObservedCall, act: () => void): () => void {
+  const leftMs = Number(call.getDeadline()) - Date.now()
+  if (!(leftMs <= LONGEST_TIMER_MS)) return () => {}
+  const timer = setTimeout(act, Math.max(0, leftMs))
+  return () => clearTimeout(timer)
 }
 
 function failure(error: unknown, call: ObservedCall, report: ReportError): StatusObject & Error {

@@ -1,26 +1,25 @@
 /**
- * The standard grpc.health.v1 service, by hand: two messages of one field each. Kubernetes' gRPC probes, grpcurl and
- * load balancers ask it. The service name '' stands for the whole server.
+ * The standard grpc.health.v1 service (proto/grpc/health/v1). Kubernetes' gRPC probes, grpcurl and load balancers ask it.
+ * The name '' stands for the whole server; every service has its own name beside it. Both follow readiness.
  */
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData, UntypedServiceImplementation } from '@grpc/grpc-js'
 import { status } from '@grpc/grpc-js'
+import { field, readFields, textOf } from './wire.js'
 
 /** An object even when its field is empty: grpc-js takes a falsy message for none. */
 interface HealthCheckRequest {
   readonly service: string
 }
 
-export type ServingStatus = 'serving' | 'not-serving'
-
 /** HealthCheckResponse.ServingStatus */
 const WIRE = { serving: 1, 'not-serving': 2, 'service-unknown': 3 } as const
-type WireStatus = keyof typeof WIRE
+export type ServingStatus = keyof typeof WIRE
 
 const method = {
-  requestSerialize: ({ service }: HealthCheckRequest) => encodeService(service),
-  requestDeserialize: (bytes: Buffer) => ({ service: decodeService(bytes) }),
-  responseSerialize: (value: WireStatus) => Buffer.from([0x08, WIRE[value]]),
-  responseDeserialize: (bytes: Buffer) => decodeStatus(bytes),
+  requestSerialize: ({ service }: HealthCheckRequest) => (service === '' ? Buffer.alloc(0) : field(1, service)),
+  requestDeserialize: (bytes: Buffer): HealthCheckRequest => ({ service: textOf(readFields(bytes), 1) }),
+  responseSerialize: (value: ServingStatus) => field(1, WIRE[value]),
+  responseDeserialize: (bytes: Buffer) => statusOf(readFields(bytes).find(({ number }) => number === 1)?.value),
 }
 
 export const healthDefinition = {
@@ -28,54 +27,78 @@ export const healthDefinition = {
   watch: { path: '/grpc.health.v1.Health/Watch', requestStream: false, responseStream: true, ...method },
 } as const
 
-export class HealthService {
-  readonly #states = new Map<string, ServingStatus>([['', 'serving']])
-  readonly #watchers = new Set<{ service: string; call: ServerWritableStream<HealthCheckRequest, WireStatus> }>()
+/** How often readiness is looked at while somebody watches. */
+const LOOK_MS = 200
 
-  set(service: string, state: ServingStatus): void {
-    this.#states.set(service, state)
-    for (const watcher of this.#watchers) if (watcher.service === service) watcher.call.write(state)
+interface Watcher {
+  readonly service: string
+  readonly call: ServerWritableStream<HealthCheckRequest, ServingStatus>
+  said: ServingStatus
+}
+
+export class HealthService {
+  readonly #services: ReadonlySet<string>
+  readonly #isReady: () => boolean
+  readonly #watchers = new Set<Watcher>()
+  #looking: NodeJS.Timeout | undefined
+  #isShutDown = false
+
+  /** @param services names beside '' */
+  constructor(services: readonly string[], isReady: () => boolean) {
+    this.#services = new Set(['', ...services])
+    this.#isReady = isReady
+  }
+
+  /** Tells the watchers at once what else they would hear within 200 ms. */
+  refresh(): void {
+    for (const watcher of this.#watchers) {
+      const state = this.#stateOf(watcher.service)
+      if (state === watcher.said) continue
+      watcher.said = state
+      watcher.call.write(state)
+    }
   }
 
   /** Says not-serving for everything and lets go of the watchers, which would hold a draining server open. */
   shutDown(): void {
-    for (const service of this.#states.keys()) this.set(service, 'not-serving')
-    for (const { call } of this.#watchers) call.end()
-    this.#watchers.clear()
+    this.#isShutDown = true
+    this.refresh()
+    for (const watcher of this.#watchers) {
+      watcher.call.end()
+      this.#forget(watcher)
+    }
   }
 
   readonly implementation: UntypedServiceImplementation = {
-    check: (call: ServerUnaryCall<HealthCheckRequest, WireStatus>, callback: sendUnaryData<WireStatus>) => {
-      const state = this.#states.get(call.request.service)
-      if (state) callback(null, state)
-      else callback({ code: status.NOT_FOUND, details: `no health status for service "${call.request.service}"` })
+    check: (call: ServerUnaryCall<HealthCheckRequest, ServingStatus>, callback: sendUnaryData<ServingStatus>) => {
+      const state = this.#stateOf(call.request.service)
+      if (state !== 'service-unknown') return callback(null, state)
+      callback({ code: status.NOT_FOUND, details: `no health status for service "${call.request.service}"` })
     },
-    watch: (call: ServerWritableStream<HealthCheckRequest, WireStatus>) => {
-      const watcher = { service: call.request.service, call }
+    watch: (call: ServerWritableStream<HealthCheckRequest, ServingStatus>) => {
+      const watcher = { service: call.request.service, call, said: this.#stateOf(call.request.service) }
+      call.write(watcher.said)
+      if (this.#isShutDown) return call.end()
       this.#watchers.add(watcher)
-      call.on('cancelled', () => this.#watchers.delete(watcher))
-      call.write(this.#states.get(call.request.service) ?? 'service-unknown')
+      this.#looking ??= setInterval(() => this.refresh(), LOOK_MS).unref()
+      call.on('cancelled', () => this.#forget(watcher))
     },
   }
-}
 
-/** Field 1, length-delimited. Service names here are short: one byte of length would do, a varint is the format. */
-function encodeService(service: string): Buffer {
-  const name = Buffer.from(service)
-  if (name.length > 127) throw new RangeError('service name longer than 127 bytes')
-  return name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, name.length]), name])
-}
-
-function decodeService(bytes: Buffer): string {
-  if (bytes.length === 0) return ''
-  const length = bytes[1] ?? 128
-  if (bytes[0] !== 0x0a || length > 127 || bytes.length !== length + 2) {
-    throw new RangeError('not a HealthCheckRequest with a name of at most 127 bytes')
+  #stateOf(service: string): ServingStatus {
+    if (!this.#services.has(service)) return 'service-unknown'
+    return !this.#isShutDown && this.#isReady() ? 'serving' : 'not-serving'
   }
-  return bytes.toString('utf8', 2)
+
+  #forget(watcher: Watcher): void {
+    this.#watchers.delete(watcher)
+    if (this.#watchers.size > 0) return
+    clearInterval(this.#looking)
+    this.#looking = undefined
+  }
 }
 
-function decodeStatus(bytes: Buffer): WireStatus {
-  if (bytes[1] === WIRE.serving) return 'serving'
-  return bytes[1] === WIRE['not-serving'] ? 'not-serving' : 'service-unknown'
+function statusOf(number: unknown): ServingStatus {
+  if (number === WIRE.serving) return 'serving'
+  return number === WIRE['not-serving'] ? 'not-serving' : 'service-unknown'
 }

@@ -1,3 +1,4 @@
+export { type Authorize } from './authorize.js'
 export {
   callBidi,
   callServerStream,

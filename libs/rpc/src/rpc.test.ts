@@ -3,60 +3,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { makeGenericClientConstructor, type Client } from '@grpc/grpc-js'
 import { PlateauError, target } from '@plateau/contracts'
-import { afterEach, describe, expect, it } from 'vitest'
-import { callBidi, callServerStream, callUnary, createClient, ready, type ClientConstructor } from './client.js'
-import { bidiStream, serverStream, unary, type CallContext } from './handlers.js'
-import { healthDefinition } from './health.js'
-import { startServer, type RpcLimits, type RpcServer } from './server.js'
-
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-interface Fake {
-  generate?: (request: target.GenerateRequest, context: CallContext) => AsyncIterable<target.GenerateResponse>
-  score?: (request: target.ScoreRequest, context: CallContext) => Promise<target.ScoreResponse>
-  speculate?: (
-    requests: AsyncIterable<target.SpeculateRequest>,
-    context: CallContext,
-  ) => AsyncIterable<target.SpeculateResponse>
-}
-
-async function serve(fake: Fake, { address = '127.0.0.1:0', limits }: { address?: string; limits?: RpcLimits } = {}) {
-  const reported: unknown[] = []
-  const report = (error: unknown): void => void reported.push(error)
-  const missing = () => {
-    throw new PlateauError('UNIMPLEMENTED', 'not part of this test')
-  }
-  const implementation: target.TargetServiceServer = {
-    describe: unary(async () => missing(), report),
-    generate: serverStream(fake.generate ?? missing, report),
-    score: unary(fake.score ?? (async () => missing()), report),
-    speculate: bidiStream(fake.speculate ?? missing, report),
-  }
-  const services = [{ definition: target.TargetServiceService, implementation }]
-  const server = await startServer({ address, services, ...(limits ? { limits } : {}) })
-  cleanups.push(() => server.drain(0))
-  return { server, client: dial(server), reported }
-}
-
-function dial(server: RpcServer): target.TargetServiceClient {
-  const client = createClient(target.TargetServiceClient, server.address)
-  cleanups.push(() => client.close())
-  return client
-}
-
-const scoreRequest = target.ScoreRequest.fromPartial({ promptTokenIds: [1] })
-const generateRequest = target.GenerateRequest.fromPartial({ promptTokenIds: [1] })
-const token = (tokenId: number) => target.GenerateResponse.fromPartial({ tokenId })
-const verdict = (accepted: number) => target.SpeculateResponse.fromPartial({ verdict: { accepted } })
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { callBidi, callServerStream, callUnary, createClient, ready } from './client.js'
+import { generateRequest, scoreRequest, serve, token, verdict } from './testing.js'
 
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'rpc-'))
-  cleanups.push(() => rm(folder, { recursive: true }))
+  onTestFinished(() => rm(folder, { recursive: true }))
   return folder
 }
 
@@ -104,7 +58,7 @@ describe('errors', () => {
 
   it('a server that is not there is UNAVAILABLE, which may pass', async () => {
     const client = createClient(target.TargetServiceClient, '127.0.0.1:1')
-    cleanups.push(() => client.close())
+    onTestFinished(() => client.close())
     await expect(call(client)).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true })
     await expect(ready(client, 50)).rejects.toMatchObject({ code: 'UNAVAILABLE', facts: { timeoutMs: 50 } })
   })
@@ -284,33 +238,5 @@ describe('a server', () => {
     await expect(callUnary(client.score.bind(client), scoreRequest)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     })
-  })
-
-  it('says how it is by grpc.health.v1', async () => {
-    const { server } = await serve({})
-    type HealthClient = Client & {
-      check(request: { service: string }, callback: (error: Error | null, status: string) => void): void
-      watch(request: { service: string }): AsyncIterable<string>
-    }
-    const Health = makeGenericClientConstructor(
-      healthDefinition,
-      'Health',
-    ) as unknown as ClientConstructor<HealthClient>
-    const client = createClient(Health, server.address)
-    cleanups.push(() => client.close())
-    const check = (service: string) =>
-      new Promise((resolve, reject) => client.check({ service }, (e, status) => (e ? reject(e) : resolve(status))))
-    expect(await check('')).toBe('serving')
-    await expect(check('unheard.of')).rejects.toThrow('no health status')
-    const seen: string[] = []
-    const watched = (async () => {
-      for await (const status of client.watch({ service: 'readiness' })) seen.push(status)
-    })()
-    while (seen.length === 0) await sleep(5)
-    server.health.set('readiness', 'serving')
-    while (seen.length === 1) await sleep(5)
-    await server.drain(1000)
-    await watched
-    expect(seen).toEqual(['service-unknown', 'serving', 'not-serving'])
   })
 })

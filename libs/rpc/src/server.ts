@@ -1,14 +1,26 @@
-import { rm, stat } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { messageOf, PlateauError } from '@plateau/contracts'
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js'
+import { authorizing, type Authorize } from './authorize.js'
+import { Descriptors } from './descriptors.js'
+import type { ReportError } from './handlers.js'
 import { healthDefinition, HealthService } from './health.js'
+import { reflectionService, reflectionVersions } from './reflection.js'
 
 export interface RpcServerOptions {
   /** "host:port" (port 0 = any free one) or "unix:/path". Plaintext: bind to loopback, a pod or a socket file. */
   readonly address: string
   readonly services: readonly RpcService[]
   readonly limits?: RpcLimits
+  /** Whether the server can do its work now: what grpc.health.v1 answers. Default: always. */
+  readonly isReady?: () => boolean
+  /** An encoded FileDescriptorSet that describes `services`: the server then answers grpc.reflection. */
+  readonly reflection?: Uint8Array
+  /** Asked before every call but those of health and reflection. Default: everyone may call everything. */
+  readonly authorize?: Authorize
+  /** Hears of defects outside the services' own handlers. */
+  readonly report?: ReportError
 }
 
 export interface RpcService {
@@ -23,6 +35,13 @@ export interface RpcLimits {
   readonly maxConcurrentStreams?: number
   /** A silent peer is asked for a sign of life after this long, and dropped 10 s later. Default 30 000. */
   readonly keepaliveMs?: number
+  /**
+   * Of a server: a connection that is this old (give or take a tenth) takes no new calls, so that clients connect again,
+   * perhaps to another server behind the same name. Default: no limit.
+   */
+  readonly maxConnectionAgeMs?: number
+  /** How long calls on such a connection may still take before they are cut off. Default: as long as they need. */
+  readonly maxConnectionAgeGraceMs?: number
 }
 
 export interface RpcServer {
@@ -33,11 +52,18 @@ export interface RpcServer {
   drain(graceMs: number): Promise<void>
 }
 
+/** What describes health and reflection themselves; made from proto/ by buf. */
+const STANDARD_SERVICES = new URL('../grpc.binpb', import.meta.url)
+
 /** Listens and serves; the standard health service is always there. Throws ADDRESS_UNAVAILABLE. */
-export async function startServer({ address, services, limits }: RpcServerOptions): Promise<RpcServer> {
-  const server = new Server(channelOptions(limits))
-  const health = new HealthService()
-  for (const { definition, implementation } of services) server.addService(definition, implementation)
+export async function startServer(options: RpcServerOptions): Promise<RpcServer> {
+  const { address, services, limits, isReady = () => true, reflection, authorize, report = () => {} } = options
+  const interceptors = authorize === undefined ? [] : [authorizing(authorize, report)]
+  const server = new Server({ ...channelOptions(limits), ...ageOptions(limits), interceptors })
+  const names = services.map(({ definition }) => serviceName(definition))
+  const health = new HealthService(names, isReady)
+  const standard = reflection === undefined ? [] : await reflectionServices(reflection, names, report)
+  for (const { definition, implementation } of [...services, ...standard]) server.addService(definition, implementation)
   server.addService(healthDefinition, health.implementation)
   await removeStaleSocket(address)
   const port = await bind(server, address)
@@ -59,6 +85,31 @@ export function channelOptions(limits: RpcLimits = {}): Record<string, number> {
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': 10_000,
   }
+}
+
+function ageOptions({ maxConnectionAgeMs, maxConnectionAgeGraceMs }: RpcLimits = {}): Record<string, number> {
+  return {
+    ...(maxConnectionAgeMs === undefined ? {} : { 'grpc.max_connection_age_ms': maxConnectionAgeMs }),
+    ...(maxConnectionAgeGraceMs === undefined ? {} : { 'grpc.max_connection_age_grace_ms': maxConnectionAgeGraceMs }),
+  }
+}
+
+/** "plateau.target.v1.TargetService" of a definition whose paths are "/plateau.target.v1.TargetService/Describe". */
+function serviceName(definition: ServiceDefinition): string {
+  return Object.values(definition)[0]?.path.split('/')[1] ?? ''
+}
+
+async function reflectionServices(
+  image: Uint8Array,
+  names: readonly string[],
+  report: ReportError,
+): Promise<RpcService[]> {
+  const descriptors = new Descriptors([image, await readFile(STANDARD_SERVICES)])
+  const standard = [
+    'grpc.health.v1.Health',
+    ...reflectionVersions.map((version) => `grpc.reflection.${version}.ServerReflection`),
+  ]
+  return reflectionVersions.map((version) => reflectionService(version, descriptors, [...names, ...standard], report))
 }
 
 function bind(server: Server, address: string): Promise<number> {

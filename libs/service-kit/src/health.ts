@@ -7,6 +7,8 @@ export interface Health {
   progress(name: string, maxSilenceMs: number): Progress
   /** Registers a condition of readiness: undefined when it holds, else why not. */
   ready(name: string, whyNot: () => string | undefined): void
+  /** Whether every condition holds now: what /readyz answers. */
+  readiness(): HealthAnswer
 }
 
 export interface Progress {

@@ -11,7 +11,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
   name: 'target-model',
   config: targetModelConfig,
   opsPort: 9101,
-  async start({ config, eventLog, logger, metrics: registry, clock }) {
+  async start({ config, eventLog, health, logger, metrics: registry, clock }) {
     // Imported late: these load grpc-js, which tracing has to see first.
     const { startServer } = await import('@plateau/rpc')
     const { grpcTargetService } = await import('./grpc-service.js')
@@ -20,7 +20,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
     const { loadTarget } = await import('./target.js')
     const { WindowPublisher } = await import('./window-publisher.js')
 
-    const { topics } = await import('@plateau/contracts')
+    const { readDescriptorSet, topics } = await import('@plateau/contracts')
 
     await eventLog.ensureTopics([topics.tokenDistributions])
     const metrics = declareTargetMetrics(registry)
@@ -39,6 +39,9 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
     const server = await startServer({
       address: config.address,
       services: [grpcTargetService(calls, metrics, report)],
+      isReady: () => health.readiness().ok,
+      reflection: await readDescriptorSet(),
+      report,
     })
     logger.info('target model loaded', {
       model: loaded.description.modelId,

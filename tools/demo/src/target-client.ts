@@ -51,7 +51,9 @@ export class TargetClient {
     const capture = { consent: sampleId !== undefined, sampleId: sampleId ?? '', tenant: '', domain }
     const request = { promptTokenIds, sampling, capture }
     let tokens = 0
-    for await (const _ of callServerStream((...call) => this.client.generate(...call), request)) tokens++
+    const deadlineMs = 600_000
+    for await (const _ of callServerStream((...call) => this.client.generate(...call), request, { deadlineMs }))
+      tokens++
     return tokens
   }
 

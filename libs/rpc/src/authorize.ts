@@ -1,0 +1,50 @@
+import {
+  ServerInterceptingCall,
+  ServerListenerBuilder,
+  status,
+  type Metadata,
+  type ServerInterceptor,
+  type StatusObject,
+} from '@grpc/grpc-js'
+import type { ReportError } from './handlers.js'
+import { toStatus } from './rpc-error.js'
+
+/**
+ * Decides on a call before its handler hears of it; throws a PlateauError UNAUTHENTICATED or PERMISSION_DENIED to refuse.
+ * `path` is "/package.Service/Method".
+ */
+export type Authorize = (path: string, metadata: { get(name: string): string | undefined }) => void
+
+/** What probes and tools ask before they can know anything of keys. */
+const OPEN_TO_ALL = /^\/grpc\.(health|reflection)\./
+
+export function authorizing(authorize: Authorize, report: ReportError): ServerInterceptor {
+  return ({ path }, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) => {
+        const listener = new ServerListenerBuilder().withOnReceiveMetadata((metadata, pass) => {
+          const refusal = refusalOf(authorize, path, metadata, report)
+          if (refusal === undefined) pass(metadata)
+          else call.sendStatus(refusal)
+        })
+        next(listener.build())
+      },
+    })
+}
+
+function refusalOf(
+  authorize: Authorize,
+  path: string,
+  metadata: Metadata,
+  report: ReportError,
+): StatusObject | undefined {
+  if (OPEN_TO_ALL.test(path)) return undefined
+  try {
+    authorize(path, { get: (name) => metadata.get(name)[0]?.toString() })
+    return undefined
+  } catch (error) {
+    const sent = toStatus(error)
+    if (sent.code === status.INTERNAL) report(error, path)
+    return sent
+  }
+}
