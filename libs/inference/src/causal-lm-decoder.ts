@@ -16,7 +16,8 @@
 import type { CausalLmConfig, WeightFormat, WeightSource } from '@plateau/causal-lm'
 import { PlateauError } from '@plateau/contracts'
 import { DecodeLoop, type RunReport } from './decode-loop.js'
-import { loadDecoderSession, type DecoderCache, type DecoderSession } from './decoder-session.js'
+import { buildStep, planDecoder, type BuiltStep } from './compiled-decoder.js'
+import { loadDecoderSession, openBuiltStep, type DecoderCache, type DecoderSession } from './decoder-session.js'
 import { DecoderSequence, type Sequence } from './decoder-sequence.js'
 import { float32 } from './host-tensor.js'
 import { contextThatFits, KvMemory, type KvMemoryUse } from './kv-memory.js'
@@ -75,6 +76,24 @@ export class CausalLmDecoder {
     const limits = checkedLimits(config, options)
     const loaded = await loadDecoderSession(config, weights, { ...limits, cache: options.modelCache })
     return new CausalLmDecoder(config, limits, loaded)
+  }
+
+  /**
+   * What takes most of the time of a load, and needs no engine: another thread can do it, and `fromStep` takes it up with
+   * the same options. Such a decoder has no `fullLogits`.
+   */
+  static async buildStep(config: CausalLmConfig, weights: WeightSource, options: DecoderOptions): Promise<BuiltStep> {
+    const limits = checkedLimits(config, options)
+    return buildStep(planDecoder(config, limits.weightFormat, limits), weights)
+  }
+
+  static async fromStep(
+    config: CausalLmConfig,
+    step: BuiltStep,
+    options: DecoderOptions & { readonly threads: number },
+  ): Promise<CausalLmDecoder> {
+    const limits = checkedLimits(config, options)
+    return new CausalLmDecoder(config, limits, await openBuiltStep(step, { ...limits, threads: options.threads }))
   }
 
   private constructor(config: CausalLmConfig, limits: Limits, loaded: DecoderSession) {

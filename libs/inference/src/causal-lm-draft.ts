@@ -2,6 +2,7 @@ import {
   checkCausalDraft,
   draftVocabularyMap,
   type CausalDraft,
+  type CausalDraftConfig,
   type DraftVocabularyMap,
   type WeightFormat,
 } from '@plateau/causal-lm'
@@ -15,25 +16,57 @@ import type {
   SparseDistribution,
 } from '@plateau/speculation'
 import { CausalLmDecoder } from './causal-lm-decoder.js'
+import type { BuiltStep } from './compiled-decoder.js'
 import type { Sequence } from './decoder-sequence.js'
 import { memoryWeights } from './memory-weights.js'
 import { chooseToken, rawDistribution, type ListedLogits } from './choose-token.js'
 import type { StepRows } from './step-rows.js'
+import { warmUp } from './warm-up.js'
 
-export interface CausalLmDraftOptions {
+export interface OpenCausalDraftOptions {
   readonly version: string
   /** Default 8. */
   readonly maxProposal?: number
-  /** Of how many most probable tokens q consists. Default 64. */
-  readonly listedTokens?: number
   /** Default 1: a step is so short that waking a second thread costs more than it brings. */
   readonly threads?: number
+}
+
+export interface BuildCausalDraftOptions {
+  /** Of how many most probable tokens q consists. Default 64. */
+  readonly listedTokens?: number
   /** How the matrices are multiplied. Default int8: a step reads every weight, and q is whatever the draft says it is. */
   readonly weightFormat?: WeightFormat
 }
 
+export interface CausalLmDraftOptions extends OpenCausalDraftOptions, BuildCausalDraftOptions {}
+
+/** A causal draft as the engine loads it: plain data, which another thread can make. */
+export interface BuiltCausalDraft {
+  readonly config: CausalDraftConfig
+  readonly listedTokens: number
+  readonly step: BuiltStep
+}
+
+/** Throws RangeError when the draft does not fit its own configuration. */
+export async function buildCausalDraft(
+  { config, parameters }: CausalDraft,
+  options: BuildCausalDraftOptions = {},
+): Promise<BuiltCausalDraft> {
+  checkCausalDraft({ config, parameters })
+  const { listedTokens = 64, weightFormat = 'int8' } = options
+  const { model } = config
+  const decoder = { ...decoderOptions(listedTokens), weightFormat }
+  const step = await CausalLmDecoder.buildStep(model, memoryWeights(model, parameters), decoder)
+  return { config, listedTokens, step }
+}
+
 /** Responses that may hold a cache at once; a response that does not speculate holds none. */
 const MAX_SESSIONS = 1024
+
+function decoderOptions(listedTokens: number) {
+  // A session begins in the middle of a text: beginnings are not shared.
+  return { topK: listedTokens, maxSequences: MAX_SESSIONS, prefixBytes: 0 }
+}
 
 /** A causal language model, loaded for serving. Reads tokens only: what features come with them is not looked at. */
 export class CausalLmDraft implements Draft {
@@ -51,22 +84,25 @@ export class CausalLmDraft implements Draft {
 
   /** Throws RangeError when the draft does not fit its own configuration, or has no room for a proposal. */
   static async load(draft: CausalDraft, options: CausalLmDraftOptions): Promise<CausalLmDraft> {
-    checkCausalDraft(draft)
-    const { version, maxProposal = 8, listedTokens = 64, threads = 1, weightFormat = 'int8' } = options
-    const { model } = draft.config
+    return CausalLmDraft.fromBuilt(await buildCausalDraft(draft, options), options)
+  }
+
+  /** The part of `load` that needs the engine: short, and warm when it resolves. */
+  static async fromBuilt(
+    { config, listedTokens, step }: BuiltCausalDraft,
+    options: OpenCausalDraftOptions,
+  ): Promise<CausalLmDraft> {
+    const { version, maxProposal = 8, threads = 1 } = options
+    const { model } = config
     if (model.maxPositions < 2 * maxProposal) {
       throw new RangeError(`a draft of ${model.maxPositions} positions has no room to propose ${maxProposal} tokens`)
     }
-    const decoder = await CausalLmDecoder.load(model, memoryWeights(model, draft.parameters), {
+    const decoder = await CausalLmDecoder.fromStep(model, step, {
+      ...decoderOptions(listedTokens),
       name: `draft ${version}`,
       threads,
-      weightFormat,
-      topK: listedTokens,
-      maxSequences: MAX_SESSIONS,
-      // A session begins in the middle of a text: beginnings are not shared.
-      prefixBytes: 0,
     })
-    return new CausalLmDraft(decoder, draftVocabularyMap(draft.config), version, maxProposal)
+    return warmUp(new CausalLmDraft(decoder, draftVocabularyMap(config), version, maxProposal), 0)
   }
 
   open(start: DraftStart): DraftSession {
@@ -122,7 +158,7 @@ class CausalLmDraftSession implements DraftSession {
     let prediction = await this.#catchUp()
     // Undefined: the draft thinks that a token comes which it cannot say.
     while (prediction !== undefined) {
-      const { token, distribution } = chooseToken(prediction, sampling, random)
+      const { token, distribution } = chooseToken(prediction, sampling, random, tokens)
       tokens.push(token)
       if (distribution !== undefined) q.push(distribution)
       rawQ.push(rawDistribution(prediction))

@@ -48,6 +48,19 @@ export function planDecoder(config: CausalLmConfig, format: WeightFormat, option
   return { config, format, requests, structureHash: hash.digest('hex'), step, head }
 }
 
+/** The step alone, as plain data: what a decoder needs that is never asked for whole rows of logits. */
+export interface BuiltStep {
+  /** ONNX; has its buffer to itself. */
+  readonly model: Uint8Array
+  readonly weightBytes: number
+}
+
+export async function buildStep(plan: DecoderPlan, source: WeightSource): Promise<BuiltStep> {
+  const prepared = await prepare(plan, source, async (pieces) => joined(pieces))
+  const model = plan.step((graph) => preparedWeights(graph, prepared)).encode()
+  return { model, weightBytes: weightBytesOf(plan, prepared) }
+}
+
 export interface DecoderInMemory {
   readonly step: () => Uint8Array
   readonly head: () => Uint8Array

@@ -8,7 +8,14 @@ import type { CausalLmConfig, WeightFormat, WeightSource } from '@plateau/causal
 import { PlateauError } from '@plateau/contracts'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { buildInMemory, buildInto, decoderFiles, planDecoder, type DecoderPlan } from './compiled-decoder.js'
+import {
+  buildInMemory,
+  buildInto,
+  decoderFiles,
+  planDecoder,
+  type BuiltStep,
+  type DecoderPlan,
+} from './compiled-decoder.js'
 import { allocatesHugePages } from './huge-pages.js'
 import { oneTokenFeeds } from './one-token-feeds.js'
 import { cachedModel, forgetModel, type ModelCache } from './model-cache.js'
@@ -69,6 +76,23 @@ export async function loadDecoderSession(
   if (cache !== undefined) await loadedNow(sessions)
   const { memory, weightBytes, fromCache } = model
   return { ...sessions, threads, memory, weightBytes, fromCache }
+}
+
+/** A step that was built before, here or in another thread: loading it is short. Its head is never asked for. */
+export async function openBuiltStep(
+  { model, weightBytes }: BuiltStep,
+  options: SessionOptions & { readonly threads: number },
+): Promise<DecoderSession> {
+  const session = await loadSession(model, { ...options, optimise: false })
+  return {
+    session,
+    head: () => Promise.reject(new TypeError(`the model "${options.name}" was built without its head`)),
+    threads: options.threads,
+    memory: allocatesHugePages() ? 'huge-pages' : 'own',
+    weightBytes,
+    fromCache: false,
+    release: () => session.release(),
+  }
 }
 
 /**

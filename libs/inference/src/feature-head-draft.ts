@@ -1,13 +1,4 @@
-import {
-  buildFeatureHeadDecodeGraph,
-  checkFeatureHead,
-  draftOutputMatrix,
-  type DraftWeightFormat,
-  type FeatureHead,
-  type FeatureHeadConfig,
-  type FeatureHeadLayer,
-  type PreparedMatrix,
-} from '@plateau/causal-lm'
+import type { FeatureHead, FeatureHeadConfig, FeatureHeadLayer } from '@plateau/causal-lm'
 import type {
   Draft,
   DraftSession,
@@ -18,21 +9,21 @@ import type {
   SparseDistribution,
 } from '@plateau/speculation'
 import { embedRows, type DraftTarget } from '@plateau/training'
+import { buildFeatureHead, type BuildFeatureHeadOptions, type BuiltFeatureHead } from './built-feature-head.js'
 import { chooseToken, rawDistribution, type ListedLogits } from './choose-token.js'
 import { float32, type FloatTensor, type HostTensor } from './host-tensor.js'
 import { loadSession, type InferenceSession } from './session.js'
+import { warmUp } from './warm-up.js'
 
-export interface FeatureHeadDraftOptions {
+export interface OpenFeatureHeadOptions {
   readonly version: string
   /** Default 8. */
   readonly maxProposal?: number
-  /** Of how many most probable tokens q consists. Default 64. */
-  readonly listedTokens?: number
-  /** How the matrices are multiplied. Default int8. */
-  readonly weightFormat?: DraftWeightFormat
   /** Default 1: a step is so short that waking a second thread costs more than it brings. */
   readonly threads?: number
 }
+
+export interface FeatureHeadDraftOptions extends OpenFeatureHeadOptions, BuildFeatureHeadOptions {}
 
 /**
  * A feature-fed head, loaded for serving. Drafts a chain: its own predicted state takes the place of the target's for
@@ -47,12 +38,12 @@ export class FeatureHeadDraft implements Draft {
 
   private constructor(
     session: InferenceSession,
-    head: FeatureHead,
+    config: FeatureHeadConfig,
     target: DraftTarget,
-    options: FeatureHeadDraftOptions,
+    options: OpenFeatureHeadOptions,
   ) {
     this.#session = session
-    this.#config = head.config
+    this.#config = config
     this.#target = target
     this.version = options.version
     this.maxProposal = options.maxProposal ?? 8
@@ -64,15 +55,21 @@ export class FeatureHeadDraft implements Draft {
     target: DraftTarget,
     options: FeatureHeadDraftOptions,
   ): Promise<FeatureHeadDraft> {
-    checkFeatureHead(head)
-    const weightFormat = options.weightFormat ?? 'int8'
-    const graph = buildFeatureHeadDecodeGraph(head, target, {
-      listedTokens: options.listedTokens ?? 64,
-      weightFormat,
-      outputMatrix: outputMatrixOf(head, target, weightFormat),
+    return FeatureHeadDraft.fromBuilt(buildFeatureHead(head, target, options), target, options)
+  }
+
+  /** The part of `load` that needs the engine: short, and warm when it resolves. `target` is that of the building. */
+  static async fromBuilt(
+    built: BuiltFeatureHead,
+    target: DraftTarget,
+    options: OpenFeatureHeadOptions,
+  ): Promise<FeatureHeadDraft> {
+    const session = await loadSession(built.model, {
+      threads: options.threads ?? 1,
+      name: `draft ${options.version}`,
+      optimise: false,
     })
-    const session = await loadSession(graph, { threads: options.threads ?? 1, name: `draft ${options.version}` })
-    return new FeatureHeadDraft(session, head, target, options)
+    return warmUp(new FeatureHeadDraft(session, built.config, target, options), target.norm.length)
   }
 
   open(start: DraftStart): DraftSession {
@@ -87,27 +84,6 @@ export class FeatureHeadDraft implements Draft {
   release(): Promise<void> {
     return this.#session.release()
   }
-}
-
-/** Of each target the newest: successive versions mostly share their vocabulary, and loading one should not be felt. */
-const outputMatrices = new WeakMap<DraftTarget, OutputMatrix>()
-
-interface OutputMatrix {
-  readonly vocabulary: Int32Array | undefined
-  readonly format: DraftWeightFormat
-  readonly matrix: PreparedMatrix
-}
-
-function outputMatrixOf(head: FeatureHead, target: DraftTarget, format: DraftWeightFormat): PreparedMatrix {
-  const known = outputMatrices.get(target)
-  if (known?.format === format && sameIds(known.vocabulary, head.vocabulary)) return known.matrix
-  const matrix = draftOutputMatrix(head, target, format)
-  outputMatrices.set(target, { vocabulary: head.vocabulary, format, matrix })
-  return matrix
-}
-
-function sameIds(a: Int32Array | undefined, b: Int32Array | undefined): boolean {
-  return a === b || (a?.length === b?.length && a!.every((id, i) => id === b![i]))
 }
 
 /** Pairs (token, feature row) of consecutive positions; features [tokens.length, H]. */
@@ -161,7 +137,7 @@ class FeatureHeadSession implements DraftSession {
     let prediction = await this.#step.confirm(fresh)
     this.#fresh = [lastPair(fresh, this.#hidden)]
     for (;;) {
-      const { token, distribution } = chooseToken(prediction, sampling, random)
+      const { token, distribution } = chooseToken(prediction, sampling, random, tokens)
       tokens.push(token)
       if (distribution !== undefined) q.push(distribution)
       rawQ.push(rawDistribution(prediction))
