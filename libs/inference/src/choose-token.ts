@@ -8,12 +8,19 @@ export interface ListedLogits {
   readonly logSumExp: number
 }
 
-/** At temperature 0 the most probable token; else a draw from q: the listed tokens after the request's sampling. */
+/**
+ * At temperature 0 the most probable token; else a draw from q: the listed tokens after the request's sampling, its
+ * processors included.
+ *
+ * @param ahead what was proposed before this token in the same round
+ */
 export function chooseToken(
-  { topIds, topLogits }: Pick<ListedLogits, 'topIds' | 'topLogits'>,
+  listed: Pick<ListedLogits, 'topIds' | 'topLogits'>,
   sampling: Sampling,
   random: Random,
+  ahead: readonly number[],
 ): { readonly token: number; readonly distribution: SparseDistribution | undefined } {
+  const { topIds, topLogits } = processed(listed, sampling, ahead)
   if (sampling.temperature === 0) return { token: topIds[0]!, distribution: undefined }
   const probs = normalized(topLogits, (logit) => Math.exp((logit - topLogits[0]!) / sampling.temperature))
   const kept = keptCount(probs, probs.length, sampling) ?? probs.length
@@ -26,8 +33,22 @@ export function rawDistribution({ topIds, topLogits, logSumExp }: ListedLogits):
   return { ids: topIds, probs: topLogits.map((logit) => Math.exp(logit - logSumExp)) }
 }
 
+interface Listing {
+  readonly topIds: Int32Array
+  readonly topLogits: Float32Array | Float64Array
+}
+
+/** The listing as the target will see it: in its new order, ties by id. */
+function processed(listing: Listing, { processors }: Sampling, ahead: readonly number[]): Listing {
+  if (processors === undefined) return listing
+  const { topIds, topLogits } = listing
+  const adjusted = Float64Array.from(topLogits, (logit, i) => processors.adjust(topIds[i]!, logit, ahead))
+  const order = Int32Array.from(topIds.keys()).sort((a, b) => adjusted[b]! - adjusted[a]! || topIds[a]! - topIds[b]!)
+  return { topIds: order.map((i) => topIds[i]!), topLogits: Float64Array.from(order, (i) => adjusted[i]!) }
+}
+
 /** Single precision, as it crosses the wire: the draw is from the very numbers that are sent. */
-function normalized(values: Float32Array, weigh: (value: number) => number): Float32Array {
+function normalized(values: Float32Array | Float64Array, weigh: (value: number) => number): Float32Array {
   const weights = Float64Array.from(values, weigh)
   const mass = weights.reduce((sum, weight) => sum + weight, 0)
   return Float32Array.from(weights, (weight) => weight / mass)

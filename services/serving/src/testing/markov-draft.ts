@@ -58,11 +58,12 @@ export class MarkovDraft implements Draft {
       const wrong = (last + this.proposals + tokens.length) % this.#wrongEvery === 0
       const logits = markovLogits(wrong ? last + 1 : last, this.#vocabSize)
       rawQ.push(sparse(transformLogits(logits, { temperature: 1, topK: 0, topP: 1 })))
+      const probs = transformLogits(logits, sampling, tokens)
       if (sampling.temperature === 0) {
-        tokens.push(argmax(logits))
+        tokens.push(argmax(probs))
         continue
       }
-      const row = sparse(transformLogits(logits, sampling))
+      const row = sparse(probs)
       q.push(row)
       tokens.push(row.ids[sampleIndex(row.probs, random())]!)
     }

@@ -4,10 +4,11 @@ import {
   denseOverlap,
   denseTargetRow,
   drawToken,
+  logitProcessors,
   seededRandom,
   transformLogits,
   verifyProposal,
-  type Sampling,
+  type LogitProcessors,
   type SparseDistribution,
 } from '@plateau/speculation'
 
@@ -59,7 +60,7 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
     describe: unary<target.DescribeRequest, target.DescribeResponse>(async () => describe(options), fail),
     generate: serverStream<target.GenerateRequest, target.GenerateResponse>(async function* (request) {
       for await (const verdict of counted(plainRequests(request))) {
-        yield { tokenId: verdict.nextTokenId!, finishReason: verdict.finishReason, logprobs: undefined }
+        yield { tokenId: verdict.nextTokenId!, finishReason: verdict.finishReason, logprobs: verdict.logprobs[0] }
       }
     }, fail),
     score: (_, callback) => callback(null, { window: undefined }),
@@ -148,6 +149,7 @@ async function* respond(
   { vocabSize, beforeVerdict = async () => {} }: MarkovTargetOptions,
 ): AsyncGenerator<target.SpeculateVerdict> {
   let open: target.SpeculateOpen | undefined
+  let processors: LogitProcessors | undefined
   let tokens: number[] = []
   let emitted = 0
   let round = 0
@@ -157,16 +159,19 @@ async function* respond(
       open = message.value
       opened.push(open)
       tokens = [...open.promptTokenIds]
+      processors = open.sampling && logitProcessors(open.sampling, tokens)
     }
     if (open?.sampling === undefined)
       throw new PlateauError('INVALID_ARGUMENT', 'the first message must open the response')
-    const { temperature, topK, topP, maxTokens, seed, stopTokenIds } = open.sampling
-    const sampling: Sampling = { temperature, topK, topP: topP || 1 }
+    const { temperature, topK, topP, maxTokens, seed, stopTokenIds, logprobs } = open.sampling
+    const sampling = { temperature, topK, topP: topP || 1, processors }
     const random = seededRandom(seed + tokens.length)
-    const proposal = message?.$case === 'proposal' ? message.value : { tokenIds: [], q: undefined, rawQ: undefined }
+    const proposal = message?.$case === 'proposal' ? message.value : target.SpeculateProposal.create()
     const context = [...tokens, ...proposal.tokenIds]
     const rows = context.slice(tokens.length - 1).map((token) => markovLogits(token, vocabSize))
-    const judged = rows.map((row) => denseTargetRow(transformLogits(row, sampling)))
+    const judged = rows.map((row, i) => {
+      return denseTargetRow(transformLogits(row, sampling, proposal.tokenIds.slice(0, i)))
+    })
     const verdict =
       proposal.tokenIds.length === 0
         ? { accepted: 0, nextToken: await drawToken(judged[0]!, random) }
@@ -182,16 +187,19 @@ async function* respond(
       ...fresh.slice(0, -1),
     ]
     tokens.push(...fresh)
+    processors?.record(fresh)
     const accepted = Math.min(verdict.accepted, fresh.length)
     yield {
       accepted,
       nextTokenId: fresh[accepted],
       finishReason: end >= 0 ? 1 : emitted >= maxTokens ? 2 : 0,
       features: packFloats(sources.flatMap(feature), FloatFormat.FLOAT_FORMAT_FP32),
-      alpha: alphas(proposal.rawQ, rows, verdict.accepted, vocabSize),
+      alpha: unpackRows(proposal.rawQ)
+        .slice(0, verdict.accepted + 1)
+        .map((q, i) => alphaOf(q, rows[i]!)),
       stepUs: 500 + 20 * proposal.tokenIds.length,
-      shadowAlpha: [],
-      logprobs: [],
+      shadowAlpha: unpackRows(proposal.shadowQ).map((q) => alphaOf(q, rows[0]!)),
+      logprobs: logprobs === 0 ? [] : fresh.map((token, i) => logProbsOf(token, rows[i]!, logprobs - 1)),
     }
     if (end >= 0 || emitted >= maxTokens) return
   }
@@ -212,12 +220,18 @@ function unpackRows(top: TopK | undefined): SparseDistribution[] {
   }))
 }
 
-function alphas(rawQ: TopK | undefined, rows: readonly Float64Array[], accepted: number, vocabSize: number): number[] {
-  return unpackRows(rawQ)
-    .slice(0, accepted + 1)
-    .map(({ ids, probs }, i) => {
-      const q = new Float64Array(vocabSize)
-      for (let j = 0; j < ids.length; j++) q[ids[j]!] = probs[j]!
-      return denseOverlap(transformLogits(rows[i]!, { temperature: 1, topK: 0, topP: 1 }), q)
-    })
+const RAW = { temperature: 1, topK: 0, topP: 1 }
+
+function alphaOf({ ids, probs }: SparseDistribution, logits: Float64Array): number {
+  const q = new Float64Array(logits.length)
+  for (let j = 0; j < ids.length; j++) q[ids[j]!] = probs[j]!
+  return denseOverlap(transformLogits(logits, RAW), q)
+}
+
+function logProbsOf(token: number, logits: Float64Array, alternatives: number): target.TokenLogProbs {
+  const logProbs = transformLogits(logits, RAW).map(Math.log)
+  const topIds = Array.from(logProbs.keys())
+    .sort((a, b) => logProbs[b]! - logProbs[a]! || a - b)
+    .slice(0, alternatives)
+  return { logProb: logProbs[token]!, topIds, topLogProbs: topIds.map((id) => logProbs[id]!) }
 }
