@@ -1,5 +1,5 @@
 import { featureHeadParameter } from '@plateau/causal-lm'
-import type { CheckpointStore } from '@plateau/checkpoints'
+import { tenantDigest, type CheckpointStore } from '@plateau/checkpoints'
 import { Arm, ForgottenTenant, PlateauError, topics } from '@plateau/contracts'
 import type { EventLog, NewRecord, Reader, ReaderOptions } from '@plateau/event-log'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
@@ -7,7 +7,7 @@ import { silentLogger } from '@plateau/telemetry'
 import { solveRidge, SumBank } from '@plateau/training'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ForgottenTenants } from './forgotten-tenants.js'
 import { SNAPSHOT_NAME } from './snapshot.js'
 import { BILINEAR_FEATURES, defaults, records, Teacher, trainingRecord, type Bench } from './testing.js'
@@ -279,4 +279,59 @@ test('a version without the tenant that could not be written is owed until it is
   const next = await open(options)
   await whileRunning(next, () => replaced(next))
   expect((await savedState(next.store)).owesVersion).toBe(false)
+})
+
+describe('manifests say whose windows', () => {
+  const changes = { ...options, draft: 'causal-lm', testFirstPositions: 200 } as const
+  const tenantsOf = async ({ store, line }: Bench) => (await versionFiles(store, line.version)).manifest.gradientTenants
+
+  /** Until a version came of gradients, sending more of a tenant's windows as long as it takes. */
+  async function published(bench: Bench, tenant: string): Promise<void> {
+    const before = bench.line.version
+    for (let more = 0; bench.line.version === before; more++) {
+      await send(windowsOf(teacher, tenant, 20, 1000 * before + 20 * more))
+      await consumed()
+      await sleep(20)
+    }
+  }
+
+  test('gradients used, also after a kill; after a tenant was forgotten, only those of others', async () => {
+    await send(windowsOf(teacher, 'them', 60))
+    const before = await open(changes)
+    expect(await tenantsOf(before)).toEqual([])
+    await whileRunning(before, () => published(before, 'them'))
+    expect(await tenantsOf(before)).toEqual([tenantDigest('them')])
+    const survivor = (await before.store.readState('default', SNAPSHOT_NAME))!
+    const lost = await open(changes)
+    await whileRunning(lost, () => published(lost, 'lost'))
+    await before.store.putState('default', SNAPSHOT_NAME, survivor, 0)
+
+    // Nothing of them comes any more.
+    const next = await open(changes)
+    await whileRunning(next, async () => {
+      await published(next, 'us')
+      // What the lost process had consumed is read again.
+      expect(await tenantsOf(next)).toEqual(expect.arrayContaining(['them', 'us'].map(tenantDigest)))
+      await forget('them')
+      await replaced(next)
+      expect(await tenantsOf(next)).toEqual([])
+      await published(next, 'us')
+      expect(await tenantsOf(next)).toContain(tenantDigest('us'))
+      expect(await tenantsOf(next)).not.toContain(tenantDigest('them'))
+    })
+  })
+
+  test('the sums hold, without those of a tenant that was forgotten', async () => {
+    await send(mixed(windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)))
+    const bench = await open({ ...options, testFirstPositions: 200 })
+    await whileRunning(bench, async () => {
+      await published(bench, 'us')
+      const { manifest } = await versionFiles(bench.store, bench.line.version)
+      expect(manifest).toMatchObject({ gradientTenants: [], sumTenants: ['them', 'us'].map(tenantDigest).toSorted() })
+      await forget('them')
+      await replaced(bench)
+    })
+    const { manifest } = await versionFiles(bench.store, bench.line.version)
+    expect(manifest).toMatchObject({ gradientTenants: [], sumTenants: [tenantDigest('us')] })
+  })
 })

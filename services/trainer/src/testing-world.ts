@@ -103,17 +103,18 @@ export function useTrainerWorld(teacher: Teacher) {
       return { ...saved, ...decodeFeatureHeadState(saved.learner) }
     },
 
-    /** The files of an announced version, checked. */
-    versionFiles: async (store: CheckpointStore, version: number) => {
-      const announced = (await announcements()).find((one) => one.version === version)!
-      const { files } = await openCheckpoint(store, announced, {
+    /** The files and the manifest of an announced version, checked. */
+    versionFiles: async (store: CheckpointStore, version: number, lineage = 'default') => {
+      const isIt = (one: DraftCheckpoint): boolean => one.version === version && one.lineage === lineage
+      const announced = (await announcements()).find(isIt)!
+      const { files, manifest } = await openCheckpoint(store, announced, {
         publicKeys: [key],
-        lineage: 'default',
+        lineage,
         targetFingerprint: teacher.model.fingerprint,
         tokenizerHash: teacher.model.tokenizerHash,
         minVersion: 1,
       })
-      return { announced, files }
+      return { announced, files, manifest }
     },
 
     /** The log is lost, and another one takes its place. */
