@@ -194,6 +194,11 @@ export class SpeculationController {
     if (this.#measured) this.#choose(response)
   }
 
+  /** What a round of a probe took: it says nothing about how much of the traffic's text is accepted. */
+  observeCosts(round: SpeculationRound): void {
+    this.#costs.observe(round)
+  }
+
   snapshot(): SpeculationSnapshot {
     return {
       proposal: this.#proposal,

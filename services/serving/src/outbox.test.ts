@@ -2,7 +2,8 @@ import { decodeHeaders, PlateauError, Rollout, RolloutState } from '@plateau/con
 import type { NewRecord, Producer } from '@plateau/event-log'
 import { silentLogger } from '@plateau/telemetry'
 import { expect, it } from 'vitest'
-import { RolloutReporter } from './rollout-reporter.js'
+import { Outbox } from './outbox.js'
+import { RolloutReporter, type RolloutDetails } from './rollouts/rollout-reporter.js'
 
 const { ROLLOUT_STATE_ANNOUNCED, ROLLOUT_STATE_LIVE, ROLLOUT_STATE_REJECTED } = RolloutState
 
@@ -20,8 +21,13 @@ function setUp(maxWaiting?: number) {
   } as unknown as Producer
   const errors: string[] = []
   const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
-  const options = { lineage: 'default', server: 'here', producer, logger, clock: () => 5 }
-  const reporter = new RolloutReporter(maxWaiting === undefined ? options : { ...options, maxWaiting })
+  const outbox = new Outbox({ producer, logger, ...(maxWaiting === undefined ? {} : { maxWaiting }) })
+  const rollouts = new RolloutReporter({ server: 'here', outbox, clock: () => 5 })
+  const reporter = {
+    report: (version: number, state: RolloutState, reason: string, details?: RolloutDetails) =>
+      rollouts.report('default', version, state, reason, details),
+    close: (withinMs: number) => outbox.close(withinMs),
+  }
   const states = (records: readonly NewRecord[]) => records.map(({ value }) => Rollout.decode(value!).state)
   const ids = (records: readonly NewRecord[]) => records.map(({ headers }) => decodeHeaders(headers)!.id)
   return { reporter, log, tried, written, errors, states, ids }
@@ -62,7 +68,7 @@ it('while the log is away, so many wait and the oldest give way, which is said',
   await expect.poll(() => tried.length).toBe(1)
   log.failure = undefined
   await reporter.close(10_000)
-  expect(errors).toEqual(['rollout not recorded: too many wait for the log'])
+  expect(errors).toEqual(['record not sent: too many wait for the log'])
   expect(states(written).slice(-2)).toEqual([ROLLOUT_STATE_REJECTED, ROLLOUT_STATE_LIVE])
 })
 
@@ -75,6 +81,6 @@ it('what the log refuses for good is said and passed over; a shutdown waits only
   reporter.report(3, ROLLOUT_STATE_LIVE, '')
   await expect.poll(() => tried.length).toBe(2)
   await reporter.close(10)
-  expect(errors).toEqual(['rollout refused by the log', 'rollouts not recorded'])
+  expect(errors).toEqual(['record refused by the log', 'records not sent'])
   expect(written).toEqual([])
 })

@@ -1,0 +1,246 @@
+import { messageOf, PlateauError, topics, type rollout } from '@plateau/contracts'
+import type { EventLog, LogRecord } from '@plateau/event-log'
+import type { DraftRouter } from '@plateau/rollout'
+import type { Logger } from '@plateau/telemetry'
+import type { OrderBy, RolloutControl } from '../rollout-api.js'
+import { decodeAnnouncement } from './announcements.js'
+import { followTopic } from './follow-topic.js'
+import type { HeldOutWindows } from './held-out-windows.js'
+import { lineageStatus } from './lineage-status.js'
+import type { LineageAssignment, LineageRollout } from './lineage-rollout.js'
+import type { LoadedDraft } from './loaded-draft.js'
+import { decodeOrder, type Order } from './order-book.js'
+import type { DraftPair } from './paired-sessions.js'
+import { orderKey } from './rollout-reporter.js'
+
+/** What a request is served with. */
+export interface Assignment {
+  /** Proposes from the first token to the last; undefined: plain decoding, or copies only. */
+  readonly draft: LoadedDraft | undefined
+  /** Two versions that are compared on it. */
+  readonly pair: DraftPair | undefined
+  /** A session of the draft, or of one that is compared, failed; the request goes on without it. */
+  failed(loaded: LoadedDraft, error: unknown): void
+  /** The response has ended: so many of the draft's proposed tokens were decided about, so many of these accepted. */
+  finished(accepted: number, judged: number): void
+  /** Idempotent. */
+  release(): void
+}
+
+export interface Traffic {
+  readonly sampleId: string
+  readonly tenant: string
+  readonly domain: string
+}
+
+export interface DraftFleetOptions {
+  /** The first is the one that requests use unless another is known to be better for them. */
+  readonly lineages: readonly LineageRollout[]
+  readonly floor: () => LoadedDraft | undefined
+  readonly router: DraftRouter
+  /** Uniform in [0, 1). */
+  readonly draw: () => number
+  readonly windows: HeldOutWindows
+  readonly eventLog: EventLog
+  readonly server: string
+  /** A record that is no announcement or no order. */
+  readonly onInvalid: () => void
+  readonly logger: Logger
+  readonly clock: () => number
+}
+
+/** Without drafts. */
+export const UNASSIGNED: Assignment = {
+  draft: undefined,
+  pair: undefined,
+  failed: () => {},
+  finished: () => {},
+  release: () => {},
+}
+
+/** All drafts of this server: follows what is announced and ordered, and says which draft a request uses. */
+export class DraftFleet implements RolloutControl {
+  readonly #options: DraftFleetOptions
+  readonly #lineages: ReadonlyMap<string, LineageRollout>
+  readonly #stop = new AbortController()
+  readonly #early = new Map<string, Order>()
+  #seenOrder = -1
+  #restored = false
+
+  constructor(options: DraftFleetOptions) {
+    this.#options = options
+    this.#lineages = new Map(options.lineages.map((lineage) => [lineage.lineage, lineage]))
+  }
+
+  get lineages(): readonly LineageRollout[] {
+    return this.#options.lineages
+  }
+
+  /** Runs until `close`. Rejects when the log cannot be read, and trying again cannot help. */
+  async run(): Promise<void> {
+    const { eventLog, logger, windows } = this.#options
+    const common = { eventLog, logger, signal: this.#stop.signal }
+    for (const lineage of this.lineages) lineage.start()
+    const caughtUp = Promise.withResolvers<void>()
+    const orders = followTopic({
+      ...common,
+      topic: topics.rolloutOrders.name,
+      from: 'earliest',
+      onRecords: (records) => this.#orders(records),
+      onCaughtUp: () => {
+        this.#restore()
+        caughtUp.resolve()
+      },
+    })
+    const held = followTopic({
+      ...common,
+      topic: topics.trainingWindows.name,
+      from: 'latest',
+      onRecords: (records) => windows.add(records),
+    })
+    // What was found bad must be known before anything is tested.
+    await Promise.race([caughtUp.promise, orders])
+    const announcements = followTopic({
+      ...common,
+      topic: topics.draftCheckpoints.name,
+      from: 'earliest',
+      onRecords: (records) => this.#announced(records),
+    })
+    await Promise.all([orders, held, announcements])
+  }
+
+  /** By label and learned acceptance to one of the drafts in memory; by the roll-out to one of its lineage's versions. */
+  assign({ sampleId, tenant, domain }: Traffic): Assignment {
+    const { router, draw } = this.#options
+    const slice = { tenant, domain }
+    const label = domain || tenant
+    const [primary, ...others] = this.lineages
+    if (primary === undefined) return UNASSIGNED
+    const arms = new Map<string, LoadedDraft | LineageRollout>([[armOf(primary), primary]])
+    for (const lineage of others) if (lineage.live !== undefined) arms.set(armOf(lineage), lineage)
+    for (const lineage of this.lineages) for (const kept of lineage.kept) arms.set(kept.identity.name, kept)
+    const floor = this.#options.floor()
+    if (floor !== undefined) arms.set(floor.identity.name, floor)
+    const chosen = arms.get(router.route(label, [...arms.keys()], draw()))!
+    const assigned = 'assign' in chosen ? chosen.assign(sampleId, slice) : alone(chosen)
+    return this.#assignment(assigned, label)
+  }
+
+  status(lineage: string): rollout.ListVersionsResponse {
+    const { server } = this.#options
+    const chosen = lineage === '' ? this.lineages : [this.#lineage(lineage)]
+    return { server, lineages: chosen.map((one) => lineageStatus(one)) }
+  }
+
+  promote(lineage: string, version: number, order: OrderBy): Promise<number> {
+    return this.#lineage(lineage).promote(version, ordered(order))
+  }
+
+  rollback(lineage: string, version: number, order: OrderBy): Promise<{ version: number; liveVersion: number }> {
+    return this.#lineage(lineage).rollback(version, ordered(order))
+  }
+
+  pin(lineage: string, version: number, order: OrderBy): Promise<number> {
+    return this.#lineage(lineage).pin(version, ordered(order))
+  }
+
+  unpin(lineage: string, order: OrderBy): Promise<number> {
+    return this.#lineage(lineage).unpin(ordered(order))
+  }
+
+  /** Resolves when nothing is being loaded any more. */
+  async idle(): Promise<void> {
+    await Promise.all(this.lineages.map((lineage) => lineage.idle()))
+  }
+
+  /** End the requests first. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all(this.lineages.map((lineage) => lineage.close()))
+    await this.#options.floor()?.retire()
+  }
+
+  #assignment({ lease, pair, finished }: LineageAssignment, label: string): Assignment {
+    const { router } = this.#options
+    const draft = lease?.loaded
+    return {
+      draft,
+      pair,
+      failed: (loaded, error) => this.#lineages.get(loaded.identity.lineage)?.failed(loaded, error),
+      finished: (accepted, judged) => {
+        if (draft !== undefined && judged > 0) router.observe(label, draft.identity.name, accepted, judged)
+        finished(accepted, judged)
+      },
+      release: () => {
+        lease?.release()
+        pair?.candidate.release()
+        pair?.incumbent?.release()
+      },
+    }
+  }
+
+  #announced(records: readonly LogRecord[]): void {
+    const newest = new Map<string, ReturnType<typeof decodeAnnouncement>>()
+    for (const record of records) {
+      if (record.key === null || !this.#lineages.has(record.key)) continue
+      const found = this.#decoded(record, () => decodeAnnouncement(record, this.#options.clock()))
+      if (found !== undefined) newest.set(record.key, found)
+    }
+    for (const [lineage, announcement] of newest) this.#lineages.get(lineage)!.announced(announcement!)
+  }
+
+  #orders(records: readonly LogRecord[]): void {
+    for (const record of records) {
+      // A reader that was opened again begins at the beginning.
+      if (record.offset <= this.#seenOrder) continue
+      this.#seenOrder = record.offset
+      const order = this.#decoded(record, () => decodeOrder(record))
+      if (order === undefined || !this.#lineages.has(order.lineage)) continue
+      if (this.#restored) this.#lineages.get(order.lineage)!.follow(order)
+      else this.#early.set(orderKey(order.lineage, order.kind, order.version), order)
+    }
+  }
+
+  /** Those from before this server was there are where it begins. */
+  #restore(): void {
+    if (this.#restored) return
+    this.#restored = true
+    for (const [name, lineage] of this.#lineages) {
+      lineage.restore([...this.#early.values()].filter((order) => order.lineage === name))
+    }
+    this.#early.clear()
+  }
+
+  #decoded<T>(record: LogRecord, decode: () => T): T | undefined {
+    try {
+      return decode()
+    } catch (error) {
+      const { topic, partition, offset } = record
+      this.#options.logger.error('record cannot be used', { topic, partition, offset, error: messageOf(error) })
+      this.#options.onInvalid()
+      return undefined
+    }
+  }
+
+  #lineage(name: string): LineageRollout {
+    const found = this.#lineages.get(name)
+    if (found !== undefined) return found
+    const served = [...this.#lineages.keys()].join(', ')
+    throw new PlateauError('NOT_FOUND', `lineage ${JSON.stringify(name)} is not served here; served: ${served}`, {
+      facts: { field: 'lineage' },
+    })
+  }
+}
+
+/** A lineage goes under the name of what it has live, so that what is known of a version is not said of the next. */
+function armOf(lineage: LineageRollout): string {
+  return lineage.live?.loaded.identity.name ?? `${lineage.lineage}/none`
+}
+
+function alone(loaded: LoadedDraft): LineageAssignment {
+  return { lease: loaded.lease(true), pair: undefined, finished: () => {} }
+}
+
+function ordered({ by, reason }: OrderBy): { readonly reason: string; readonly orderedBy: string } {
+  return { reason, orderedBy: by }
+}

@@ -1,0 +1,722 @@
+import {
+  messageOf,
+  PlateauError,
+  RolloutOrderKind,
+  RolloutState,
+  topics,
+  type DraftCheckpoint,
+} from '@plateau/contracts'
+import { shareOf, VersionTrial, type Move, type TrafficLabels } from '@plateau/rollout'
+import type { Draft } from '@plateau/speculation'
+import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Announcement } from './announcements.js'
+import type { HeldOutWindows } from './held-out-windows.js'
+import { LoadedDraft, type DraftIdentity, type DraftLease } from './loaded-draft.js'
+import type { Order } from './order-book.js'
+import type { DraftPair } from './paired-sessions.js'
+import type { OrderDetails, RolloutDetails, RolloutReporter } from './rollout-reporter.js'
+import {
+  CONFIRMED_HOLDBACK_SHARE,
+  IDLE_STAGE_MS,
+  MAX_FAILURES,
+  PAIR_SHARE,
+  WINDOW_POSITIONS,
+  type RolloutSettings,
+} from './rollout-settings.js'
+import { STATE_OF, wireEvidence, type ServedPhase, type ServedVersion } from './served-version.js'
+
+export interface LineageRolloutOptions {
+  readonly lineage: string
+  readonly settings: RolloutSettings
+  /** Verifies a checkpoint in full and builds its draft beside the live one. Throws when it may not be served. */
+  readonly load: (checkpoint: DraftCheckpoint, minVersion: number, signal: AbortSignal) => Promise<Draft>
+  /** Plain against speculative decoding; what it found, for a person. Throws when they differ. */
+  readonly probe: (loaded: LoadedDraft, signal: AbortSignal) => Promise<string>
+  readonly windows: HeldOutWindows
+  /** Proposes where no version is live, and is what the first one is compared with. Its owner releases it. */
+  readonly floor: () => LoadedDraft | undefined
+  readonly reporter: RolloutReporter
+  /** A checkpoint that is not announced any more; throws when the store does not have it. */
+  readonly find: (version: number) => Promise<DraftCheckpoint>
+  readonly nameOf: (version: number) => string
+  /** Which of these replaced versions should stay loaded for traffic that they are best at. */
+  readonly keep: (replaced: readonly LoadedDraft[]) => ReadonlySet<LoadedDraft>
+  readonly onReleased: (identity: DraftIdentity, error?: unknown) => void
+  readonly onSwap: () => void
+  readonly onRejected: () => void
+  readonly onRolledBack: () => void
+  readonly logger: Logger
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** A request's place in the comparison of two versions. */
+export interface LineageAssignment {
+  readonly lease: DraftLease | undefined
+  readonly pair: DraftPair | undefined
+  /** What became of the proposals of the version that the request was on. */
+  readonly finished: (accepted: number, judged: number) => void
+}
+
+/** Tries at a checkpoint whose failure may pass (a store that is slow or down), with growing pauses. */
+const TRIES = 4
+const FIRST_RETRY_MS = 200
+const BEGIN_AGAIN_MS = 2_000
+/** Between looks at whether a step is over by time. */
+const LOOK_MS = 100
+/** Announcements that are remembered, for orders that name them. */
+const KNOWN = 256
+
+const {
+  ROLLOUT_ORDER_KIND_LIVE,
+  ROLLOUT_ORDER_KIND_PIN,
+  ROLLOUT_ORDER_KIND_UNPIN,
+  ROLLOUT_ORDER_KIND_RETIRE,
+  ROLLOUT_ORDER_KIND_PROMOTE,
+} = RolloutOrderKind
+const {
+  ROLLOUT_STATE_ANNOUNCED,
+  ROLLOUT_STATE_LIVE,
+  ROLLOUT_STATE_PINNED,
+  ROLLOUT_STATE_REJECTED,
+  ROLLOUT_STATE_REPLACED,
+  ROLLOUT_STATE_ROLLED_BACK,
+  ROLLOUT_STATE_UNPINNED,
+  ROLLOUT_STATE_VERIFIED,
+} = RolloutState
+
+/**
+ * One lineage's versions on this server: which one is live, which one is tested, which one a rollback goes back to.
+ *
+ *   announced ──▶ verified ──▶ shadow ──▶ canary ──▶ live ──▶ confirmed ──▶ replaced
+ *       │            │           │          │         │           │
+ *       └────────────┴─ rejected ┴──────────┘         └─ rolled back: the version before takes its place
+ *
+ * One version is tested at a time; of those announced meanwhile the newest is next. Whatever goes wrong with a version,
+ * the one that is live stays. `pinned`: an operator's version is live, and nothing is tested.
+ */
+export class LineageRollout {
+  readonly #options: LineageRolloutOptions
+  readonly #stop = new AbortController()
+  readonly #retired = new Set<number>()
+  readonly #known = new Map<number, DraftCheckpoint>()
+  readonly #failures = new Map<LoadedDraft, number>()
+  readonly #releases = new Set<Promise<void>>()
+  #live: ServedVersion | undefined
+  #candidate: ServedVersion | undefined
+  /** What a rollback goes back to. */
+  #lastGood: LoadedDraft | undefined
+  /** Replaced, and best at some traffic. */
+  #kept: readonly LoadedDraft[] = []
+  #newest: Announcement | undefined
+  #pinned = 0
+  /** Loading and swapping: one thing at a time. */
+  #work: Promise<void> = Promise.resolve()
+  #bringing = false
+  #lastRequestMs = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: LineageRolloutOptions) {
+    this.#options = options
+  }
+
+  get lineage(): string {
+    return this.#options.lineage
+  }
+
+  get live(): ServedVersion | undefined {
+    return this.#live
+  }
+
+  get candidate(): ServedVersion | undefined {
+    return this.#candidate
+  }
+
+  get lastGood(): LoadedDraft | undefined {
+    return this.#lastGood
+  }
+
+  get kept(): readonly LoadedDraft[] {
+    return this.#kept
+  }
+
+  get pinned(): number {
+    return this.#pinned
+  }
+
+  get newestAnnounced(): number {
+    return this.#newest?.checkpoint.version ?? Math.max(0, ...this.#known.keys())
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.#decide(), LOOK_MS).unref()
+  }
+
+  /** Delivery is at least once: what is live, tested or out already is not news. */
+  announced(announcement: Announcement): void {
+    const { checkpoint } = announcement
+    this.#remember(checkpoint)
+    if (this.#stop.signal.aborted || this.#isOld(checkpoint.version)) return
+    this.#newest = announcement
+    this.#bringNext()
+  }
+
+  /** An order of this or another server's, in the order of the log. Idempotent. */
+  follow(order: Order): void {
+    const { kind, version, checkpoint, reason, orderedBy } = order
+    if (checkpoint !== undefined) this.#remember(checkpoint)
+    const details = { reason, orderedBy }
+    if (kind === ROLLOUT_ORDER_KIND_UNPIN) return this.#unpin(details)
+    const applied = this.#enqueue(async () => {
+      if (kind === ROLLOUT_ORDER_KIND_RETIRE) await this.#takeOff(version, details)
+      else if (kind === ROLLOUT_ORDER_KIND_PIN) await this.#makeLive(version, details, true)
+      else if (kind === ROLLOUT_ORDER_KIND_PROMOTE) await this.#makeLive(version, details, false)
+    })
+    // Why it could not be done was said where it failed.
+    applied.catch(() => {})
+  }
+
+  /** What this server begins with: the orders that were there when it started. A version that cannot be had is said and passed over. */
+  restore(orders: readonly Order[]): void {
+    for (const { kind, version } of orders) if (kind === ROLLOUT_ORDER_KIND_RETIRE) this.#retired.add(version)
+    const pin = orders.find(({ kind }) => kind === ROLLOUT_ORDER_KIND_PIN)
+    const begin = pin ?? orders.find(({ kind }) => kind === ROLLOUT_ORDER_KIND_LIVE)
+    for (const { checkpoint } of orders) if (checkpoint !== undefined) this.#remember(checkpoint)
+    if (begin === undefined || (this.#retired.has(begin.version) && pin === undefined)) return
+    const reason = pin === undefined ? 'it was the last one found good' : `pinned: ${pin.reason}`
+    const details = { reason, orderedBy: pin?.orderedBy ?? '' }
+    void this.#enqueue(() => this.#begin(begin.version, details, pin !== undefined)).catch(() => {})
+  }
+
+  /** The version that a request uses, and whether two are compared on it. The same sample id always falls on the same side. */
+  assign(sampleId: string, slice: TrafficLabels): LineageAssignment {
+    this.#lastRequestMs = this.#options.clock()
+    const [live, candidate] = [this.#live, this.#candidate]
+    const { settings } = this.#options
+    const draw = shareOf(sampleId, `${this.lineage}/${candidate?.loaded.version ?? 0}/${live?.loaded.version ?? 0}`)
+    if (candidate?.phase === 'canary' && draw < settings.canaryShare)
+      return this.#compared(sampleId, slice, candidate.loaded)
+    if (live?.trial !== undefined && draw > 1 - this.#holdback(live))
+      return this.#compared(sampleId, slice, this.#lastGood)
+    return this.#compared(sampleId, slice, live?.loaded)
+  }
+
+  /** Share of new requests that a version gets by the roll-out alone. */
+  shareOf(loaded: LoadedDraft): number {
+    const [live, candidate] = [this.#live, this.#candidate]
+    const canary = candidate?.phase === 'canary' ? this.#options.settings.canaryShare : 0
+    const held = live?.trial === undefined ? 0 : this.#holdback(live)
+    if (loaded === candidate?.loaded) return canary
+    if (loaded === this.#lastGood) return held
+    return loaded === live?.loaded ? 1 - canary - held : 0
+  }
+
+  /** A session of this version failed; the request went on without it. */
+  failed(loaded: LoadedDraft, error: unknown): void {
+    const failures = (this.#failures.get(loaded) ?? 0) + 1
+    this.#failures.set(loaded, failures)
+    if (failures !== MAX_FAILURES) return
+    const reason = `its sessions failed ${failures} times, last: ${messageOf(error)}`
+    if (loaded === this.#candidate?.loaded) this.#reject(reason)
+    else if (loaded === this.#live?.loaded && this.#pinned === 0) this.#rollBack({ reason, orderedBy: '' })
+  }
+
+  async promote(version: number, details: OrderDetails): Promise<number> {
+    const chosen = version || this.#candidate?.loaded.version || this.newestAnnounced
+    if (chosen === 0) throw refused(`lineage ${this.lineage} has no version to promote`)
+    if (this.#pinned > 0) throw refused(`version ${this.#pinned} is pinned: unpin it first`)
+    if (chosen === this.#live?.loaded.version) throw refused(`version ${chosen} is live already`)
+    return this.#ordered(ROLLOUT_ORDER_KIND_PROMOTE, chosen, details, () => this.#makeLive(chosen, details, false))
+  }
+
+  async pin(version: number, details: OrderDetails): Promise<number> {
+    const chosen = version || this.#live?.loaded.version || 0
+    if (chosen === 0) throw refused(`lineage ${this.lineage} has no live version to pin`)
+    return this.#ordered(ROLLOUT_ORDER_KIND_PIN, chosen, details, () => this.#makeLive(chosen, details, true))
+  }
+
+  async unpin(details: OrderDetails): Promise<number> {
+    const pinned = this.#pinned
+    if (pinned === 0) throw refused(`no version of lineage ${this.lineage} is pinned`)
+    this.#options.reporter.order(this.lineage, ROLLOUT_ORDER_KIND_UNPIN, 0, details)
+    this.#unpin(details)
+    return pinned
+  }
+
+  async rollback(version: number, details: OrderDetails): Promise<{ version: number; liveVersion: number }> {
+    const chosen = version || this.#live?.loaded.version || 0
+    if (chosen === 0) throw refused(`lineage ${this.lineage} has no live version to roll back`)
+    if (chosen === this.#pinned) throw refused(`version ${chosen} is pinned: unpin it first`)
+    if (this.#retired.has(chosen)) throw refused(`version ${chosen} is off traffic already`)
+    await this.#enqueue(() => this.#takeOff(chosen, details))
+    return { version: chosen, liveVersion: this.#live?.loaded.version ?? 0 }
+  }
+
+  /** Resolves when nothing is being loaded any more. */
+  async idle(): Promise<void> {
+    for (let seen: unknown; seen !== this.#work;) {
+      seen = this.#work
+      await this.#work
+    }
+  }
+
+  /** Retires everything and resolves when it is released: end the requests first. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    clearInterval(this.#timer)
+    await this.idle()
+    this.#candidate?.span?.end()
+    const loaded = [this.#candidate?.loaded, this.#live?.loaded, this.#lastGood, ...this.#kept]
+    this.#candidate = this.#live = this.#lastGood = undefined
+    this.#kept = []
+    for (const version of new Set(loaded)) if (version !== undefined) this.#retire(version)
+    await Promise.all(this.#releases)
+  }
+
+  #holdback({ phase }: ServedVersion): number {
+    if (this.#lastGood === undefined) return 0
+    return phase === 'confirmed' ? CONFIRMED_HOLDBACK_SHARE : this.#options.settings.holdbackShare
+  }
+
+  #compared(sampleId: string, slice: TrafficLabels, chosen: LoadedDraft | undefined): LineageAssignment {
+    const floor = this.#options.floor()
+    const proposing = chosen ?? floor
+    const [candidate, live] = [this.#candidate, this.#live]
+    // Whatever becomes of them while the response runs, it counts for what it began with.
+    const compared = [
+      { served: candidate, incumbent: live?.loaded ?? floor },
+      { served: live, incumbent: this.#lastGood ?? floor },
+    ].filter(({ served }) => served?.trial !== undefined)
+    const [first] = compared
+    return {
+      lease: proposing?.lease(true),
+      pair: first === undefined ? undefined : this.#pair(sampleId, slice, first.served!, first.incumbent),
+      finished: (accepted, judged) => {
+        for (const { served, incumbent } of compared) {
+          if (proposing === served!.loaded) served!.trial!.observeResponse('candidate', accepted, judged, slice)
+          else if (proposing === incumbent) served!.trial!.observeResponse('incumbent', accepted, judged, slice)
+        }
+        this.#decide()
+      },
+    }
+  }
+
+  #pair(
+    sampleId: string,
+    slice: TrafficLabels,
+    { trial, phase, loaded }: ServedVersion,
+    other: LoadedDraft | undefined,
+  ): DraftPair | undefined {
+    if (trial === undefined) return undefined
+    const share = phase === 'confirmed' ? PAIR_SHARE.confirmed : phase === 'live' ? PAIR_SHARE.watch : PAIR_SHARE.trial
+    if (shareOf(sampleId, `${this.lineage}/pair`) >= share) return undefined
+    return {
+      candidate: loaded.lease(false),
+      incumbent: other?.lease(false),
+      record: (value, otherValue) => trial.observeLivePair(value, otherValue, slice),
+    }
+  }
+
+  #bringNext(): void {
+    if (this.#bringing || this.#candidate !== undefined || this.#pinned > 0 || this.#newest === undefined) return
+    this.#bringing = true
+    const brought = this.#enqueue(async () => {
+      this.#bringing = false
+      const next = this.#newest
+      this.#newest = undefined
+      if (next === undefined || this.#pinned > 0 || this.#isOld(next.checkpoint.version)) return
+      await this.#bring(next)
+    })
+    brought.catch((error: unknown) => this.#options.logger.error('draft not brought live', { error }))
+  }
+
+  /** From the announcement until it is in shadow. The span continues the trace of what the version was trained on. */
+  async #bring({ checkpoint, arrivedMs, traceparent }: Announcement): Promise<void> {
+    const { version } = checkpoint
+    const span = startMessageSpan('swap draft', {
+      kind: 'consumer',
+      parent: traceparent,
+      attributes: {
+        ...messagingAttributes('process', topics.draftCheckpoints.name),
+        'plateau.draft.version': String(version),
+      },
+    })
+    const details = { traceparent: span.traceparent }
+    try {
+      const loaded = await span.run(() => this.#verified(checkpoint, details))
+      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), span }
+      this.#say(version, STATE_OF.shadow, 'compared on held-out windows and live traffic', details)
+      await this.#compareWindows(this.#candidate)
+      this.#decide()
+    } catch (error) {
+      span.end(error)
+      if (!this.#stop.signal.aborted) this.#refuse(version, error, details)
+    }
+  }
+
+  /** Loaded and checked; throws what is wrong with it. */
+  async #verified(checkpoint: DraftCheckpoint, details: RolloutDetails): Promise<LoadedDraft> {
+    const { version } = checkpoint
+    this.#say(version, ROLLOUT_STATE_ANNOUNCED, 'its files are being checked', details)
+    const loaded = await this.#load(checkpoint, (this.#live?.loaded.version ?? 0) + 1)
+    try {
+      const probed = await this.#options.probe(loaded, this.#stop.signal)
+      const matches = `signature, digests, target, tokenizer and shapes match; ${probed}`
+      this.#say(version, ROLLOUT_STATE_VERIFIED, matches, details)
+      return loaded
+    } catch (error) {
+      this.#retire(loaded)
+      throw error
+    }
+  }
+
+  async #load(checkpoint: DraftCheckpoint, minVersion: number): Promise<LoadedDraft> {
+    const { settings, nameOf, onReleased } = this.#options
+    const draft = await this.#loadWithRetries(checkpoint, minVersion)
+    const { version } = checkpoint
+    const identity = { lineage: this.lineage, version, name: nameOf(version), checkpoint }
+    return new LoadedDraft(draft, identity, { maxProposal: settings.maxProposal, onReleased })
+  }
+
+  async #loadWithRetries(checkpoint: DraftCheckpoint, minVersion: number): Promise<Draft> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#options.load(checkpoint, minVersion, this.#stop.signal)
+      } catch (error) {
+        const passing = error instanceof PlateauError && error.retryable
+        if (!passing || attempt === TRIES || this.#newest !== undefined) throw error
+        await sleep(FIRST_RETRY_MS * 2 ** attempt, undefined, { signal: this.#stop.signal })
+      }
+    }
+  }
+
+  async #compareWindows({ loaded, trial }: ServedVersion): Promise<void> {
+    const incumbent = this.#live?.loaded ?? this.#options.floor()
+    // A draft that reads more than a window holds cannot be judged on it beside one that does not.
+    const comparable =
+      incumbent === undefined || incumbent.identity.checkpoint?.kind === loaded.identity.checkpoint?.kind
+    if (!comparable || trial === undefined) return
+    const leases = [loaded, ...(incumbent === undefined ? [] : [incumbent])].map((draft) => draft.lease(false))
+    try {
+      const drafts = leases.map((lease) => lease.loaded.draft)
+      for await (const { alphas, tenant, domain } of this.#options.windows.compare(
+        drafts,
+        WINDOW_POSITIONS,
+        this.#stop.signal,
+      )) {
+        const [ours, theirs] = alphas
+        for (const [i, alpha] of ours!.entries()) trial.observeWindowPair(alpha, theirs?.[i] ?? 0, { tenant, domain })
+      }
+    } finally {
+      for (const lease of leases) lease.release()
+    }
+  }
+
+  /** Looks whether a step of the tested or the live version is over. */
+  #decide(): void {
+    const nowMs = this.#options.clock()
+    const idle =
+      nowMs - Math.max(this.#lastRequestMs, this.#candidate?.sinceMs ?? 0) >
+      Math.min(IDLE_STAGE_MS, this.#options.settings.stageMs)
+    // Without traffic a step ends early: as if its time had passed.
+    const candidateMs = idle ? nowMs + this.#options.settings.stageMs : nowMs
+    for (const [served, atMs] of [
+      [this.#candidate, candidateMs],
+      [this.#live, nowMs],
+    ] as const) {
+      const move = served?.trial?.decide(atMs)
+      if (served !== undefined && move !== undefined) this.#move(served, move)
+    }
+  }
+
+  #move(served: ServedVersion, { to, reason, evidence }: Move): void {
+    for (const found of evidence) served.evidence.set(found.comparison, wireEvidence(found))
+    const decisive = evidence[0] === undefined ? undefined : wireEvidence(evidence[0])
+    switch (to) {
+      case 'canary':
+        this.#candidate = this.#enter(served, 'canary', reason, decisive)
+        break
+      case 'live':
+        this.#goLive(served, reason, { evidence: decisive })
+        break
+      case 'confirmed':
+        this.#live = this.#enter(served, 'confirmed', reason, decisive)
+        this.#recordLive(reason)
+        break
+      case 'rejected':
+        this.#reject(reason, decisive)
+        break
+      case 'rolled-back':
+        this.#rollBack({ reason, orderedBy: '' }, decisive)
+        break
+    }
+  }
+
+  #enter(
+    served: ServedVersion,
+    phase: ServedPhase,
+    reason: string,
+    evidence: RolloutDetails['evidence'],
+  ): ServedVersion {
+    const nowMs = this.#options.clock()
+    if (phase !== 'confirmed') served.trial?.begin(phase, nowMs)
+    const otherVersion = (served === this.#candidate ? this.#live?.loaded : this.#lastGood)?.version ?? 0
+    this.#say(served.loaded.version, STATE_OF[phase], reason, {
+      evidence,
+      otherVersion,
+      traceparent: served.span?.traceparent,
+    })
+    return { ...served, phase, sinceMs: nowMs }
+  }
+
+  /** New requests use it; the version before stays loaded beside it. */
+  #goLive(served: ServedVersion, reason: string, details: RolloutDetails): void {
+    const { onSwap, logger, clock } = this.#options
+    const replaced = this.#live?.loaded
+    const { loaded, arrivedMs, span } = served
+    const nowMs = clock()
+    this.#displace(this.#lastGood === replaced ? undefined : this.#lastGood)
+    this.#lastGood = replaced
+    served.trial?.begin('live', nowMs)
+    this.#live = { ...served, phase: 'live', sinceMs: nowMs, span: undefined }
+    if (this.#candidate?.loaded === loaded) this.#candidate = undefined
+    onSwap()
+    const swapMs = nowMs - arrivedMs
+    if (replaced !== undefined) {
+      const successor = `version ${loaded.version} took its place; it stays loaded while that is watched`
+      this.#say(replaced.version, ROLLOUT_STATE_REPLACED, successor, { otherVersion: loaded.version })
+    }
+    const said = { ...details, swapMs, otherVersion: replaced?.version ?? 0, traceparent: span?.traceparent }
+    this.#say(loaded.version, ROLLOUT_STATE_LIVE, reason, said)
+    span?.end()
+    // Until one is confirmed there is nothing better to begin with.
+    if (replaced === undefined) this.#recordLive(reason)
+    logger.info('draft swapped', {
+      lineage: this.lineage,
+      version: loaded.version,
+      replaced: replaced?.version ?? 0,
+      swapMs,
+    })
+    this.#bringNext()
+  }
+
+  #reject(reason: string, evidence?: RolloutDetails['evidence']): void {
+    const candidate = this.#candidate
+    if (candidate === undefined) return
+    this.#candidate = undefined
+    const { loaded, span } = candidate
+    span?.end(new Error(reason))
+    const otherVersion = this.#live?.loaded.version ?? 0
+    this.#out(loaded.version, ROLLOUT_STATE_REJECTED, reason, {
+      evidence,
+      otherVersion,
+      traceparent: span?.traceparent,
+    })
+    this.#options.onRejected()
+    this.#retire(loaded)
+    this.#bringNext()
+  }
+
+  #rollBack(order: OrderDetails, evidence?: RolloutDetails['evidence']): void {
+    const { onRolledBack, onSwap, reporter } = this.#options
+    const live = this.#live
+    if (live === undefined) return
+    const back = this.#lastGood
+    const nowMs = this.#options.clock()
+    this.#lastGood = undefined
+    this.#live = back === undefined ? undefined : { ...this.#newlyServed(back, 'confirmed', nowMs), trial: undefined }
+    const details = { evidence, otherVersion: back?.version ?? 0, orderedBy: order.orderedBy }
+    this.#out(live.loaded.version, ROLLOUT_STATE_ROLLED_BACK, order.reason, details)
+    onRolledBack()
+    onSwap()
+    this.#retire(live.loaded)
+    if (back !== undefined) {
+      const again = `version ${live.loaded.version} was rolled back`
+      this.#say(back.version, ROLLOUT_STATE_LIVE, again, { otherVersion: live.loaded.version })
+      reporter.order(this.lineage, ROLLOUT_ORDER_KIND_LIVE, back.version, {
+        reason: again,
+        orderedBy: '',
+        checkpoint: back.identity.checkpoint,
+      })
+    }
+    // What is tested was held against a version that is gone.
+    const tested = this.#candidate
+    if (tested !== undefined)
+      this.#candidate = { ...this.#newlyServed(tested.loaded, 'shadow', tested.arrivedMs), span: tested.span }
+    this.#bringNext()
+  }
+
+  /** By order: whatever it is at present, it is off traffic afterwards. */
+  async #takeOff(version: number, order: OrderDetails): Promise<void> {
+    if (this.#retired.has(version) || version === this.#pinned) return
+    if (version === this.#live?.loaded.version) return this.#rollBack(order)
+    if (version === this.#candidate?.loaded.version) return this.#reject(order.reason)
+    this.#out(version, ROLLOUT_STATE_ROLLED_BACK, order.reason, { orderedBy: order.orderedBy })
+    if (this.#lastGood?.version === version) {
+      const gone = this.#lastGood
+      this.#lastGood = undefined
+      this.#retire(gone)
+    }
+    for (const kept of this.#kept) if (kept.version === version) this.#retire(kept)
+    this.#kept = this.#kept.filter((kept) => kept.version !== version)
+  }
+
+  /** For as long as the store is away there is no other version to begin with either. */
+  async #begin(version: number, details: OrderDetails, pin: boolean): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        return await this.#makeLive(version, details, pin)
+      } catch (error) {
+        if (!(error instanceof PlateauError && error.retryable)) return
+        await sleep(BEGIN_AGAIN_MS, undefined, { signal: this.#stop.signal }).catch(() => {})
+      }
+    }
+  }
+
+  /** By order, or to begin with: no shadow and no canary, but all of the verification. */
+  async #makeLive(version: number, order: OrderDetails, pin: boolean): Promise<void> {
+    if (pin) this.#setPin(version, order)
+    const { clock } = this.#options
+    if (version === this.#live?.loaded.version) {
+      if (pin) this.#live = { ...this.#live, trial: undefined }
+      return
+    }
+    const nowMs = clock()
+    try {
+      const known = [this.#candidate?.loaded, this.#lastGood, ...this.#kept].find(
+        (loaded) => loaded?.version === version,
+      )
+      const loaded = known ?? (await this.#fetched(version))
+      const served = this.#newlyServed(loaded, 'live', nowMs)
+      this.#kept = this.#kept.filter((kept) => kept !== loaded)
+      if (this.#lastGood === loaded) this.#lastGood = undefined
+      if (this.#candidate !== undefined && this.#candidate.loaded !== loaded && pin) {
+        this.#retire(this.#candidate.loaded)
+        this.#candidate = undefined
+      }
+      this.#retired.delete(version)
+      this.#goLive(pin ? { ...served, trial: undefined } : served, order.reason, { orderedBy: order.orderedBy })
+      if (pin) this.#recordLive(order.reason)
+    } catch (error) {
+      this.#refuse(version, error, { orderedBy: order.orderedBy })
+      throw error
+    }
+  }
+
+  async #fetched(version: number): Promise<LoadedDraft> {
+    const checkpoint = this.#known.get(version) ?? (await this.#options.find(version))
+    this.#remember(checkpoint)
+    const loaded = await this.#load(checkpoint, version)
+    try {
+      await this.#options.probe(loaded, this.#stop.signal)
+      return loaded
+    } catch (error) {
+      this.#retire(loaded)
+      throw error
+    }
+  }
+
+  #setPin(version: number, { reason, orderedBy }: OrderDetails): void {
+    if (this.#pinned === version) return
+    this.#pinned = version
+    this.#say(version, ROLLOUT_STATE_PINNED, reason, { orderedBy })
+  }
+
+  #unpin({ reason, orderedBy }: OrderDetails): void {
+    if (this.#pinned === 0) return
+    const version = this.#pinned
+    this.#pinned = 0
+    this.#say(version, ROLLOUT_STATE_UNPINNED, reason, { orderedBy })
+    this.#bringNext()
+  }
+
+  #newlyServed(loaded: LoadedDraft, phase: 'shadow' | 'live' | 'confirmed', arrivedMs: number): ServedVersion {
+    const { settings, clock } = this.#options
+    const incumbent = this.#live?.loaded
+    const trial = new VersionTrial(settings, incumbent?.version ?? 0)
+    const sinceMs = clock()
+    if (phase !== 'confirmed') trial.begin(phase, sinceMs)
+    return { loaded, phase, sinceMs, arrivedMs, trial, span: undefined, evidence: new Map() }
+  }
+
+  /** Replaced for good, unless some traffic does best with it. */
+  #displace(loaded: LoadedDraft | undefined): void {
+    if (loaded === undefined) return
+    const replaced = [...this.#kept, loaded]
+    const staying = this.#options.keep(replaced)
+    this.#kept = replaced.filter((version) => staying.has(version))
+    for (const version of replaced) if (!staying.has(version)) this.#retire(version)
+  }
+
+  #retire(loaded: LoadedDraft): void {
+    this.#failures.delete(loaded)
+    const release = loaded.retire()
+    this.#releases.add(release)
+    void release.finally(() => this.#releases.delete(release))
+  }
+
+  /** The version is out, here and on every other server, also after a restart. */
+  #out(version: number, state: RolloutState, reason: string, details: RolloutDetails): void {
+    const orderedBy = details.orderedBy ?? ''
+    this.#retired.add(version)
+    this.#say(version, state, reason, details)
+    this.#options.reporter.order(this.lineage, ROLLOUT_ORDER_KIND_RETIRE, version, { reason, orderedBy })
+    this.#options.logger.warn('draft off traffic', { lineage: this.lineage, version, reason })
+  }
+
+  /** It could not be loaded, or is not what it should be. Other servers find out for themselves. */
+  #refuse(version: number, error: unknown, details: RolloutDetails): void {
+    const { logger, onRejected } = this.#options
+    if (!(error instanceof PlateauError && error.retryable)) this.#retired.add(version)
+    onRejected()
+    const code = error instanceof PlateauError ? `${error.code}: ` : ''
+    this.#say(version, ROLLOUT_STATE_REJECTED, `${code}${messageOf(error)}`, details)
+    logger.error('draft refused', { lineage: this.lineage, version, live: this.#live?.loaded.version ?? 0, error })
+    this.#bringNext()
+  }
+
+  #recordLive(reason: string): void {
+    if (this.#live === undefined) return
+    const { version, identity } = this.#live.loaded
+    const details = { reason, orderedBy: '', checkpoint: identity.checkpoint }
+    this.#options.reporter.order(this.lineage, ROLLOUT_ORDER_KIND_LIVE, version, details)
+  }
+
+  #say(version: number, state: RolloutState, reason: string, details: RolloutDetails): void {
+    this.#options.reporter.report(this.lineage, version, state, reason, details)
+  }
+
+  #remember(checkpoint: DraftCheckpoint): void {
+    this.#known.set(checkpoint.version, checkpoint)
+    if (this.#known.size > KNOWN) this.#known.delete(Math.min(...this.#known.keys()))
+  }
+
+  #isOld(version: number): boolean {
+    const newest = Math.max(this.#live?.loaded.version ?? 0, this.#candidate?.loaded.version ?? 0)
+    return version <= newest || this.#retired.has(version)
+  }
+
+  async #ordered(
+    kind: typeof ROLLOUT_ORDER_KIND_PIN | typeof ROLLOUT_ORDER_KIND_PROMOTE,
+    version: number,
+    details: OrderDetails,
+    apply: () => Promise<void>,
+  ): Promise<number> {
+    await this.#enqueue(apply)
+    const checkpoint = this.#known.get(version)
+    this.#options.reporter.order(this.lineage, kind, version, { ...details, checkpoint })
+    return version
+  }
+
+  /** One thing after the other; a failure is its caller's, and does not hold up the next. */
+  #enqueue(task: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(() => (this.#stop.signal.aborted ? undefined : task()))
+    this.#work = done.catch(() => {})
+    return done
+  }
+}
+
+function refused(message: string): PlateauError {
+  return new PlateauError('FAILED_PRECONDITION', message)
+}

@@ -1,0 +1,154 @@
+import { fileStore, readVerifyingKey, type CheckpointStore } from '@plateau/checkpoints'
+import { PlateauError, topics } from '@plateau/contracts'
+import type { DraftTargetModel, Tokenizer } from '@plateau/model-files'
+import { DraftRouter, standardRouting, standardTrial } from '@plateau/rollout'
+import type { ServiceContext } from '@plateau/service-kit'
+import type { Random } from '@plateau/speculation'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ServingConfig } from '../config.js'
+import { DraftLoader } from '../load-draft.js'
+import type { Outbox } from '../outbox.js'
+import type { ServingMetrics } from '../serving-metrics.js'
+import type { TargetLink } from '../target-link.js'
+import { DraftFleet } from './draft-fleet.js'
+import { draftName } from './draft-name.js'
+import { EquivalenceProbe } from './equivalence-probe.js'
+import { findCheckpoint } from './find-checkpoint.js'
+import { HeldOutWindows } from './held-out-windows.js'
+import { LineageRollout } from './lineage-rollout.js'
+import { LoadedDraft, type DraftIdentity } from './loaded-draft.js'
+import { RolloutReporter } from './rollout-reporter.js'
+
+export interface DraftParts {
+  readonly server: string
+  readonly model: DraftTargetModel
+  readonly tokenizer: Tokenizer
+  readonly target: TargetLink
+  readonly outbox: Outbox
+  readonly metrics: ServingMetrics
+  readonly random: Random
+}
+
+/** Held-out windows that are remembered. */
+const MAX_WINDOWS = 24
+const PROBES = ['The quick brown fox jumps over', '{"name": "plateau", "items": [1, 2, 3']
+/** Between looks whether a target is there again, or a floor can be had. */
+const RETRY_MS = 500
+
+/** Everything about drafts, from the log's announcements to the one that a request uses. Runs until it is closed. */
+export async function startDrafts(
+  { config, logger, eventLog, clock, fail }: ServiceContext<ServingConfig>,
+  { server, model, tokenizer, target, outbox, metrics, random }: DraftParts,
+): Promise<DraftFleet> {
+  await eventLog.ensureTopics([topics.rolloutOrders, topics.trainingWindows])
+  const store = fileStore(config.checkpoints)
+  // The configuration refuses speculation without a key.
+  const verifyingKey = await readVerifyingKey(config.verifyKeyFile!)
+  const names = [config.lineage, ...(config.furtherLineages ?? [])]
+  const reporter = new RolloutReporter({ server, outbox, clock })
+  const router = new DraftRouter({ ...standardRouting, exploreShare: config.exploreShare })
+  const windows = new HeldOutWindows({
+    targetFingerprint: model.fingerprint,
+    tokenizerHash: model.tokenizerHash,
+    hiddenSize: model.config.hiddenSize,
+    maxWindows: MAX_WINDOWS,
+  })
+  const probe = new EquivalenceProbe({
+    target,
+    prompts: PROBES.map((text) => tokenizer.encode(text)),
+    promptFeatures: config.promptFeatures,
+    clockUs: () => performance.now() * 1000,
+  })
+  const onReleased = ({ name }: DraftIdentity, error?: unknown): void => {
+    router.forget(name)
+    if (error === undefined) logger.debug('draft released', { version: name })
+    else logger.error('draft not released', { version: name, error })
+  }
+  const { canaryShare, holdbackShare, margin, errorRate, shadowPositions, canaryRequests, stageMs, maxProposal } =
+    config
+  const trial = { ...standardTrial, margin, errorRate, shadowPositions, canaryRequests, stageMs }
+  const settings = { ...trial, canaryShare, holdbackShare, maxProposal }
+  let floor: LoadedDraft | undefined
+  const lineages = names.map((lineage) => {
+    const loader = new DraftLoader({ store, verifyingKey, model, lineage, maxProposal })
+    return new LineageRollout({
+      lineage,
+      settings,
+      load: (checkpoint, minVersion) => loader.load(checkpoint, minVersion),
+      probe: (loaded, signal) => probeWhenConnected(probe, target, loaded, signal),
+      windows,
+      floor: () => floor,
+      reporter,
+      find: (version) => findCheckpoint(store, lineage, version),
+      nameOf: (version) => draftName(lineage, version, config.lineage),
+      keep: (replaced) => {
+        const best = new Set(
+          router.keepers(
+            replaced.map(({ identity }) => identity.name),
+            config.keptDrafts,
+          ),
+        )
+        return new Set(replaced.filter(({ identity }) => best.has(identity.name)))
+      },
+      onReleased,
+      onSwap: () => metrics.swaps.add({}),
+      onRejected: () => metrics.rejectedVersions.add({}),
+      onRolledBack: () => metrics.rolledBack.add({}),
+      logger,
+      clock,
+    })
+  })
+  const fleet = new DraftFleet({
+    lineages,
+    floor: () => floor,
+    router,
+    draw: random,
+    windows,
+    eventLog,
+    server,
+    onInvalid: () => metrics.rejectedVersions.add({}),
+    logger,
+    clock,
+  })
+  fleet.run().catch(fail)
+  if (config.floorVersion !== undefined) {
+    const loader = new DraftLoader({ store, verifyingKey, model, lineage: config.lineage, maxProposal })
+    void loadFloor(store, loader, config.lineage, config.floorVersion, maxProposal).then(
+      (loaded) => {
+        floor = loaded
+      },
+      (error: unknown) => logger.error('floor not loaded', { version: config.floorVersion, error }),
+    )
+  }
+  return fleet
+}
+
+async function loadFloor(
+  store: CheckpointStore,
+  loader: DraftLoader,
+  lineage: string,
+  version: number,
+  maxProposal: number,
+): Promise<LoadedDraft> {
+  const checkpoint = await findCheckpoint(store, lineage, version)
+  const draft = await loader.load(checkpoint, version)
+  return new LoadedDraft(draft, { lineage, version, name: 'floor', checkpoint }, { maxProposal, onReleased: () => {} })
+}
+
+/** A target that is away says nothing about a draft: the probe waits for it. */
+async function probeWhenConnected(
+  probe: EquivalenceProbe,
+  target: TargetLink,
+  loaded: LoadedDraft,
+  signal: AbortSignal,
+): Promise<string> {
+  for (;;) {
+    while (target.whyNotReady() !== undefined) await sleep(RETRY_MS, undefined, { signal })
+    try {
+      return await probe.run(loaded, signal)
+    } catch (error) {
+      if (!(error instanceof PlateauError && error.retryable)) throw error
+      await sleep(RETRY_MS, undefined, { signal })
+    }
+  }
+}
