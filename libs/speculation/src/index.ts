@@ -25,4 +25,11 @@ export {
   type TargetRow,
   type TopKSource,
 } from './target-row.js'
-export { checkProposal, drawToken, verifyProposal, type Verification, type VerifyInput } from './verify-proposal.js'
+export {
+  checkProposal,
+  checkRawDistribution,
+  drawToken,
+  verifyProposal,
+  type Verification,
+  type VerifyInput,
+} from './verify-proposal.js'

@@ -68,15 +68,7 @@ export function checkProposal(tokens: readonly number[], q: readonly SparseDistr
     if (row.ids.length !== row.probs.length) {
       throw new RangeError(`q of proposed token ${i} lists ${row.ids.length} ids and ${row.probs.length} probabilities`)
     }
-    let mass = 0
-    for (let j = 0; j < row.probs.length; j++) {
-      const x = row.probs[j]!
-      if (!(x >= 0) || x > 1 + MASS_TOLERANCE) {
-        throw new RangeError(`q of proposed token ${i} has a probability outside [0, 1]`)
-      }
-      mass += x
-    }
-    if (listsTwice(row.ids)) throw new RangeError(`q of proposed token ${i} lists a token twice`)
+    const mass = checkedMass(row, `q of proposed token ${i}`)
     if (Math.abs(mass - 1) > MASS_TOLERANCE) {
       throw new RangeError(`q of proposed token ${i} sums to ${mass}, not to 1`)
     }
@@ -84,6 +76,23 @@ export function checkProposal(tokens: readonly number[], q: readonly SparseDistr
       throw new RangeError(`proposed token ${i} (id ${tokens[i]}) has probability 0 in its own q`)
     }
   }
+}
+
+/** Throws RangeError where a row that may have been cut to its top tokens is no distribution. */
+export function checkRawDistribution(row: SparseDistribution): void {
+  const mass = checkedMass(row, 'it')
+  if (mass > 1 + MASS_TOLERANCE) throw new RangeError(`it sums to ${mass}, to more than 1`)
+}
+
+function checkedMass(row: SparseDistribution, name: string): number {
+  let mass = 0
+  for (let i = 0; i < row.probs.length; i++) {
+    const x = row.probs[i]!
+    if (!(x >= 0) || x > 1 + MASS_TOLERANCE) throw new RangeError(`${name} has a probability outside [0, 1]`)
+    mass += x
+  }
+  if (listsTwice(row.ids)) throw new RangeError(`${name} lists a token twice`)
+  return mass
 }
 
 /** Up to so many ids comparing all pairs is cheaper than a set. */

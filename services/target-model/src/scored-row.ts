@@ -1,9 +1,11 @@
 import type { StepRows } from '@plateau/inference'
 import {
   denseTargetRow,
+  KnownLogits,
   lazyTargetRow,
   topKTargetRow,
   transformLogits,
+  type LogitLists,
   type Sampling,
   type TargetRow,
 } from '@plateau/speculation'
@@ -31,6 +33,7 @@ export class ScoredRow {
   readonly feature: Float32Array
   readonly #candidateIds: readonly number[]
   readonly #candidateLogits: ArrayLike<number>
+  readonly #known: KnownLogits
   readonly #computeLogits: (feature: Float32Array) => Promise<Float32Array>
   #logits: Promise<Float32Array> | undefined
 
@@ -52,25 +55,21 @@ export class ScoredRow {
     this.#candidateIds = candidateIds
     this.#candidateLogits = rows.candidateLogits[index] ?? []
     this.#computeLogits = computeLogits
+    this.#known = new KnownLogits(this.#listed)
   }
 
-  /** p after the request's sampling. */
-  target(sampling: Sampling, vocabSize: number): TargetRow {
+  /** p after the request's sampling. `ahead`: the proposed tokens before this position. */
+  target(sampling: Sampling, vocabSize: number, ahead: readonly number[]): TargetRow {
     if (sampling.temperature > 0 && !readsScaledLogSumExp(sampling.temperature)) {
-      return lazyTargetRow(async () => denseTargetRow(transformLogits(await this.fullLogits(), sampling)))
+      return lazyTargetRow(async () => denseTargetRow(transformLogits(await this.fullLogits(), sampling, ahead)))
     }
-    return topKTargetRow(
-      {
-        vocabSize,
-        topIds: this.topIds,
-        topLogits: this.topLogits,
-        logSumExp: this.scaledLogSumExp,
-        candidateIds: this.#candidateIds,
-        candidateLogits: this.#candidateLogits,
-        fullLogits: () => this.fullLogits(),
-      },
-      sampling,
-    )
+    const source = {
+      ...this.#listed,
+      vocabSize,
+      logSumExp: this.scaledLogSumExp,
+      fullLogits: () => this.fullLogits(),
+    }
+    return topKTargetRow(source, sampling, ahead)
   }
 
   fullLogits(): Promise<Float32Array> {
@@ -79,19 +78,17 @@ export class ScoredRow {
 
   /** Raw log probability, natural log. Looks further than the step's own answer only for a token beyond it. */
   async logProb(id: number): Promise<number> {
-    return (this.#knownLogit(id) ?? (await this.fullLogits())[id]!) - this.logSumExp
+    return (this.#known.of(id) ?? (await this.fullLogits())[id]!) - this.logSumExp
   }
 
   /** Raw probability of a token that is listed or was a candidate of the step; undefined for others. */
   listedProb(id: number): number | undefined {
-    const logit = this.#knownLogit(id)
+    const logit = this.#known.of(id)
     return logit === undefined ? undefined : Math.exp(logit - this.logSumExp)
   }
 
-  #knownLogit(id: number): number | undefined {
-    const listed = this.topIds.indexOf(id)
-    if (listed >= 0) return this.topLogits[listed]
-    const candidate = this.#candidateIds.indexOf(id)
-    return candidate >= 0 ? this.#candidateLogits[candidate] : undefined
+  get #listed(): LogitLists {
+    const { topIds, topLogits } = this
+    return { topIds, topLogits, candidateIds: this.#candidateIds, candidateLogits: this.#candidateLogits }
   }
 }

@@ -1,7 +1,7 @@
 /** The four calls of TargetService as async functions and generators, without the transport. */
 import { FloatFormat, packFloats, PlateauError, target, topics, type TokenWindow } from '@plateau/contracts'
 import type { CallContext } from '@plateau/rpc'
-import { seededRandom, type Proposal, type Random, type Sampling } from '@plateau/speculation'
+import { seededRandom, type Random, type Sampling } from '@plateau/speculation'
 import type { TargetMetrics } from './metrics.js'
 import {
   checkCapture,
@@ -10,11 +10,13 @@ import {
   checkResponseTokens,
   checkSpeculateProposal,
   type RequestLimits,
+  type RoundRequest,
 } from './request-checks.js'
 import { ScoredRow } from './scored-row.js'
 import { SequenceSlots } from './sequence-slots.js'
 import { TargetResponse, type Round, type Start } from './target-response.js'
 import type { Target } from './target.js'
+import { tokenLogProbs } from './token-log-probs.js'
 import { packWindow, positionsThatFit, WindowBuilder, type Lead, type WindowOrigin } from './window-builder.js'
 
 export interface CallOptions {
@@ -38,7 +40,7 @@ export interface CallDependencies {
 /** Most prompt feature rows returned with the first verdict; each costs a pass through the head. */
 const MAX_PROMPT_FEATURES = 256
 
-const PLAIN: Proposal = { tokens: [], q: [], rawQ: [] }
+const PLAIN: RoundRequest = { tokens: [], q: [], rawQ: [], shadowQ: [] }
 const { FLOAT_FORMAT_FP32: FP32 } = FloatFormat
 const { FINISH_REASON_UNSPECIFIED: UNFINISHED } = target.FinishReason
 
@@ -88,7 +90,8 @@ export class TargetCalls {
       let round: Round = await response.start(0)
       for (let plain = false; ; plain = true) {
         this.#count('generate', round, plain ? '1' : 'prompt')
-        yield { tokenId: round.tokens[0]!, finishReason: round.finish, logprobs: undefined }
+        const [logprobs] = await response.logProbs(round)
+        yield { tokenId: round.tokens[0]!, finishReason: round.finish, logprobs }
         if (round.finish !== UNFINISHED || context.signal.aborted) return
         round = await response.advance(PLAIN)
       }
@@ -110,7 +113,7 @@ export class TargetCalls {
     try {
       const start = await response.start(Math.min(open.promptFeatures, MAX_PROMPT_FEATURES))
       this.#count('speculate', start, 'prompt')
-      yield verdict(start, start.promptFeatures)
+      yield verdict(start, start.promptFeatures, await response.logProbs(start))
       let { finish }: Round = start
       while (finish === UNFINISHED) {
         const next = await this.#next(incoming)
@@ -123,7 +126,7 @@ export class TargetCalls {
         for (let left = asked.plainRounds; finish === UNFINISHED && left >= 0 && !context.signal.aborted; left--) {
           const round = await response.advance(proposal)
           this.#count('speculate', round, String(round.positions))
-          yield verdict(round, joinFeatures(round.rows))
+          yield verdict(round, joinFeatures(round.rows), await response.logProbs(round))
           finish = round.finish
           proposal = PLAIN
         }
@@ -192,6 +195,7 @@ export class TargetCalls {
     context.signal.addEventListener('abort', close, { once: true })
     return {
       sampling: plan.sampling,
+      logProbs: ({ tokens, rows }) => tokenLogProbs(tokens, rows, plan.logprobs),
       start: async (promptFeatures) => {
         const start = await response.start(promptFeatures)
         windows = this.#windows(request.capture, draftVersion, plan.prompt.at(-1)!, start, context)
@@ -269,12 +273,14 @@ export class TargetCalls {
 interface OpenResponse {
   readonly sampling: Sampling
   start(promptFeatures: number): Promise<Start>
-  advance(proposal: Proposal): Promise<Round>
+  advance(proposal: RoundRequest): Promise<Round>
+  /** Of every emitted token, where the request asked for them. */
+  logProbs(round: Round): Promise<target.TokenLogProbs[]>
   /** Idempotent. */
   close(): void
 }
 
-function verdict(round: Round, features: Float32Array): target.SpeculateResponse {
+function verdict(round: Round, features: Float32Array, logprobs: target.TokenLogProbs[]): target.SpeculateResponse {
   return {
     verdict: {
       accepted: round.accepted,
@@ -283,8 +289,8 @@ function verdict(round: Round, features: Float32Array): target.SpeculateResponse
       features: packFloats(features, FP32),
       alpha: round.signals.map(({ overlap }) => overlap),
       stepUs: round.stepUs,
-      shadowAlpha: [],
-      logprobs: [],
+      shadowAlpha: [...round.shadowAlpha],
+      logprobs,
     },
   }
 }

@@ -15,12 +15,15 @@ import type { Sequence, StepRows } from '@plateau/inference'
 import {
   draftSignals,
   drawToken,
+  logitProcessors,
+  overlap,
   verifyProposal,
   type DraftSignals,
-  type Proposal,
   type Random,
+  type Sampling,
+  type SparseDistribution,
 } from '@plateau/speculation'
-import type { ResponsePlan } from './request-checks.js'
+import type { ResponsePlan, RoundRequest } from './request-checks.js'
 import { readsScaledLogSumExp, ScoredRow } from './scored-row.js'
 import type { Target } from './target.js'
 
@@ -32,6 +35,8 @@ export interface Round {
   readonly accepted: number
   /** Of raw p and raw q, for each judged position, when raw q was given. */
   readonly signals: readonly DraftSignals[]
+  /** alpha of raw p and every shadow's raw q, at the round's first position. */
+  readonly shadowAlpha: readonly number[]
   readonly finish: target.FinishReason
   /** Positions that the step computed, and its time in the engine, microseconds. */
   readonly positions: number
@@ -45,9 +50,16 @@ export interface Start extends Round {
   readonly leadFeature: Float32Array | undefined
 }
 
+/**
+ * Logits that processors change are asked of the step up to so many; beyond, all logits of a row are fetched. A long
+ * prompt under a repetition penalty has some hundred different tokens.
+ */
+const MAX_AFFECTED = 1024
+
 export class TargetResponse {
   readonly #target: Target
   readonly #plan: ResponsePlan
+  readonly #sampling: Sampling
   readonly #random: Random
   readonly #sequence: Sequence
   #newest = -1
@@ -56,6 +68,7 @@ export class TargetResponse {
   constructor(loaded: Target, plan: ResponsePlan, random: Random) {
     this.#target = loaded
     this.#plan = plan
+    this.#sampling = { ...plan.sampling, processors: logitProcessors(plan.processing, plan.prompt) }
     this.#random = random
     this.#sequence = loaded.decoder.open()
   }
@@ -64,12 +77,14 @@ export class TargetResponse {
   async start(promptFeatures: number): Promise<Start> {
     const { prompt } = this.#plan
     const features = Math.min(prompt.length, Math.max(2, promptFeatures))
-    const step = await this.#sequence.step(prompt, { features, temperature: this.#stepTemperature })
-    const row = this.#scored(step, 0, [])
-    const token = await drawToken(row.target(this.#plan.sampling, this.#vocabSize), this.#random)
+    const candidates = [this.#affected([])]
+    const step = await this.#sequence.step(prompt, { features, temperature: this.#stepTemperature, candidates })
+    const row = this.#scored(step, 0, candidates[0]!)
+    const token = await drawToken(row.target(this.#sampling, this.#vocabSize, []), this.#random)
     const { hiddenSize } = this.#target.description.config
     return {
       ...this.#emit([token], [row], 0, []),
+      shadowAlpha: [],
       positions: prompt.length,
       stepUs: step.elapsedUs,
       promptFeatures: step.features.subarray((features - Math.max(1, Math.min(features, promptFeatures))) * hiddenSize),
@@ -78,13 +93,17 @@ export class TargetResponse {
     }
   }
 
-  async advance(proposal: Proposal): Promise<Round> {
+  async advance(proposal: RoundRequest): Promise<Round> {
     // A round emits up to one token more than it is offered; what lies beyond the response's end is not looked at.
     const count = Math.min(proposal.tokens.length, this.#plan.maxTokens - this.#emitted - 1)
     const tokens = proposal.tokens.slice(0, count)
     const q = proposal.q.slice(0, count)
     const rawQ = proposal.rawQ.slice(0, count)
-    const candidates = [...tokens.map((token, i) => candidatesOf(token, q[i], rawQ[i])), []]
+    const aheads = Array.from({ length: count + 1 }, (_, i) => tokens.slice(0, i))
+    const candidates = aheads.map((ahead, i) => {
+      const shadows = i === 0 ? proposal.shadowQ : []
+      return idsOf(tokens.slice(i, i + 1), this.#affected(ahead), [q[i], rawQ[i], ...shadows])
+    })
 
     const step = await this.#sequence.step([this.#newest, ...tokens], {
       rows: 'all',
@@ -95,14 +114,15 @@ export class TargetResponse {
     const { accepted, nextToken } = await verifyProposal({
       tokens,
       q,
-      rows: rows.map((row) => row.target(this.#plan.sampling, this.#vocabSize)),
+      rows: rows.map((row, i) => row.target(this.#sampling, this.#vocabSize, aheads[i]!)),
       random: this.#random,
     })
     this.#sequence.rollback(this.#sequence.length - (count - accepted))
     const judged = Math.min(accepted + 1, rawQ.length)
     const signals = rawQ.slice(0, judged).map((row, i) => draftSignals((id) => rows[i]!.listedProb(id), row))
+    const shadowAlpha = proposal.shadowQ.map((row) => overlap((id) => rows[0]!.listedProb(id), row))
     const round = this.#emit([...tokens.slice(0, accepted), nextToken], rows, accepted, signals)
-    return { ...round, positions: 1 + count, stepUs: step.elapsedUs }
+    return { ...round, shadowAlpha, positions: 1 + count, stepUs: step.elapsedUs }
   }
 
   /** Frees the cache. Safe to call twice, and while a step runs. */
@@ -116,6 +136,7 @@ export class TargetResponse {
     const emitted = stop < 0 ? tokens : tokens.slice(0, stop + 1)
     this.#newest = emitted.at(-1)!
     this.#emitted += emitted.length
+    this.#sampling.processors?.record(emitted)
     return {
       tokens: emitted,
       rows: rows.slice(0, emitted.length),
@@ -135,6 +156,12 @@ export class TargetResponse {
     return new ScoredRow(step, index, candidateIds, (feature) => this.#target.decoder.fullLogits(feature))
   }
 
+  /** Tokens whose logits the processors change at a position, where they are few enough to be candidates. */
+  #affected(ahead: readonly number[]): readonly number[] {
+    const ids = this.#sampling.processors?.affected(ahead) ?? []
+    return ids.length <= MAX_AFFECTED ? ids : []
+  }
+
   /** Where the log-sum-exp at it is not read, 1, which costs nothing. */
   get #stepTemperature(): number {
     const { temperature } = this.#plan.sampling
@@ -146,8 +173,12 @@ export class TargetResponse {
   }
 }
 
-function candidatesOf(token: number, ...rows: (Proposal['q'][number] | undefined)[]): number[] {
-  const ids = new Set([token])
+function idsOf(
+  proposed: readonly number[],
+  affected: readonly number[],
+  rows: readonly (SparseDistribution | undefined)[],
+): number[] {
+  const ids = new Set([...proposed, ...affected])
   for (const row of rows) for (const id of Array.from(row?.ids ?? [])) ids.add(id)
   return [...ids]
 }

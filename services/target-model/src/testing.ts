@@ -133,6 +133,7 @@ export interface Draft {
     tokens: number[]
     q?: SparseDistribution[]
     rawQ?: SparseDistribution[]
+    shadowQ?: SparseDistribution[]
   }
 }
 
@@ -164,10 +165,10 @@ export async function speculate(
     const proposed = proposals.at(-1)?.tokens ?? []
     tokens.push(...proposed.slice(0, verdict!.accepted))
     if (verdict!.nextTokenId !== undefined) tokens.push(verdict!.nextTokenId)
-    const { tokens: tokenIds, q = [], rawQ = [] } = draft.propose([...promptTokenIds, ...tokens])
+    const { tokens: tokenIds, q = [], rawQ = [], shadowQ = [] } = draft.propose([...promptTokenIds, ...tokens])
     proposals.push({
       tokens: tokenIds,
-      message: { tokenIds, q: pack(q), rawQ: pack(rawQ), plainRounds: 0, shadowQ: undefined },
+      message: { tokenIds, q: pack(q), rawQ: pack(rawQ), plainRounds: 0, shadowQ: pack(shadowQ) },
     })
     next.resolve()
   }
