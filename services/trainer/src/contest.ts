@@ -15,10 +15,10 @@ export interface ContestOptions {
 }
 
 export interface ContestParts<Model> {
-  readonly line: DraftLine<Model>
-  readonly kind: DraftKind<Model>
+  readonly line: Pick<DraftLine<Model>, 'rivals' | 'publish' | 'publishedAtMs' | 'version'>
+  readonly kind: Pick<DraftKind<Model>, 'encode' | 'decode' | 'costOf'>
   readonly learner: Pick<Learner<Model>, 'candidates' | 'judged' | 'score'>
-  readonly metrics: TrainerMetrics
+  readonly metrics: Pick<TrainerMetrics, 'alpha' | 'heldOutPositions' | 'publishes' | 'version'>
   readonly logger: Logger
   readonly clock: () => number
 }
@@ -39,10 +39,11 @@ interface Scored<Model> {
 interface Contender<Model> extends Candidate<Model>, Scored<Model> {}
 
 const INCUMBENT = 'incumbent'
+const REFUSED = 'refused'
 /** A version must be better by this, and by one standard error. */
 const MIN_GAIN = 0.003
 
-/** Compares what training has with what is live, on recent positions unseen by both, and publishes what is better. */
+/** Compares what training has with what is live or about to be (see DraftLine.rivals), on recent positions unseen by both, and publishes what is better. */
 export class Contest<Model> {
   readonly #options: ContestOptions
   readonly #parts: ContestParts<Model>
@@ -62,14 +63,18 @@ export class Contest<Model> {
     const candidates = await learner.candidates(calibration)
     metrics.heldOutPositions.set({}, positionsOf(windows))
     if (candidates.length === 0 || positionsOf(windows) < LEAST_COMPARED_POSITIONS) return false
-    const live = await this.#scored(INCUMBENT, line.incumbent, windows)
+    const rivals: Scored<Model>[] = []
+    for (const [i, { model }] of (await line.rivals()).entries()) {
+      rivals.push(await this.#scored(i === 0 ? INCUMBENT : REFUSED, model, windows))
+    }
     const contenders: Contender<Model>[] = []
     for (const candidate of this.#published(candidates)) contenders.push(await this.#contender(candidate, windows))
     if (contenders.length === 0) return false
     const best = bestOf(contenders)
     learner.judged(new Map(contenders.map(({ name, alpha }) => [name, alpha])))
     const isDue = clock() - line.publishedAtMs >= this.#options.minPublishMs
-    return isDue && isBetter(best, live, windows) && (await this.#publish(best, live, training, traceparent))
+    if (!isDue || !rivals.every((rival) => isBetter(best, rival, windows))) return false
+    return this.#publish(best, rivals[0]!, training, traceparent)
   }
 
   /** As they would be read from the store: what rounding costs them is judged, too. */
@@ -97,7 +102,8 @@ export class Contest<Model> {
     traceparent: string | undefined,
   ): Promise<boolean> {
     const { line } = this.#parts
-    const live = await this.#scored(INCUMBENT, line.incumbent, unseen)
+    const [{ model }] = await line.rivals()
+    const live = await this.#scored(INCUMBENT, model, unseen)
     const others = this.#published(models.map((one) => ({ ...one, name: 'foundation' })))
     const contenders: Contender<Model>[] = []
     for (const other of others) contenders.push(await this.#contender(other, unseen))

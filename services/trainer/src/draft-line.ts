@@ -18,6 +18,8 @@ import type { ModelDescription } from '@plateau/model-files'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
 import { asPublished, type DraftKind, type LearnedModel } from './kinds/draft-kind.js'
 import { learnedFrom, LEARNED_FROM_NOBODY, type LearnedFrom } from './kinds/learned-from.js'
+import { worksNow } from './retry-later.js'
+import type { ServingVerdicts } from './serving-verdicts.js'
 
 export interface DraftLineOptions {
   readonly lineage: string
@@ -28,6 +30,7 @@ export interface DraftLineOptions {
 export interface DraftLineParts<Model> {
   readonly kind: Pick<DraftKind<Model>, 'name' | 'initial' | 'initialFrom' | 'encode' | 'decode'>
   readonly log: EventLog
+  readonly verdicts: Pick<ServingVerdicts, 'readOrders' | 'held' | 'live' | 'hasRefused'>
   /** Of the lineage's lease. */
   readonly producer: Producer
   readonly store: CheckpointStore
@@ -47,6 +50,11 @@ export interface VersionFacts extends LearnedFrom {
 }
 
 type ManifestFacts = Omit<CheckpointManifest, 'schema' | 'files'>
+
+export interface Rival<Model> {
+  readonly version: number
+  readonly model: Model
+}
 
 interface Unannounced {
   readonly reference: CheckpointReference
@@ -73,6 +81,8 @@ export class DraftLine<Model> {
   #incumbentFrom: LearnedFrom
   #version: number
   #publishedAtMs: number
+  /** Where it is another one than the incumbent, and that is refused. */
+  #live: Rival<Model> | undefined
   /** By the log's last word; 0 = none. */
   #announced = 0
   /** Durable in the store, but the log would not take the announcement. */
@@ -127,6 +137,23 @@ export class DraftLine<Model> {
     return this.#incumbentFrom
   }
 
+  /**
+   * What a new version has to be better than, the one that it takes the place of first. As long as serving has not refused
+   * the newest version that is this one: it is live, or about to be. A refused one never will be: then it is the version
+   * that is live, and the refused one as well, or the same would be published again and again.
+   */
+  async rivals(): Promise<readonly [Rival<Model>, ...Rival<Model>[]]> {
+    const newest = { version: this.#version, model: this.#incumbent }
+    const { verdicts } = this.#parts
+    const { live } = verdicts
+    if (!verdicts.hasRefused(this.#version) || live === 0 || live === this.#version) {
+      this.#live = undefined
+      return [newest]
+    }
+    this.#live = this.#live?.version === live ? this.#live : await this.#read(live)
+    return this.#live === undefined ? [newest] : [this.#live, newest]
+  }
+
   /** What the lineage began with. It always stays in the store. */
   async first(): Promise<LearnedModel<Model>> {
     const { model, manifest } = await readVersion(this.#options, this.#parts, 1)
@@ -156,7 +183,7 @@ export class DraftLine<Model> {
   }
 
   async #publish(draft: Model, facts: VersionFacts, traceparent: string | undefined): Promise<number> {
-    const { lineage, codeVersion, keepVersions } = this.#options
+    const { lineage, codeVersion } = this.#options
     const { kind, store, key, model, clock, logger } = this.#parts
     const files = [...kind.encode(draft), { path: 'tokenizer.json', bytes: model.tokenizerJson }]
     const manifestOf = (version: number): ManifestFacts => ({
@@ -178,8 +205,7 @@ export class DraftLine<Model> {
     this.#version = about.manifest.version
     this.#unannounced = { ...about, traceparent }
     await this.announce()
-    // The announced one is what servings start with: it stays, however many wait for the log.
-    const removed = await retainNewest(store, lineage, keepVersions, [1, this.#announced])
+    const removed = await this.#removeOld()
     logger.info('version published', {
       version: this.#version,
       positions: facts.evaluation.positions,
@@ -189,6 +215,31 @@ export class DraftLine<Model> {
       removed: removed.length,
     })
     return this.#version
+  }
+
+  /**
+   * All but the newest, the first, the one announced last (servings start with it, however many wait for the log) and those
+   * that serving holds. Where the log does not say which those are, none.
+   */
+  async #removeOld(): Promise<readonly number[]> {
+    const { lineage, keepVersions } = this.#options
+    const { store, verdicts, logger } = this.#parts
+    const isTold = await worksNow(logger, 'old versions stay: not told which ones serving holds', () =>
+      verdicts.readOrders(),
+    )
+    return isTold ? retainNewest(store, lineage, keepVersions, [1, this.#announced, ...verdicts.held]) : []
+  }
+
+  /** Undefined where the store does not have it, or not now. */
+  async #read(version: number): Promise<Rival<Model> | undefined> {
+    const { logger } = this.#parts
+    try {
+      return { version, model: (await readVersion(this.#options, this.#parts, version)).model }
+    } catch (error) {
+      if (!(error instanceof PlateauError)) throw error
+      logger.warn('the live version cannot be compared with', { version, error })
+      return undefined
+    }
   }
 
   /** Under the next number that is free. */

@@ -1,7 +1,7 @@
 import { ForgottenTenant, topics } from '@plateau/contracts'
-import { readUpToNow, type EventLog } from '@plateau/event-log'
+import type { EventLog } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
-import { within } from './retry-later.js'
+import { TopicTail } from './topic-tail.js'
 import type { AcceptedRecord } from './training-record.js'
 
 export interface ForgottenTenantsParts {
@@ -18,40 +18,29 @@ export interface ForgottenTenantsState {
 }
 
 const topic = topics.forgottenTenants.name
-const ANSWER_MS = 5000
 
 /** Whom the lineage's draft must not know, by the topic that says so. */
 export class ForgottenTenants {
   readonly #parts: ForgottenTenantsParts
+  readonly #tail: TopicTail
   readonly #until: Map<string, number>
-  #nextOffset: number
 
   constructor(parts: ForgottenTenantsParts, saved: ForgottenTenantsState | undefined) {
     this.#parts = parts
     this.#until = new Map(Object.entries(saved?.until ?? {}))
-    this.#nextOffset = saved?.nextOffset ?? 0
+    this.#tail = new TopicTail(parts.log, topic, saved?.nextOffset)
   }
 
   /** Tenants that are to be forgotten since the last time, each once. Throws what the log throws. */
   async read(): Promise<string[]> {
-    const { log, lineage, logger } = this.#parts
-    const [range] = await within(ANSWER_MS, log.offsets(topic))
-    if (range === undefined || range.next === this.#nextOffset) return []
-    // Beyond the end: the topic was begun again. What it says is true whenever it is read.
-    const offset = this.#nextOffset > range.next ? 0 : this.#nextOffset
+    const { lineage, logger } = this.#parts
     const asked = new Map<string, number>()
-    let nextOffset = offset
-    for await (const { records } of readUpToNow(log.reader({ topic, from: [{ partition: 0, offset }] }))) {
-      for (const { value, key, offset: at } of records) {
-        const request = value === null ? undefined : decoded(value)
-        if (request === undefined) logger.warn('not a request to forget a tenant', { topic, key, offset: at })
-        else if (request.lineage === lineage) asked.set(request.tenant, request.capturedUntilMs)
-        nextOffset = at + 1
-      }
+    for (const { value, key, offset } of await this.#tail.read()) {
+      const request = value === null ? undefined : decoded(value)
+      if (request === undefined) logger.warn('not a request to forget a tenant', { topic, key, offset })
+      else if (request.lineage === lineage) asked.set(request.tenant, request.capturedUntilMs)
     }
-    // Only now: where reading broke off, all of it is read again, and nobody is passed over.
     for (const [tenant, until] of asked) this.#until.set(tenant, until)
-    this.#nextOffset = Math.max(nextOffset, range.next)
     return [...asked.keys()]
   }
 
@@ -64,7 +53,7 @@ export class ForgottenTenants {
   }
 
   get state(): ForgottenTenantsState {
-    return { nextOffset: this.#nextOffset, until: Object.fromEntries(this.#until) }
+    return { nextOffset: this.#tail.nextOffset, until: Object.fromEntries(this.#until) }
   }
 }
 

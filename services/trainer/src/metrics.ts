@@ -100,8 +100,13 @@ export function declareTrainerMetrics(metrics: Metrics) {
     }),
     alpha: metrics.gauge<'draft'>({
       name: 'plateau_trainer_held_out_alpha',
-      help: 'Mean alpha on recent unseen positions (a certified lower bound), by draft (incumbent, closed-form, gradients, foundation).',
+      help: 'Mean alpha on recent unseen positions (a certified lower bound), by draft (incumbent; refused: the newest version, where serving has refused it; closed-form, gradients, foundation).',
       labels: ['draft'],
+    }),
+    versionsRefused: metrics.counter<'by'>({
+      name: 'plateau_trainer_versions_refused_total',
+      help: 'Versions of the lineage that serving rejected or rolled back while this process trained, by whom (serving, operator).',
+      labels: ['by'],
     }),
     version: metrics.gauge({
       name: 'plateau_trainer_version',

@@ -7,6 +7,7 @@ import { DraftLine } from './draft-line.js'
 import { openDraftKind, type OpenedKind } from './kinds/draft-kinds.js'
 import type { TrainerMetrics } from './metrics.js'
 import { PolicyPublisher } from './policy/policy-publisher.js'
+import { ServingVerdicts } from './serving-verdicts.js'
 import { Trainer } from './trainer.js'
 import type { Term } from './writer-terms.js'
 
@@ -46,7 +47,8 @@ export function openTrainer(
 ): Promise<Term> {
   const { lineage, keepVersions, learnPolicy } = config
   return files.kind.use(async (kind) => {
-    const parts = { ...around, ...files, kind, model: files.kind.model }
+    const verdicts = new ServingVerdicts({ ...around, lineage })
+    const parts = { ...around, ...files, kind, model: files.kind.model, verdicts }
     const line = await DraftLine.open(
       { lineage, keepVersions, codeVersion: CODE_VERSION },
       { ...parts, producer: lease.producer },

@@ -15,11 +15,11 @@ export const trainer: ServiceSpec<typeof trainerConfig.fields> = {
     setPriority(config.niceness)
     // Imported late: the contracts load grpc-js, which tracing has to see first.
     const { openTrainer, readTrainerFiles } = await import('./open-trainer.js')
-    const { lineageTopics, serveTerms } = await import('./writer-terms.js')
+    const { lineageTopics, serveTerms, toldTopics } = await import('./writer-terms.js')
     const { trainerDeadLetters, TRAINER_GROUP } = await import('./dead-letters.js')
     const { topics } = await import('@plateau/contracts')
     const source = topics.trainingWindows
-    await eventLog.ensureTopics([source, topics.forgottenTenants, ...lineageTopics, trainerDeadLetters])
+    await eventLog.ensureTopics([source, ...toldTopics, ...lineageTopics, trainerDeadLetters])
     const files = await readTrainerFiles(config)
     const consumer = watchConsumer(health, clock, config.kafkaPatienceMs)
     await watchLag({

@@ -12,7 +12,7 @@ import { LEARNED_FROM_NOBODY } from './kinds/learned-from.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
 import { openBench, records, Teacher, type Bench, type BenchOptions } from './testing.js'
-import { lineageTopics, serveTerms } from './writer-terms.js'
+import { lineageTopics, serveTerms, toldTopics } from './writer-terms.js'
 
 const teacher = new Teacher()
 const source = topics.trainingWindows.name
@@ -23,7 +23,7 @@ const logs: EventLog[] = []
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'plateau-take-over-'))
   log = openLog()
-  await log.ensureTopics([topics.trainingWindows, topics.forgottenTenants, ...lineageTopics, trainerDeadLetters])
+  await log.ensureTopics([topics.trainingWindows, ...toldTopics, ...lineageTopics, trainerDeadLetters])
 })
 afterEach(async () => {
   await Promise.all(logs.splice(0).map((opened) => opened.close()))

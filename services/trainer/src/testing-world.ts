@@ -13,7 +13,7 @@ import type { GradientTurnsState } from './kinds/gradient-turns.js'
 import { decodeFeatureHeadState } from './kinds/feature-head/feature-head-state.js'
 import { decodeSnapshot, SNAPSHOT_NAME } from './snapshot.js'
 import { key, openBench, type Bench, type Teacher } from './testing.js'
-import { lineageTopics } from './writer-terms.js'
+import { lineageTopics, toldTopics } from './writer-terms.js'
 
 const source = topics.trainingWindows.name
 
@@ -33,12 +33,7 @@ export function useTrainerWorld(teacher: Teacher) {
 
   async function openLog(): Promise<void> {
     world.log = openEmbeddedEventLog(logFolder())
-    await world.log.ensureTopics([
-      topics.trainingWindows,
-      topics.forgottenTenants,
-      ...lineageTopics,
-      trainerDeadLetters,
-    ])
+    await world.log.ensureTopics([topics.trainingWindows, ...toldTopics, ...lineageTopics, trainerDeadLetters])
   }
 
   async function readAll(topic: string): Promise<LogRecord[]> {

@@ -18,6 +18,7 @@ import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { DraftLine } from './draft-line.js'
 import { declareTrainerMetrics } from './metrics.js'
 import { PolicyPublisher } from './policy/policy-publisher.js'
+import { ServingVerdicts } from './serving-verdicts.js'
 import { Trainer, type TrainerOptions } from './trainer.js'
 import { acceptRecord, expectationsOf, type AcceptedRecord } from './training-record.js'
 import type { DraftKind } from './kinds/draft-kind.js'
@@ -212,7 +213,8 @@ export function acceptedWindow(teacher: Teacher, offset: number, options: Record
 
 export const key = generateSigningKey()
 
-export type BenchOptions = TrainerOptions & Omit<DraftKindOptions, 'model'> & { readonly learnPolicy: boolean }
+export type BenchOptions = TrainerOptions &
+  Omit<DraftKindOptions, 'model'> & { readonly learnPolicy: boolean; readonly keepVersions: number }
 
 export const defaults: BenchOptions = {
   draft: 'feature-head',
@@ -223,6 +225,7 @@ export const defaults: BenchOptions = {
   causalLmLayers: 1,
   lineage: 'default',
   learnPolicy: false,
+  keepVersions: 100,
   weightBins: 'flatness',
   ridgeLambda: 3,
   halfLifePositions: 1e15,
@@ -289,9 +292,10 @@ export async function openBench(
   const metrics = declareTrainerMetrics(new MetricRegistry())
   const options = { ...defaults, ...changes }
   const opened = await useKind(model, options, async (kind) => {
-    const around = { kind, log, producer, store, model, logger: silentLogger, clock: Date.now }
+    const verdicts = new ServingVerdicts({ log, lineage: options.lineage, logger: silentLogger, metrics })
+    const around = { kind, log, producer, store, model, verdicts, logger: silentLogger, clock: Date.now }
     const line = await DraftLine.open(
-      { lineage: options.lineage, keepVersions: 100, codeVersion: 'test' },
+      { lineage: options.lineage, keepVersions: options.keepVersions, codeVersion: 'test' },
       { ...around, producer: lineageProducer, key },
     )
     const policy = options.learnPolicy

@@ -1,24 +1,28 @@
 import { causalDraftKind, featureHeadRow, type FeatureHead } from '@plateau/causal-lm'
 import type { CheckpointStore } from '@plateau/checkpoints'
 import { Arm, PlateauError, SelectionPolicy, topics, type TokenWindow } from '@plateau/contracts'
-import type { LogRecord, NewRecord, Producer } from '@plateau/event-log'
+import type { EventLog, LogRecord, NewRecord, Producer } from '@plateau/event-log'
 import { CausalLmDraftScorer, evaluateDraft, summarizeScores, windowRows } from '@plateau/inference'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
-import { silentLogger } from '@plateau/telemetry'
+import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { addRows, emptySums, SumBank, type RidgeSums } from '@plateau/training'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { trainerDeadLetters, TRAINER_GROUP } from './dead-letters.js'
 import { DraftLine } from './draft-line.js'
+import { declareTrainerMetrics } from './metrics.js'
+import { ServingVerdicts } from './serving-verdicts.js'
 import { SNAPSHOT_NAME } from './snapshot.js'
 import { BILINEAR_FEATURES, headKind, key, openBench, records, Teacher, trainingRecord, type Bench } from './testing.js'
+import * as serving from './testing-serving.js'
 import { useTrainerWorld } from './testing-world.js'
 import { acceptRecord, expectationsOf } from './training-record.js'
 import { LEARNED_FROM_NOBODY } from './kinds/learned-from.js'
 
 const teacher = new Teacher()
 const source = topics.trainingWindows.name
+const orders = topics.rolloutOrders.name
 const kinds = ['feature-head', 'causal-lm'] as const
 const { hiddenSize: H, vocabSize: V } = teacher.model.config
 
@@ -424,12 +428,19 @@ describe('a lineage', () => {
   const evaluation = { positions: 1, alpha: 0.5, parentAlpha: 0.1, greedyMatch: 0.5 }
   const facts = { evaluation, trainedThrough: [], trainedPositions: 7, policy: '', ...LEARNED_FROM_NOBODY }
 
-  const openLine = (store: CheckpointStore, send: Producer['send']) =>
+  const metrics = declareTrainerMetrics(new MetricRegistry())
+  const openLine = (
+    store: CheckpointStore,
+    send: Producer['send'],
+    log = world.log,
+    verdicts = new ServingVerdicts({ log, lineage: 'default', logger: silentLogger, metrics }),
+  ) =>
     DraftLine.open(
       { lineage: 'default', keepVersions: 2, codeVersion: 'test' },
       {
         kind: headKind(teacher.model),
-        log: world.log,
+        log,
+        verdicts,
         producer: { bytesInFlight: 0, send, flush: async () => {}, close: async () => {} },
         store,
         key,
@@ -490,6 +501,59 @@ describe('a lineage', () => {
     )
     for (let waiting = 8; waiting <= 10; waiting++) await next.publish(next.incumbent, facts)
     expect(await store.versions('default')).toEqual([1, 7, 9, 10])
+  })
+
+  test('keeps the versions that serving holds, and all of them while the log does not say which', async () => {
+    const { store, trainer } = await open()
+    await trainer.close()
+    let isAway = false
+    const log = new Proxy(world.log, {
+      get: (of, name: keyof EventLog) =>
+        name === 'offsets' && isAway
+          ? () => Promise.reject(new PlateauError('LOG_UNAVAILABLE', 'away', { retryable: true }))
+          : (Reflect.get(of, name) as (...all: unknown[]) => unknown).bind(of),
+    })
+    const producer = world.log.producer()
+    const line = await openLine(store, (topic, records) => producer.send(topic, records), log)
+    for (let version = 2; version <= 4; version++) await line.publish(line.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 3, 4])
+    await send([serving.order('LIVE', 3), serving.order('PIN', 4), serving.order('LIVE', 1, 'another')], orders)
+    for (let version = 5; version <= 7; version++) await line.publish(line.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 3, 4, 6, 7])
+    await send([serving.order('UNPIN', 0), serving.order('LIVE', 6)], orders)
+    isAway = true
+    for (let version = 8; version <= 9; version++) await line.publish(line.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 3, 4, 6, 7, 8, 9])
+    isAway = false
+    await line.publish(line.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 6, 9, 10])
+  })
+
+  test('is held against its newest version, and where serving has refused that, against the live one, too', async () => {
+    const { store, trainer } = await open()
+    await trainer.close()
+    const verdicts = new ServingVerdicts({ log: world.log, lineage: 'default', logger: silentLogger, metrics })
+    const producer = world.log.producer()
+    const line = await openLine(store, (topic, records) => producer.send(topic, records), world.log, verdicts)
+    const rivals = async () => {
+      await verdicts.read(line.version)
+      return (await line.rivals()).map(({ version }) => version)
+    }
+    for (let version = 2; version <= 3; version++) await line.publish(line.incumbent, facts)
+    await send([serving.rollout(3, 'REJECTED')], topics.rollouts.name)
+    // Nothing is known to be live.
+    expect(await rivals()).toEqual([3])
+    await send([serving.order('LIVE', 2)], orders)
+    expect(await rivals()).toEqual([2, 3])
+    // Promoted after all; then the next one comes, which nobody has refused yet.
+    await send([serving.rollout(3, 'LIVE')], topics.rollouts.name)
+    expect(await rivals()).toEqual([3])
+    await line.publish(line.incumbent, facts)
+    expect(await rivals()).toEqual([4])
+    // What the store does not have cannot be compared with.
+    await send([serving.rollout(4, 'ROLLED_BACK'), serving.rollout(4, 'ROLLED_BACK')], topics.rollouts.name)
+    await send([serving.order('LIVE', 77)], orders)
+    expect(await rivals()).toEqual([4])
   })
 
   test('of another target is refused with what to do', async () => {

@@ -18,8 +18,9 @@ import type { TrainerMetrics } from './metrics.js'
 import type { PolicyPublisher } from './policy/policy-publisher.js'
 import { readOthers } from './other-lineages.js'
 import { putBackWindows, readSnapshot } from './resume.js'
-import { RETRY_MS } from './retry-later.js'
+import { RETRY_MS, worksNow } from './retry-later.js'
 import { Saving } from './saving.js'
+import type { ServingVerdicts } from './serving-verdicts.js'
 import type { Snapshot } from './snapshot.js'
 import type { Traffic } from './traffic.js'
 import type { AcceptedRecord } from './training-record.js'
@@ -44,6 +45,7 @@ export interface TrainerParts<Model> {
   readonly lease: Pick<Lease, 'epoch' | 'lost'>
   readonly store: CheckpointStore
   readonly line: DraftLine<Model>
+  readonly verdicts: ServingVerdicts
   /** Undefined: nothing is learned about selection. */
   readonly policy: PolicyPublisher | undefined
   readonly model: ModelDescription
@@ -192,7 +194,7 @@ export class Trainer<Model> {
         const batch = await feed.take(this.#waitMs())
         if (this.#ending.aborted) break
         if (batch !== undefined && this.#reads(batch)) await this.#ingest(batch)
-        if (this.#forgetting.isDue) await this.#forget()
+        if (this.#forgetting.isDue && (await this.#forget())) await this.#hearServing()
         await this.#admit()
         if (this.#learner.refreshIsDue()) await this.#refresh()
         else if (this.#learner.selection?.isDue()) await this.#learnSelection(this.#learner.selection)
@@ -292,6 +294,11 @@ export class Trainer<Model> {
     if (isChanged) this.#saving.need()
     if (isPublished) await this.#save()
     return isClear
+  }
+
+  async #hearServing(): Promise<void> {
+    const { verdicts, line, logger } = this.#parts
+    await worksNow(logger, 'not told what serving refused', () => verdicts.read(line.version))
   }
 
   /** What training has against what is live. */

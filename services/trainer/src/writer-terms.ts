@@ -20,6 +20,9 @@ export interface WriterTermsParts {
   readonly open: (lease: Lease) => Promise<Term>
 }
 
+/** Of others, whom the lineage's writer listens to. */
+export const toldTopics = [topics.forgottenTenants, topics.rollouts, topics.rolloutOrders] as const
+
 /** What only the lineage's writer writes. */
 export const lineageTopics = [topics.draftCheckpoints, topics.selectionPolicy] as const
 
