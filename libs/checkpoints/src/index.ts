@@ -3,9 +3,11 @@ export { fileStore } from './file-store.js'
 export {
   EVERY_TENANT,
   MANIFEST_FILE,
+  parseManifest,
   sha256Hex,
   SIGNATURE_FILE,
   tenantDigest,
+  verifySignature,
   type CheckpointEvaluation,
   type CheckpointFile,
   type CheckpointManifest,
