@@ -9,6 +9,13 @@ export { MeanSequence } from './mean-sequence.js'
 export { populationStability } from './population-stability.js'
 export { assertMove, mayMove, type RolloutPhase } from './rollout-phases.js'
 export { SequentialTest, type MeanEvidence, type SequentialTestOptions, type Verdict } from './sequential-test.js'
-export type { TrafficLabels, TrafficSlice } from './traffic-slices.js'
+export {
+  simulateTrials,
+  standardTraffic,
+  type SimulatedTraffic,
+  type SimulatedTrial,
+  type SimulatedTrials,
+} from './simulation.js'
+export type { PairLabels, TrafficLabels, TrafficSlice } from './traffic-slices.js'
 export { standardTrial, type TrialOptions } from './trial-options.js'
 export { VersionTrial, type Move } from './version-trial.js'

@@ -25,6 +25,7 @@ export class MeanSequence {
   readonly #below = new OneSide()
   #count = 0
   #sum = 0
+  #squares = 0
 
   /** Of numbers in [least, most]. */
   constructor(least: number, most: number) {
@@ -42,6 +43,13 @@ export class MeanSequence {
     return this.#count === 0 ? this.#centre : this.#centre + (this.#half * this.#sum) / this.#count
   }
 
+  /** Of a single number, about the mean so far; 0 before there are any. */
+  get variance(): number {
+    if (this.#count === 0) return 0
+    const mean = this.#sum / this.#count
+    return this.#half ** 2 * Math.max(0, this.#squares / this.#count - mean ** 2)
+  }
+
   observe(x: number): void {
     const z = (x - this.#centre) / this.#half
     // A rounding beyond the range is no reason to stop.
@@ -51,6 +59,7 @@ export class MeanSequence {
     this.#above.observe(within, guess)
     this.#below.observe(-within, -guess)
     this.#sum += within
+    this.#squares += within ** 2
     this.#count++
   }
 

@@ -4,6 +4,12 @@ export interface TrafficLabels {
   readonly domain: string
 }
 
+/** Whose position a pair is of. */
+export interface PairLabels extends TrafficLabels {
+  /** The response; without it, 64 pairs one after the other count as one. */
+  readonly sampleId?: string
+}
+
 /** One tenant's or domain's part of a comparison. */
 export interface TrafficSlice {
   readonly label: 'tenant' | 'domain'

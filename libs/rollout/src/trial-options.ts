@@ -5,7 +5,7 @@ export interface TrialOptions {
   readonly acceptanceMargin: number
   /**
    * Of being called worse at any time of a version's life although it never is, by all comparisons together. A canary that ends
-   * undecided goes by its point estimate, which has no such bound.
+   * undecided goes by its point estimate and that one's standard error, which promise less.
    */
   readonly errorRate: number
   /** Of being called not worse although it is. */

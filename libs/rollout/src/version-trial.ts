@@ -1,9 +1,10 @@
 import type { TrialArm } from './acceptance-test.js'
-import { AcceptanceComparison, PairComparison } from './comparisons.js'
+import { AcceptanceComparison } from './acceptance-comparison.js'
 import type { Evidence } from './evidence.js'
+import { PairComparison } from './pair-comparison.js'
 import { atOf, namesOf, numbersOf } from './reasons.js'
 import { assertMove, type RolloutPhase } from './rollout-phases.js'
-import type { TrafficLabels } from './traffic-slices.js'
+import type { PairLabels, TrafficLabels } from './traffic-slices.js'
 import type { TrialOptions } from './trial-options.js'
 
 /** What becomes of a version, why, and on which evidence. */
@@ -26,8 +27,8 @@ const LEAST_USEFUL_ALPHA = 0.1
  *
  * Worse is said by three comparisons, each with a third of the error rate: alpha on held-out windows, alpha of both drafts
  * at the same live positions, and acceptance of the requests that used one or the other. Each begins anew with every epoch,
- * so that a version that becomes worse is found whatever it did before; epoch k has 6 / (pi k)^2 of the rate. The shadow and
- * the canary are one epoch.
+ * so that a version that becomes worse is found whatever it did before; epoch k has 6 / (pi k)^2 of the rate. Shadow, canary
+ * and the way from live to confirmed are one epoch.
  */
 export class VersionTrial {
   readonly #options: TrialOptions
@@ -64,21 +65,17 @@ export class VersionTrial {
     this.#phase = phase
     this.#sinceMs = nowMs
     this.#stageRequests = 0
-    if (phase !== 'live') return
-    // What the canary's requests and these met is not the same traffic.
+    // Requests of another phase met other traffic than those of this one will.
     this.#acceptance.restart()
-    if (!this.#isShown) return
-    this.#windows.restart()
-    this.#pairs.restart()
   }
 
   /** Alpha, in [0, 1], of this version and of the incumbent at a position of a held-out window. */
-  observeWindowPair(value: number, other: number, labels: TrafficLabels): void {
+  observeWindowPair(value: number, other: number, labels: PairLabels): void {
     this.#windows.observe(value, other, labels)
   }
 
   /** Alpha of both at a position of a live response, whichever of them proposed there. */
-  observeLivePair(value: number, other: number, labels: TrafficLabels): void {
+  observeLivePair(value: number, other: number, labels: PairLabels): void {
     this.#pairs.observe(value, other, labels)
   }
 
@@ -97,7 +94,7 @@ export class VersionTrial {
   decide(nowMs: number): Move | undefined {
     const move = this.#due(nowMs)
     if (move?.to === 'confirmed' || move?.to === 'rejected' || move?.to === 'rolled-back') this.#phase = move.to
-    if (this.#isWatched()) this.#endEpochs()
+    if (this.#isWatched()) this.#endEpochs(move?.to === 'confirmed' ? 0 : this.#options.watchPositions)
     return move
   }
 
@@ -121,7 +118,11 @@ export class VersionTrial {
     if (this.#phase === 'shadow') return this.#endOfShadow(isLate)
     if (this.#phase === 'canary') return this.#endOfCanary(isLate)
     if (this.#phase === 'confirmed' || !this.#isShown) return undefined
-    return this.#move('confirmed', `not worse than ${this.#other()}: ${this.#shownBy()}`)
+    return this.#shown('confirmed')
+  }
+
+  #shown(to: 'live' | 'confirmed'): Move {
+    return this.#move(to, `not worse than ${this.#other()}: ${numbersOf(this.#pairs.evidence(this.#requests)!)}`)
   }
 
   #endOfShadow(isLate: boolean): Move | undefined {
@@ -130,7 +131,7 @@ export class VersionTrial {
   }
 
   #endOfCanary(isLate: boolean): Move | undefined {
-    if (this.#isShown) return this.#move('live', `not worse than ${this.#other()}: ${this.#shownBy()}`)
+    if (this.#isShown) return this.#shown('live')
     if (this.#stageRequests < this.#options.canaryRequests && !isLate) return undefined
     return this.#byPointEstimate()
   }
@@ -139,22 +140,16 @@ export class VersionTrial {
   #byPointEstimate(): Move {
     const after = `the canary ended undecided after ${namesOf(this.#stageRequests, 'request')}`
     const judge = [this.#pairs, this.#windows].find(({ count }) => count >= this.#options.shadowPositions)
-    const evidence = judge?.evidence(this.#requests)
-    if (evidence === undefined) {
+    if (judge === undefined) {
       return this.#move('live', `${after}, with too little to compare (${atOf(this.#pairs, this.#windows)})`)
     }
     const alone = this.#pairs.count === 0 ? ', there was no live traffic and the held-out windows stand alone' : ''
-    const isBelow = evidence.difference < -evidence.margin
-    return this.#move(isBelow ? 'rejected' : 'live', `${after}${alone}: ${numbersOf(evidence)}`)
+    const numbers = numbersOf(judge.evidence(this.#requests)!)
+    return this.#move(judge.isProbablyWorse ? 'rejected' : 'live', `${after}${alone}: ${numbers}`)
   }
 
   #move(to: Move['to'], reason: string): Move {
     return { to, reason, evidence: this.evidence() }
-  }
-
-  #shownBy(): string {
-    const evidence = this.#pairs.evidence(this.#requests)
-    return evidence === undefined ? 'the canary had shown it' : numbersOf(evidence)
   }
 
   #other(): string {
@@ -165,9 +160,9 @@ export class VersionTrial {
     return this.#phase === 'live' || this.#phase === 'confirmed'
   }
 
-  #endEpochs(): void {
+  #endEpochs(positions: number): void {
     for (const comparison of [this.#windows, this.#pairs, this.#acceptance]) {
-      if (comparison.count >= this.#options.watchPositions) comparison.restart()
+      if (comparison.count >= positions) comparison.restart()
     }
   }
 }
