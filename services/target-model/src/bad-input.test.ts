@@ -45,6 +45,15 @@ describe('a request that cannot be served names its field and takes no place', (
     ['sampling.top_p', 'not NaN', { sampling: sampled({ topP: Number.NaN }) }],
     ['sampling.max_tokens', 'at least 1', { sampling: sampled({ maxTokens: 0 }) }],
     ['sampling.stop_token_ids[0]', 'is 99', { sampling: sampled({ stopTokenIds: [99] }) }],
+    ['sampling.presence_penalty', 'from -2 to 2, not 2.5', { sampling: sampled({ presencePenalty: 2.5 }) }],
+    ['sampling.frequency_penalty', 'from -2 to 2, not -3', { sampling: sampled({ frequencyPenalty: -3 }) }],
+    ['sampling.frequency_penalty', 'not NaN', { sampling: sampled({ frequencyPenalty: Number.NaN }) }],
+    ['sampling.repetition_penalty', 'from 0 to 100, not -1', { sampling: sampled({ repetitionPenalty: -1 }) }],
+    ['sampling.repetition_penalty', 'not Infinity', { sampling: sampled({ repetitionPenalty: Infinity }) }],
+    ['sampling.logit_bias[24]', 'outside the vocabulary of 24', { sampling: sampled({ logitBias: { 24: 1 } }) }],
+    ['sampling.logit_bias[3]', 'from -100 to 100, not 101', { sampling: sampled({ logitBias: { 2: 1, 3: 101 } }) }],
+    ['sampling.logit_bias[3]', 'not NaN', { sampling: sampled({ logitBias: { 3: Number.NaN } }) }],
+    ['sampling.logprobs', 'at most 21, not 22', { sampling: sampled({ logprobs: 22 }) }],
     ['capture.sample_id', 'must be set', { capture: consent('') }],
     ['capture.sample_id', 'has 201 characters', { capture: consent('x'.repeat(201)) }],
     ['capture.tenant', 'has 300 characters', { capture: { ...consent('s'), tenant: 'x'.repeat(300) } }],
@@ -81,6 +90,11 @@ describe('a proposal that cannot be verified names what is wrong with it', () =>
     ['proposal.q[1]', 'is 77', { tokens: [1], q: [q(1, 77)] }, 1],
     ['proposal.q', 'must be empty at temperature 0', { tokens: [1], q: [q(1)] }, 0],
     ['proposal.raw_q', 'has 1 rows for 2', { tokens: [1, 2], rawQ: [q(1)] }, 0],
+    ['proposal.shadow_q', 'has 9 rows; at most 8', { tokens: [], shadowQ: Array(9).fill(q(1)) }, 0],
+    ['proposal.shadow_q[1]', 'is 77', { tokens: [], shadowQ: [q(1, 77)] }, 0],
+    ['proposal.shadow_q', 'sums to 2', { tokens: [], shadowQ: [q(2), { ids: [1, 2], probs: [1, 1] }] }, 0],
+    ['proposal.shadow_q', 'outside [0, 1] (row 0)', { tokens: [], shadowQ: [{ ids: [1], probs: [Number.NaN] }] }, 1],
+    ['proposal.shadow_q', 'lists a token twice', { tokens: [], shadowQ: [q(1, 1)] }, 1],
   ])('%s %s', async (field, sentence, proposal, temperature) => {
     const draft = { propose: () => proposal }
     const error = await caught(speculate(tiny.calls, prompt, sampled({ temperature }), draft))
@@ -124,6 +138,15 @@ describe('a proposal that cannot be verified names what is wrong with it', () =>
     expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', facts: { field: 'message' } })
     expect(String(error)).toContain(sentence)
     expect(tiny.target.decoder.openSequences).toBe(0)
+  })
+
+  it('shadow rows of half precision', async () => {
+    const value = target.SpeculateProposal.fromPartial({ shadowQ: { positions: 1, k: 1, ids: [1], format: 2 } })
+    const messages: target.SpeculateRequest['message'][] = [
+      { $case: 'open', value: open },
+      { $case: 'proposal', value },
+    ]
+    expect(await caught(speculateRaw(messages))).toMatchObject({ facts: { field: 'proposal.shadow_q' } })
   })
 
   it('bytes that are not as many as the rows say', async () => {
