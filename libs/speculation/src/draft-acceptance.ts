@@ -5,7 +5,8 @@ const MEMORY = 48
 const PROBE_MEMORY = 12
 /** Weight, in judged proposals, of the belief that position i does as well as position i - 1. */
 const PRIOR_WEIGHT = 6
-/** Judged proposals of a response that count as much as all the traffic before it. */
+/** Judged proposals of a kind of traffic that count as much as all traffic, and of a response as much as its kind. */
+const KIND_PRIOR = 12
 const RESPONSE_PRIOR = 8
 
 /** How often a draft's tokens are accepted, by position: a_i given that the ones before it were. */
@@ -26,18 +27,35 @@ export class DraftAcceptance {
     }
   }
 
-  /** As a response's own record, which only its judged positions enter. */
+  /** As the record of a response, or of a kind of traffic, which only judged positions enter. */
   observeWithin(accepted: number, judged: number): void {
     for (let i = 0; i < judged; i++) this.#positions[i]!.observe(i < accepted ? 1 : 0, MEMORY)
   }
 
-  /** Estimated a_i by position; `within` is one response's own record. */
-  estimate(within?: DraftAcceptance): number[] {
+  /** Estimated a_i by position; `kind` and `response` are records of a part of the traffic and of a part of that. */
+  estimate(kind?: DraftAcceptance, response?: DraftAcceptance): number[] {
     const acceptance: number[] = []
     for (const [i, observed] of this.#positions.entries()) {
-      const common = observed.towards(acceptance.at(-1) ?? this.#initial, PRIOR_WEIGHT)
-      acceptance.push(within === undefined ? common : within.#positions[i]!.towards(common, RESPONSE_PRIOR))
+      let belief = observed.towards(acceptance.at(-1) ?? this.#initial, PRIOR_WEIGHT)
+      if (kind !== undefined) belief = kind.#positions[i]!.towards(belief, KIND_PRIOR)
+      if (response !== undefined) belief = response.#positions[i]!.towards(belief, RESPONSE_PRIOR)
+      acceptance.push(belief)
     }
     return acceptance
+  }
+
+  /** How much has been judged at the first position lately. */
+  get weight(): number {
+    return this.#positions[0]?.weight ?? 0
+  }
+
+  /** Begins with what is known of the draft before this one, as if it were at most so many judged proposals. */
+  inherit(before: DraftAcceptance, most: number): void {
+    for (const [i, mean] of this.#positions.entries()) {
+      const known = before.#positions[i]
+      if (known === undefined) return
+      mean.value = known.value
+      mean.weight = Math.min(known.weight, most)
+    }
   }
 }

@@ -362,3 +362,81 @@ it('a draft that often has no opinion must be worth the asking', () => {
   }
   expect(silent.snapshot().breakEvenAcceptance).toBeGreaterThan(opinionated.snapshot().breakEvenAcceptance! + 0.05)
 })
+
+describe('kinds of traffic', () => {
+  /** Rounds of responses of one kind, each of so many rounds; how many responses took part, and their share of proposals. */
+  function serve(controller: SpeculationController, kind: string, acceptance: number, responses: number, seed: number) {
+    const random = seededRandom(seed)
+    let [speculated, proposedRounds] = [0, 0]
+    for (let i = 0; i < responses; i++) {
+      if (!controller.pays(kind)) continue
+      speculated++
+      const response = controller.begin(kind)
+      for (let round = 0; round < 20; round++) {
+        const { count: proposed } = controller.next(response)
+        let accepted = 0
+        while (accepted < proposed && random() < acceptance) accepted++
+        const times = { draftUs: 250 * proposed, targetUs: verification(proposed + 1) }
+        controller.observe({ proposed, accepted, ...times }, response)
+        if (proposed > 0) proposedRounds++
+      }
+    }
+    return { speculated, proposedRounds }
+  }
+
+  it('what one kind of traffic shows is not believed of another', () => {
+    const controller = new SpeculationController({ maxProposal: 4 })
+    for (let turn = 0; turn < 10; turn++) {
+      serve(controller, 'known', 0.8, 2, turn)
+      serve(controller, 'unknown', 0.02, 2, 100 + turn)
+    }
+    expect(controller.begin('known').proposal).toBeGreaterThan(0)
+    expect(controller.begin('unknown').proposal).toBe(0)
+  })
+
+  it('a kind that nothing pays for goes without turns but for one response in ten, and comes back when it pays', () => {
+    const controller = new SpeculationController({ maxProposal: 4 })
+    serve(controller, 'hard', 0.02, 20, 1)
+    const off = serve(controller, 'hard', 0.02, 100, 2)
+    expect(off.speculated).toBe(10)
+    // Within those, probes only.
+    expect(off.proposedRounds).toBeLessThan(20)
+    serve(controller, 'hard', 0.9, 200, 3)
+    expect(serve(controller, 'hard', 0.9, 20, 4).speculated).toBe(20)
+  })
+
+  it('copies that turn up are a reason to take turns, with a draft that does not pay and without one', () => {
+    const controller = new SpeculationController({ maxProposal: 4, hasDraft: false })
+    const plain = { proposed: 0, accepted: 0, source: 'none', draftUs: 0, targetUs: 1000, exchangeUs: 1100 } as const
+    for (let i = 0; i < 20; i++) controller.observe({ ...plain, copySought: true }, controller.begin('chat'))
+    expect(controller.pays('another', true)).toBe(true)
+    for (let i = 0; i < 400; i++) controller.observe({ ...plain, copySought: true }, controller.begin('chat'))
+    const quoting = {
+      proposed: 4,
+      accepted: 4,
+      source: 'lookup',
+      copySought: true,
+      matched: 9,
+      draftUs: 0,
+      targetUs: 1500,
+    } as const
+    for (let i = 0; i < 40; i++) controller.observe({ ...quoting, exchangeUs: 1600 }, controller.begin('quotes'))
+    expect(Array.from({ length: 10 }, () => controller.pays('chat', true)).filter(Boolean)).toHaveLength(1)
+    expect(controller.pays('quotes', true)).toBe(true)
+    expect(controller.pays('chat', false)).toBe(false)
+  })
+
+  it('a version begins with what is known of the one before it, and learns its own', () => {
+    const before = new SpeculationController({ maxProposal: 4 })
+    serve(before, 'hard', 0.02, 20, 5)
+    serve(before, 'easy', 0.8, 20, 6)
+    const next = new SpeculationController({ maxProposal: 4, after: before })
+    for (let proposed = 0; proposed <= 1; proposed++) {
+      next.observeCosts({ proposed, accepted: 0, draftUs: 250 * proposed, targetUs: verification(proposed + 1) })
+    }
+    expect(next.begin('hard').proposal).toBe(0)
+    expect(next.begin('easy').proposal).toBeGreaterThan(0)
+    serve(next, 'hard', 0.9, 40, 7)
+    expect(next.begin('hard').proposal).toBeGreaterThan(0)
+  })
+})

@@ -18,12 +18,15 @@ import { DraftAcceptance } from './draft-acceptance.js'
 import { LookupAcceptance } from './lookup-acceptance.js'
 import { SHORTEST_MATCH } from './prompt-lookup.js'
 import { RoundCosts } from './round-costs.js'
+import { TrafficKinds, type TrafficKind } from './traffic-kinds.js'
 
 export interface SpeculationOptions {
   /** Most tokens to propose in a round, 0 or more. */
   readonly maxProposal: number
   /** false: there is no draft, only copies from the text. Default true. */
   readonly hasDraft?: boolean
+  /** Of the draft that this one follows: until something else is judged, it is believed to do as well on each kind of traffic. */
+  readonly after?: SpeculationController | undefined
 }
 
 /** Where a round's proposal comes from: the draft, a copy from the text, or nowhere. */
@@ -97,10 +100,18 @@ const MAX_PLAIN_RUN = 16
 /** While on: one round in this many goes to the number of positions that was timed least; sooner while one never was. */
 const LOOK_INTERVAL = { known: 96, unknown: 12 }
 
+/** Of responses of a kind of traffic that nothing pays for, one in so many is tried all the same. */
+const TRIED_RESPONSES = 10
+/** Proposals of its own that must have been judged before a kind goes without. */
+const LEAST_JUDGED = 8
+/** What a version inherits of the one before it counts at most as so many judged proposals. */
+const INHERITED = 12
+
 const nothing: RoundPlan = { source: 'none', count: 0 }
 
 /** What one response has shown of itself: text that the draft does not know is noticed within the response. */
 export interface ResponseRecord {
+  readonly kind: TrafficKind
   readonly acceptance: DraftAcceptance
   readonly copies: LookupAcceptance
   /** Its own proposal length, and 0 = off. */
@@ -108,8 +119,8 @@ export interface ResponseRecord {
 }
 
 /**
- * One per draft version; shared by all responses that use it. Costs and the belief about a new response are common; each
- * response adds its own acceptance. No clock and no randomness: it only counts.
+ * One per draft version; shared by all responses that use it. Costs are common; acceptance is believed to be that of all
+ * traffic, then of its kind, then what the response shows of itself. No clock and no randomness: it only counts.
  */
 export class SpeculationController {
   readonly #maxProposal: number
@@ -117,23 +128,55 @@ export class SpeculationController {
   readonly #costs: RoundCosts
   readonly #acceptance: DraftAcceptance
   readonly #copies = new LookupAcceptance()
+  readonly #kinds: TrafficKinds
   #proposal: number
   #sinceProbe = 0
   #sinceLook = 0
 
-  constructor({ maxProposal, hasDraft = true }: SpeculationOptions) {
+  constructor({ maxProposal, hasDraft = true, after }: SpeculationOptions) {
     if (!Number.isInteger(maxProposal) || maxProposal < 0) throw new RangeError(`maxProposal is ${maxProposal}`)
     this.#maxProposal = maxProposal
     this.#hasDraft = hasDraft && maxProposal > 0
     this.#costs = new RoundCosts(maxProposal)
     this.#acceptance = new DraftAcceptance(maxProposal, INITIAL_ACCEPTANCE)
+    this.#kinds = new TrafficKinds(maxProposal)
     this.#proposal = this.#hasDraft ? maxProposal : 0
+    if (after === undefined) return
+    this.#acceptance.inherit(after.#acceptance, INHERITED)
+    this.#kinds.inherit(after.#kinds)
   }
 
-  /** For one response, to be handed to the other methods. */
-  begin(): ResponseRecord {
+  /** For one response of a kind of traffic, to be handed to the other methods. */
+  begin(kind = ''): ResponseRecord {
+    const record = this.#kinds.of(kind)
+    const proposal = this.#measured ? this.#best(this.#acceptance.estimate(record.acceptance), 0) : this.#proposal
     const acceptance = new DraftAcceptance(this.#maxProposal, 0)
-    return { acceptance, copies: new LookupAcceptance(), proposal: this.#proposal }
+    return { kind: record, acceptance, copies: new LookupAcceptance(), proposal }
+  }
+
+  /**
+   * Whether a response of this kind should be decoded with proposals at all. Where neither the draft nor copies pay it is
+   * faster without taking turns; now and then one is tried all the same, so that a draft that has become good is noticed.
+   * With `seeksCopies` a copy may turn up.
+   */
+  pays(kind = '', seeksCopies = false): boolean {
+    const record = this.#kinds.of(kind)
+    if (!this.#costs.plainTimed || (seeksCopies && this.#copiesPay(record)) || this.#draftMayPay(record)) {
+      record.declined = 0
+      return true
+    }
+    record.declined = (record.declined + 1) % TRIED_RESPONSES
+    return record.declined === 0
+  }
+
+  #draftMayPay({ acceptance }: TrafficKind): boolean {
+    if (!this.#hasDraft) return false
+    if (!this.#measured || acceptance.weight < LEAST_JUDGED) return true
+    return this.#best(this.#acceptance.estimate(acceptance), 0) > 0
+  }
+
+  #copiesPay({ copies }: TrafficKind): boolean {
+    return this.#maxProposal > 0 && copies.yieldPerRound() > this.#costs.turnShare
   }
 
   /** What to propose in the next round. Without a response: what suits the traffic as a whole. */
@@ -183,12 +226,13 @@ export class SpeculationController {
     this.#costs.observe(round)
     const judged = round.judged ?? Math.min(accepted + 1, proposed)
     const copied = source === 'lookup' && proposed > 0
-    for (const copies of [this.#copies, response?.copies]) {
+    for (const copies of [this.#copies, response?.kind.copies, response?.copies]) {
       if (copied) copies?.observe(matched, accepted, judged)
       if (copySought) copies?.sought(copied ? accepted : 0)
     }
     if (!copied && proposed > 0) {
       this.#acceptance.observe(accepted, judged, this.#proposal === 0)
+      response?.kind.acceptance.observeWithin(accepted, judged)
       response?.acceptance.observeWithin(accepted, judged)
     }
     if (this.#measured) this.#choose(response)
@@ -213,7 +257,7 @@ export class SpeculationController {
     const proposal = this.#best(this.#acceptance.estimate(), this.#proposal)
     if (proposal === 0 && this.#proposal > 0) this.#sinceProbe = 0
     this.#proposal = proposal
-    if (response) response.proposal = this.#best(this.#acceptance.estimate(response.acceptance), response.proposal)
+    if (response) response.proposal = this.#best(this.#estimate(response), response.proposal)
   }
 
   #nextOfDraft(proposal: number): number {
@@ -245,8 +289,12 @@ export class SpeculationController {
 
   /** Tokens per microsecond with `proposal` tokens of the draft a round. */
   #rate(proposal: number, response?: ResponseRecord): number {
-    const acceptance = this.#acceptance.estimate(response?.acceptance)
+    const acceptance = this.#estimate(response)
     return expectedTokens(proposal, (i) => acceptance[i]!) / this.#costs.draftedUs(proposal)
+  }
+
+  #estimate(response: ResponseRecord | undefined): number[] {
+    return this.#acceptance.estimate(response?.kind.acceptance, response?.acceptance)
   }
 
   #copyRate(count: number, { matched }: CopyAtHand, response?: ResponseRecord): number {

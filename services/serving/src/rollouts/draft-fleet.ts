@@ -6,6 +6,7 @@ import type { OrderBy, RolloutControl } from '../rollout-api.js'
 import { decodeAnnouncement } from './announcements.js'
 import { followTopic } from './follow-topic.js'
 import type { HeldOutWindows } from './held-out-windows.js'
+import type { DriftWatch, SpeculatedResponse } from '../drift-watch.js'
 import { lineageStatus } from './lineage-status.js'
 import type { LineageAssignment, LineageRollout } from './lineage-rollout.js'
 import type { LoadedDraft } from './loaded-draft.js'
@@ -21,11 +22,14 @@ export interface Assignment {
   readonly pair: DraftPair | undefined
   /** A session of the draft, or of one that is compared, failed; the request goes on without it. */
   failed(loaded: LoadedDraft, error: unknown): void
-  /** The response has ended: so many of the draft's proposed tokens were decided about, so many of these accepted. */
-  finished(accepted: number, judged: number): void
+  /** The response has ended. */
+  finished(outcome: SpeculationOutcome): void
   /** Idempotent. */
   release(): void
 }
+
+/** What became of a response's proposals. */
+export type SpeculationOutcome = Pick<SpeculatedResponse, 'draft' | 'all'>
 
 export interface Traffic {
   readonly sampleId: string
@@ -41,6 +45,7 @@ export interface DraftFleetOptions {
   /** Uniform in [0, 1). */
   readonly draw: () => number
   readonly windows: HeldOutWindows
+  readonly drift: DriftWatch
   readonly eventLog: EventLog
   readonly server: string
   /** A record that is no announcement or no order. */
@@ -110,8 +115,9 @@ export class DraftFleet implements RolloutControl {
   }
 
   /** By label and learned acceptance to one of the drafts in memory; by the roll-out to one of its lineage's versions. */
-  assign({ sampleId, tenant, domain }: Traffic): Assignment {
+  assign(traffic: Traffic): Assignment {
     const { router, draw } = this.#options
+    const { sampleId, tenant, domain } = traffic
     const slice = { tenant, domain }
     const label = domain || tenant
     const [primary, ...others] = this.lineages
@@ -123,7 +129,7 @@ export class DraftFleet implements RolloutControl {
     if (floor !== undefined) arms.set(floor.identity.name, floor)
     const chosen = arms.get(router.route(label, [...arms.keys()], draw()))!
     const assigned = 'assign' in chosen ? chosen.assign(sampleId, slice) : alone(chosen)
-    return this.#assignment(assigned, label)
+    return this.#assignment(assigned, label, traffic)
   }
 
   status(lineage: string): rollout.ListVersionsResponse {
@@ -160,16 +166,18 @@ export class DraftFleet implements RolloutControl {
     await this.#options.floor()?.retire()
   }
 
-  #assignment({ lease, pair, finished }: LineageAssignment, label: string): Assignment {
-    const { router } = this.#options
+  #assignment({ lease, pair, finished }: LineageAssignment, label: string, traffic: Traffic): Assignment {
+    const { router, drift } = this.#options
     const draft = lease?.loaded
     return {
       draft,
       pair,
       failed: (loaded, error) => this.#lineages.get(loaded.identity.lineage)?.failed(loaded, error),
-      finished: (accepted, judged) => {
-        if (draft !== undefined && judged > 0) router.observe(label, draft.identity.name, accepted, judged)
+      finished: (outcome) => {
+        const { accepted, judged } = outcome.draft
+        if (draft !== undefined) router.observe(label, draft.identity.name, accepted, judged)
         finished(accepted, judged)
+        drift.finished({ ...traffic, ...outcome })
       },
       release: () => {
         lease?.release()

@@ -64,7 +64,7 @@ export class EquivalenceProbe {
         const proposed = (await proposer?.propose(maxTokens - tokens.length - 1, clockUs)) ?? []
         const startedUs = clockUs()
         verdict = await stream.propose(target.SpeculateProposal.fromPartial({ tokenIds: proposed }))
-        const emitted = [...proposed.slice(0, verdict.accepted)]
+        const emitted = proposed.slice(0, verdict.accepted)
         if (verdict.nextTokenId !== undefined) emitted.push(verdict.nextTokenId)
         tokens.push(...emitted)
         proposer?.judged(emitted, verdict, clockUs() - startedUs)

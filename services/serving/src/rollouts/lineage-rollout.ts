@@ -376,7 +376,11 @@ export class LineageRollout {
     const draft = await this.#loadWithRetries(checkpoint, minVersion)
     const { version } = checkpoint
     const identity = { lineage: this.lineage, version, name: nameOf(version), checkpoint }
-    return new LoadedDraft(draft, identity, { maxProposal: settings.maxProposal, onReleased })
+    return new LoadedDraft(draft, identity, {
+      maxProposal: settings.maxProposal,
+      after: this.#live?.loaded,
+      onReleased,
+    })
   }
 
   async #loadWithRetries(checkpoint: DraftCheckpoint, minVersion: number): Promise<Draft> {
@@ -636,7 +640,7 @@ export class LineageRollout {
     const incumbent = this.#live?.loaded
     const trial = new VersionTrial(settings, incumbent?.version ?? 0)
     const sinceMs = clock()
-    if (phase !== 'confirmed') trial.begin(phase, sinceMs)
+    if (phase === 'shadow') trial.begin(phase, sinceMs)
     return { loaded, phase, sinceMs, arrivedMs, trial, span: undefined, evidence: new Map() }
   }
 

@@ -7,6 +7,7 @@ import type { Random } from '@plateau/speculation'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServingConfig } from '../config.js'
 import { DraftLoader } from '../load-draft.js'
+import type { DriftWatch } from '../drift-watch.js'
 import type { Outbox } from '../outbox.js'
 import type { ServingMetrics } from '../serving-metrics.js'
 import type { TargetLink } from '../target-link.js'
@@ -25,6 +26,7 @@ export interface DraftParts {
   readonly tokenizer: Tokenizer
   readonly target: TargetLink
   readonly outbox: Outbox
+  readonly drift: DriftWatch
   readonly metrics: ServingMetrics
   readonly random: Random
 }
@@ -38,7 +40,7 @@ const RETRY_MS = 500
 /** Everything about drafts, from the log's announcements to the one that a request uses. Runs until it is closed. */
 export async function startDrafts(
   { config, logger, eventLog, clock, fail }: ServiceContext<ServingConfig>,
-  { server, model, tokenizer, target, outbox, metrics, random }: DraftParts,
+  { server, model, tokenizer, target, outbox, drift, metrics, random }: DraftParts,
 ): Promise<DraftFleet> {
   await eventLog.ensureTopics([topics.rolloutOrders, topics.trainingWindows])
   const store = fileStore(config.checkpoints)
@@ -69,12 +71,13 @@ export async function startDrafts(
   const trial = { ...standardTrial, margin, errorRate, shadowPositions, canaryRequests, stageMs }
   const settings = { ...trial, canaryShare, holdbackShare, maxProposal }
   let floor: LoadedDraft | undefined
+  const loader = new DraftLoader({ store, verifyingKey, model, maxProposal, logger })
+  await loader.start()
   const lineages = names.map((lineage) => {
-    const loader = new DraftLoader({ store, verifyingKey, model, lineage, maxProposal })
     return new LineageRollout({
       lineage,
       settings,
-      load: (checkpoint, minVersion) => loader.load(checkpoint, minVersion),
+      load: (checkpoint, minVersion, signal) => loader.load(lineage, checkpoint, minVersion, signal),
       probe: (loaded, signal) => probeWhenConnected(probe, target, loaded, signal),
       windows,
       floor: () => floor,
@@ -104,6 +107,7 @@ export async function startDrafts(
     router,
     draw: random,
     windows,
+    drift,
     eventLog,
     server,
     onInvalid: () => metrics.rejectedVersions.add({}),
@@ -112,7 +116,6 @@ export async function startDrafts(
   })
   fleet.run().catch(fail)
   if (config.floorVersion !== undefined) {
-    const loader = new DraftLoader({ store, verifyingKey, model, lineage: config.lineage, maxProposal })
     void loadFloor(store, loader, config.lineage, config.floorVersion, maxProposal).then(
       (loaded) => {
         floor = loaded
@@ -131,7 +134,7 @@ async function loadFloor(
   maxProposal: number,
 ): Promise<LoadedDraft> {
   const checkpoint = await findCheckpoint(store, lineage, version)
-  const draft = await loader.load(checkpoint, version)
+  const draft = await loader.load(lineage, checkpoint, version)
   return new LoadedDraft(draft, { lineage, version, name: 'floor', checkpoint }, { maxProposal, onReleased: () => {} })
 }
 
