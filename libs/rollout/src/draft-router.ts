@@ -65,8 +65,9 @@ export class DraftRouter {
   }
 
   /**
-   * Of the candidates (replaced versions, which need not be loaded), those that are the best known arm of some label, the
-   * one with the most proposals on such labels first; `max` at most. They deserve to stay in memory.
+   * Of the candidates (replaced versions), those that are the best known arm of some label, the
+   * one with the most proposals on such labels first; `max` at most. They deserve to stay in memory. An arm that is gone
+   * has to be forgotten: it would stand before those that are not.
    */
   keepers(candidates: readonly string[], max: number): string[] {
     const proposals = new Map<string, number>()

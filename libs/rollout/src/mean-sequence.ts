@@ -9,14 +9,14 @@
  *   W_n = prod_t [1 + w (z_t - g_t)] exp(w g_t - w m_t)      is a non-negative supermartingale that starts at 1,
  *
  * because E[1 + w (z_t - g_t) | past] = 1 + w (m_t - g_t) <= exp(w (m_t - g_t)). Ville's inequality: it ever reaches 1 / e
- * with probability e at most. Since W_n depends on the m_t through n M_n only, every M with W_n(M) >= 1 / e is ruled out, for
- * good measure below; the mirrored numbers rule out above. A weighted mean of W over several fixed wagers is one as well.
+ * with probability e at most. W_n depends on the m_t through n M_n only, so every M with W_n(M) >= 1 / e is ruled out: M_n lies
+ * above it. The mirrored numbers give the other side. A mean of W over several fixed wagers is a supermartingale as well.
  *
  * The wealth is that of betting (Waudby-Smith & Ramdas 2024, "Estimating means of bounded random variables by betting"),
  * which wants a constant conditional mean; with wagers that do not depend on M it holds for changing ones (Mineiro 2022,
  * "A lower confidence sequence for the changing mean of non-negative right heavy-tailed observations with bounded mean",
  * arXiv 2210.11133). It is never wider than the empirical-Bernstein sequence of the same wagers (Howard, Ramdas, McAuliffe
- * & Sekhon 2021, theorem 4), which bounds log(1 + y) from below by y - (-log(1 - w) - w) (y / w)^2 (Fan et al. 2015).
+ * & Sekhon 2021, theorem 4), which puts a parabola below log(1 + w (z - g)) (Fan, Grama & Liu 2015).
  */
 export class MeanSequence {
   readonly #centre: number
