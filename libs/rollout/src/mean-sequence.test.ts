@@ -100,6 +100,8 @@ describe('a confidence sequence for a mean', () => {
     for (const x of [1.01, -2, Number.NaN]) expect(() => sequence.observe(x)).toThrow(RangeError)
     expect(() => new MeanSequence(1, 1)).toThrow(RangeError)
     expect(sequence.count).toBe(0)
+    sequence.observe(1 + 1e-6)
+    expect(sequence.mean).toBe(1)
   })
 })
 

@@ -52,8 +52,8 @@ export class MeanSequence {
 
   observe(x: number): void {
     const z = (x - this.#centre) / this.#half
-    // A rounding beyond the range is no reason to stop.
-    if (!(Math.abs(z) <= 1 + 1e-6)) throw new RangeError(`${x} is not within ${this.#centre} +- ${this.#half}`)
+    // Sums of 32-bit probabilities may come out a rounding beyond the range.
+    if (!(Math.abs(z) <= 1 + ROUNDING)) throw new RangeError(`${x} is not within ${this.#centre} +- ${this.#half}`)
     const within = Math.max(-1, Math.min(1, z))
     const guess = this.#sum / (this.#count + GUESS_WEIGHT)
     this.#above.observe(within, guess)
@@ -92,6 +92,8 @@ const RUIN = 0.05
 /** The guess is the mean so far, as if so many numbers at the centre had been among them. */
 const GUESS_WEIGHT = 16
 const BISECTIONS = 40
+/** In halves of the range. */
+const ROUNDING = 1e-4
 
 /** Wealth of the bets that numbers in [-1, 1] are on average above a mean. */
 class OneSide {
