@@ -37,7 +37,7 @@ const DEFAULT_MAX_BYTES = 4 * 1024 ** 3
  * digest. Each failure has its own code; nothing is parsed before its signature is good.
  */
 export async function openCheckpoint(
-  store: CheckpointStore,
+  store: Pick<CheckpointStore, 'read'>,
   announced: CheckpointReference,
   expected: CheckpointExpectations,
 ): Promise<OpenedCheckpoint> {
@@ -67,7 +67,7 @@ function folderOf(manifestPath: string): string {
   })
 }
 
-async function readSignature(store: CheckpointStore, folder: string, where: string): Promise<Buffer> {
+async function readSignature(store: Pick<CheckpointStore, 'read'>, folder: string, where: string): Promise<Buffer> {
   try {
     return await store.read(`${folder}/${SIGNATURE_FILE}`, MAX_MANIFEST_BYTES)
   } catch (thrown) {
@@ -134,7 +134,7 @@ function refuseUnless(
 }
 
 async function readFiles(
-  store: CheckpointStore,
+  store: Pick<CheckpointStore, 'read'>,
   folder: string,
   manifest: CheckpointManifest,
   maxBytes: number,

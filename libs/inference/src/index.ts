@@ -1,5 +1,5 @@
 export { float32, int32, int64, type ElementType, type FloatTensor, type HostTensor } from './host-tensor.js'
-export { InferenceSession, loadSession, type ExecutionProvider, type SessionOptions } from './session.js'
+export { InferenceSession, loadSession, warmEngine, type ExecutionProvider, type SessionOptions } from './session.js'
 export { measureBandwidth, timesOfReading, type BandwidthOptions } from './bandwidth.js'
 export { memoryWeights } from './memory-weights.js'
 export {

@@ -9,10 +9,11 @@
  * - Ending the process, or a worker, while another thread is inside a run aborts the process: await `release()` first.
  */
 import { messageOf, PlateauError } from '@plateau/contracts'
+import { GraphBuilder } from '@plateau/tensor-graph'
 import { cpus } from 'node:os'
 import { basename } from 'node:path'
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxruntime-node'
-import { freeOutput, type ElementType, type HostTensor } from './host-tensor.js'
+import { float32, freeOutput, type ElementType, type HostTensor } from './host-tensor.js'
 
 type Engine = typeof import('onnxruntime-node')
 
@@ -92,6 +93,18 @@ export async function exportPackedModel(model: string, to: string, dataFile: str
   } catch (cause) {
     throw notLoadable(model, basename(model), cause)
   }
+}
+
+/**
+ * Loads the engine and lets it run once: some tens of milliseconds, which the first model need not take then. Also what a
+ * process does before a worker opens a session: see loadEngine.
+ */
+export async function warmEngine(): Promise<void> {
+  const graph = new GraphBuilder()
+  graph.output('y', graph.op('Relu', [graph.input('x', 'f32', ['n'])]), 'f32', ['n'])
+  const session = await loadSession(graph.encode(), { threads: 1, name: 'first run' })
+  await session.run({ x: float32(new Float32Array(1)) })
+  await session.release()
 }
 
 /** What a saved layout depends on: it is no use to another version, and seldom to another processor. */

@@ -1,95 +1,116 @@
-import { causalDraftKind, checkFeatureHeadFits, featureHeadKind, type FeatureHeadConfig } from '@plateau/causal-lm'
-import { openCheckpoint, type CheckpointStore, type VerifyingKey } from '@plateau/checkpoints'
-import { messageOf, PlateauError, type DraftCheckpoint } from '@plateau/contracts'
-import { CausalLmDraft, FeatureHeadDraft, prepareDraftTarget, type DraftTarget } from '@plateau/inference'
-import { decodeCausalDraft, decodeFeatureHead, type DraftTargetModel } from '@plateau/model-files'
+import { causalDraftKind, featureHeadKind } from '@plateau/causal-lm'
+import type { CheckpointStore, VerifyingKey } from '@plateau/checkpoints'
+import { PlateauError, type DraftCheckpoint } from '@plateau/contracts'
+import { CausalLmDraft, FeatureHeadDraft, warmEngine, type DraftTarget } from '@plateau/inference'
+import type { DraftTargetModel } from '@plateau/model-files'
 import type { Draft } from '@plateau/speculation'
-import { dirname } from 'node:path'
+import type { Logger } from '@plateau/telemetry'
+import {
+  DraftBuilder,
+  draftInvalid,
+  type BuildRequest,
+  type BuiltDraft,
+  type DraftBuilderOptions,
+} from './draft-build/build-draft.js'
+import { BUILD_THREAD_LOST, BuildThread, type ThreadProgram } from './draft-build/build-thread.js'
+import { shareTarget } from './draft-build/share-target.js'
 
 export interface DraftLoaderOptions {
+  /** What `read` returns is given away: it must not be kept. */
   readonly store: CheckpointStore
   readonly verifyingKey: VerifyingKey
-  readonly lineage: string
+  /** Its tensors are copied to where the thread sees them, unless they lie there already (shareTarget). */
   readonly model: DraftTargetModel
   readonly maxProposal: number
-}
-
-/** Verified files of a draft as a loaded draft. `where` names them in errors. */
-type LoadKind = (files: ReadonlyMap<string, Uint8Array>, where: string, options: LoadOptions) => Promise<Draft>
-
-interface LoadOptions {
-  readonly version: string
-  readonly maxProposal: number
+  readonly logger: Logger
+  /** Default: the thread beside this one; 'none' builds in the calling thread. */
+  readonly thread?: ThreadProgram | 'none'
 }
 
 /**
- * Opens announced checkpoints as drafts: verified in full before a byte of them is used. The only place that knows kinds
- * of drafts; everything after it sees a `Draft`.
+ * Opens announced checkpoints as drafts: verified in full before a byte of them is used, built in a thread of its own, so
+ * that this one is only held up while the engine takes the finished model, and warm when handed out. Everything after it
+ * sees a `Draft`.
  */
 export class DraftLoader {
   readonly #options: DraftLoaderOptions
-  readonly #kinds: ReadonlyMap<string, LoadKind>
-  /** Prepared once: every version borrows the same tensors, normalised with the same epsilon. */
-  #prepared: { readonly rmsNormEps: number; readonly target: DraftTarget } | undefined
+  readonly #builder: DraftBuilderOptions
+  readonly #thread: BuildThread | undefined
+  /** Where there is no thread. */
+  #here: DraftBuilder | undefined
+  #target: { readonly rmsNormEps: number; readonly target: DraftTarget } | undefined
 
   constructor(options: DraftLoaderOptions) {
     this.#options = options
-    this.#kinds = new Map<string, LoadKind>([
-      [
-        featureHeadKind,
-        (files, where, load) => {
-          const head = decodeFeatureHead(files, where)
-          return FeatureHeadDraft.load(head, this.#target(head.config), load)
-        },
-      ],
-      [
-        causalDraftKind,
-        (files, where, load) => {
-          const draft = decodeCausalDraft(files, where)
-          this.#checkVocabulary(draft.config.targetVocabSize)
-          return CausalLmDraft.load(draft, load)
-        },
-      ],
-    ])
+    const { store, verifyingKey, model, thread } = options
+    const { fingerprint, tokenizerHash, config } = model
+    const target = shareTarget(model.target)
+    const about = { fingerprint, tokenizerHash, vocabSize: config.vocabSize, target }
+    this.#builder = { verifyingKey, model: about }
+    this.#thread = thread === 'none' ? undefined : new BuildThread(store, this.#builder, thread)
   }
 
-  /** Throws PlateauError saying what does not match, is missing or is damaged. */
-  async load(announced: DraftCheckpoint, minVersion: number): Promise<Draft> {
-    const { store, verifyingKey, lineage, model, maxProposal } = this.#options
-    const { manifest, files } = await openCheckpoint(store, announced, {
-      publicKeys: [verifyingKey],
-      lineage,
-      targetFingerprint: model.fingerprint,
-      tokenizerHash: model.tokenizerHash,
-      minVersion,
-    })
-    const { version, kind } = manifest
-    const loadKind = this.#kinds.get(kind)
-    if (loadKind === undefined) {
-      const message = `version ${version} is a ${kind}; this build serves ${[...this.#kinds.keys()].join(', ')}`
-      throw new PlateauError('DRAFT_KIND_UNKNOWN', message, { facts: { version, kind } })
-    }
+  /** Loads the engine itself, so that the first draft need not: some tens of milliseconds, before requests come. */
+  async start(): Promise<void> {
+    await warmEngine()
+  }
+
+  /**
+   * Throws PlateauError saying what does not match, is missing or is damaged, and the signal's reason once that is aborted.
+   * Several loads, of one lineage or of many, queue.
+   */
+  async load(lineage: string, announced: DraftCheckpoint, minVersion: number, signal?: AbortSignal): Promise<Draft> {
+    const built = await this.#build({ lineage, announced: referenceOf(announced), minVersion }, signal)
+    signal?.throwIfAborted()
     try {
-      return await loadKind(files, dirname(announced.manifestPath), { version: String(version), maxProposal })
+      return await this.#open(built)
     } catch (cause) {
-      if (cause instanceof PlateauError) throw cause
-      const message = `version ${version} cannot be loaded: ${messageOf(cause)}`
-      throw new PlateauError('DRAFT_INVALID', message, { facts: { version }, cause })
+      throw draftInvalid(built.version, cause)
     }
   }
 
-  #target(config: FeatureHeadConfig): DraftTarget {
-    const { target } = this.#options.model
-    checkFeatureHeadFits(config, target)
-    if (this.#prepared?.rmsNormEps !== config.rmsNormEps) {
-      this.#prepared = { rmsNormEps: config.rmsNormEps, target: prepareDraftTarget(target, config) }
-    }
-    return this.#prepared.target
+  async close(): Promise<void> {
+    await this.#thread?.close()
   }
 
-  #checkVocabulary(targetVocabSize: number): void {
-    const { vocabSize } = this.#options.model.config
-    if (targetVocabSize === vocabSize) return
-    throw new RangeError(`the draft was made for a target of ${targetVocabSize} tokens, this one has ${vocabSize}`)
+  async #build(request: BuildRequest, signal: AbortSignal | undefined): Promise<BuiltDraft> {
+    if (this.#thread === undefined) return this.#buildHere(request, signal)
+    try {
+      return await this.#thread.build(request, signal)
+    } catch (error) {
+      if (!(error instanceof PlateauError && error.code === BUILD_THREAD_LOST)) throw error
+      const { version } = request.announced
+      this.#options.logger.warn('draft is built in the serving thread: the other one is lost', { version, error })
+      return this.#buildHere(request, signal)
+    }
   }
+
+  #buildHere(request: BuildRequest, signal: AbortSignal | undefined): Promise<BuiltDraft> {
+    this.#here ??= new DraftBuilder(this.#builder)
+    return this.#here.build(this.#options.store, request, () => signal?.throwIfAborted())
+  }
+
+  #open(built: BuiltDraft): Promise<Draft> {
+    const options = { version: String(built.version), maxProposal: this.#options.maxProposal }
+    switch (built.kind) {
+      case featureHeadKind:
+        return FeatureHeadDraft.fromBuilt(built.head, this.#targetOf(built), options)
+      case causalDraftKind:
+        return CausalLmDraft.fromBuilt(built.draft, options)
+    }
+  }
+
+  /** Every version borrows the same tensors, normalised with the same epsilon. */
+  #targetOf({ head, embeddingScales }: Extract<BuiltDraft, { kind: typeof featureHeadKind }>): DraftTarget {
+    const { rmsNormEps } = head.config
+    if (this.#target?.rmsNormEps !== rmsNormEps) {
+      this.#target = { rmsNormEps, target: { ...this.#builder.model.target, embeddingScales } }
+    }
+    return this.#target.target
+  }
+}
+
+/** Only what a build reads of an announcement. */
+function referenceOf({ lineage, version, manifestPath, manifestSha256 }: DraftCheckpoint): BuildRequest['announced'] {
+  return { lineage, version, manifestPath, manifestSha256 }
 }

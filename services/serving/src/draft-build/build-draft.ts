@@ -1,0 +1,137 @@
+/**
+ * From an announced checkpoint to a draft that only needs the engine: read, verified in full, decoded, quantised, encoded.
+ * All of it is arithmetic on bytes and its result is plain data, so that it runs in a thread of its own (build-thread.ts)
+ * or in this one.
+ */
+import {
+  causalDraftKind,
+  checkFeatureHeadFits,
+  featureHeadKind,
+  type FeatureHeadConfig,
+  type FeatureHeadTarget,
+} from '@plateau/causal-lm'
+import { openCheckpoint, type CheckpointReference, type CheckpointStore, type VerifyingKey } from '@plateau/checkpoints'
+import { messageOf, PlateauError } from '@plateau/contracts'
+import {
+  buildCausalDraft,
+  buildFeatureHead,
+  prepareDraftTarget,
+  type BuiltCausalDraft,
+  type BuiltFeatureHead,
+  type DraftTarget,
+} from '@plateau/inference'
+import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
+import { dirname } from 'node:path'
+
+export interface DraftBuilderOptions {
+  readonly verifyingKey: VerifyingKey
+  readonly model: BuildTarget
+}
+
+/** What a build wants to know of the target. */
+export interface BuildTarget {
+  readonly fingerprint: string
+  readonly tokenizerHash: string
+  readonly vocabSize: number
+  readonly target: FeatureHeadTarget
+}
+
+export interface BuildRequest {
+  readonly lineage: string
+  readonly announced: CheckpointReference
+  readonly minVersion: number
+}
+
+export type BuiltDraft = { readonly version: number } & (
+  | {
+      readonly kind: typeof featureHeadKind
+      readonly head: BuiltFeatureHead
+      /** DraftTarget's, for the head's epsilon; has its buffer to itself. */
+      readonly embeddingScales: Float32Array
+    }
+  | { readonly kind: typeof causalDraftKind; readonly draft: BuiltCausalDraft }
+)
+
+export type ReadableStore = Pick<CheckpointStore, 'read'>
+
+/** Verified files of a draft as a draft for the engine. `where` names them in errors. */
+type BuildKind = (files: ReadonlyMap<string, Uint8Array>, where: string, version: number) => Promise<BuiltDraft>
+
+export class DraftBuilder {
+  readonly #options: DraftBuilderOptions
+  readonly #kinds: ReadonlyMap<string, BuildKind>
+  /** Prepared once: every version borrows the same tensors, normalised with the same epsilon. */
+  #prepared: { readonly rmsNormEps: number; readonly target: DraftTarget } | undefined
+
+  constructor(options: DraftBuilderOptions) {
+    this.#options = options
+    this.#kinds = new Map<string, BuildKind>([
+      [featureHeadKind, (...draft) => this.#featureHead(...draft)],
+      [causalDraftKind, (...draft) => this.#causalDraft(...draft)],
+    ])
+  }
+
+  /**
+   * Throws PlateauError saying what does not match, is missing or is damaged.
+   *
+   * @param stillWanted asked between stages: throws where nobody waits for the draft any more
+   */
+  async build(
+    store: ReadableStore,
+    { lineage, announced, minVersion }: BuildRequest,
+    stillWanted: () => void,
+  ): Promise<BuiltDraft> {
+    const { verifyingKey, model } = this.#options
+    const { manifest, files } = await openCheckpoint(store, announced, {
+      publicKeys: [verifyingKey],
+      lineage,
+      targetFingerprint: model.fingerprint,
+      tokenizerHash: model.tokenizerHash,
+      minVersion,
+    })
+    stillWanted()
+    const { version, kind } = manifest
+    const buildKind = this.#kinds.get(kind)
+    if (buildKind === undefined) {
+      const message = `version ${version} is a ${kind}; this build serves ${[...this.#kinds.keys()].join(', ')}`
+      throw new PlateauError('DRAFT_KIND_UNKNOWN', message, { facts: { version, kind } })
+    }
+    try {
+      return await buildKind(files, dirname(announced.manifestPath), version)
+    } catch (cause) {
+      throw draftInvalid(version, cause)
+    }
+  }
+
+  async #featureHead(files: ReadonlyMap<string, Uint8Array>, where: string, version: number): Promise<BuiltDraft> {
+    const head = decodeFeatureHead(files, where)
+    const target = this.#target(head.config)
+    const embeddingScales = target.embeddingScales.slice()
+    return { kind: featureHeadKind, version, head: buildFeatureHead(head, target), embeddingScales }
+  }
+
+  async #causalDraft(files: ReadonlyMap<string, Uint8Array>, where: string, version: number): Promise<BuiltDraft> {
+    const draft = decodeCausalDraft(files, where)
+    const { vocabSize } = this.#options.model
+    const { targetVocabSize } = draft.config
+    if (targetVocabSize !== vocabSize) {
+      throw new RangeError(`the draft was made for a target of ${targetVocabSize} tokens, this one has ${vocabSize}`)
+    }
+    return { kind: causalDraftKind, version, draft: await buildCausalDraft(draft) }
+  }
+
+  #target(config: FeatureHeadConfig): DraftTarget {
+    const { target } = this.#options.model
+    checkFeatureHeadFits(config, target)
+    if (this.#prepared?.rmsNormEps !== config.rmsNormEps) {
+      this.#prepared = { rmsNormEps: config.rmsNormEps, target: prepareDraftTarget(target, config) }
+    }
+    return this.#prepared.target
+  }
+}
+
+export function draftInvalid(version: number, cause: unknown): PlateauError {
+  if (cause instanceof PlateauError) return cause
+  const message = `version ${version} cannot be loaded: ${messageOf(cause)}`
+  return new PlateauError('DRAFT_INVALID', message, { facts: { version }, cause })
+}
