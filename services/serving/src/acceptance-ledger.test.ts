@@ -16,6 +16,7 @@ const round = (proposed: number, accepted: number, alpha: number[] = []): Round 
   tokens: Array.from({ length: accepted + 1 }, (_, i) => i + 1),
   proposed,
   accepted,
+  judged: Math.min(accepted + 1, proposed),
   alpha,
   finish: 0,
 })

@@ -37,6 +37,7 @@ function setUp() {
       source: 'draft',
       proposed: 2,
       accepted: 1,
+      judged: 1,
       alpha: [0.5],
       finish: 0,
     })

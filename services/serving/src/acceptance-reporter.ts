@@ -3,10 +3,12 @@ import { untilAborted, type NewRecord, type Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
 import { randomUUID } from 'node:crypto'
 import type { AcceptanceLedger, LedgerEntry } from './acceptance-ledger.js'
+import { splitDraftName } from './rollouts/draft-name.js'
 
 export interface AcceptanceReporterOptions {
   readonly ledger: AcceptanceLedger
   readonly producer: Producer
+  /** The server's first one. */
   readonly lineage: string
   readonly server: string
   readonly intervalMs: number
@@ -83,8 +85,9 @@ export class AcceptanceReporter {
     return this.#options.ledger.takeInterval().map((entry) => this.#record(entry, fromMs, toMs))
   }
 
-  #record({ counts, draftVersion, tenant, domain }: LedgerEntry, fromMs: number, toMs: number): NewRecord {
-    const { lineage, server } = this.#options
+  #record({ counts, draftVersion: name, tenant, domain }: LedgerEntry, fromMs: number, toMs: number): NewRecord {
+    const { server } = this.#options
+    const { lineage, version: draftVersion } = splitDraftName(name, this.#options.lineage)
     const about = { schemaVersion: 1, server, lineage, draftVersion, tenant, domain, fromMs, toMs }
     const headers = encodeHeaders({
       id: randomUUID(),

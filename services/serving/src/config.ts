@@ -2,15 +2,18 @@ import {
   address,
   bytes,
   choice,
+  decimal,
   defineConfig,
   directory,
   existingFile,
   existingPath,
   flag,
   integer,
+  list,
   optional,
   port,
   seconds,
+  share,
   text,
   type Values,
 } from '@plateau/config'
@@ -33,6 +36,11 @@ export const servingConfig = defineConfig(
       default: '127.0.0.1:7080',
       help: 'Address of the gRPC ServingService.',
     }),
+    adminAddress: address({
+      env: 'PLATEAU_ADMIN_ADDRESS',
+      default: '127.0.0.1:7081',
+      help: 'Address of the gRPC RolloutService, which operators order by. Beyond this machine only with keys.',
+    }),
     checkpoints: directory({
       env: 'PLATEAU_CHECKPOINTS',
       default: '.plateau/checkpoints',
@@ -45,6 +53,76 @@ export const servingConfig = defineConfig(
       }),
     ),
     lineage: text({ env: 'PLATEAU_LINEAGE', default: 'default', help: "Which draft's line of versions to serve." }),
+    furtherLineages: optional(
+      list(
+        text({
+          env: 'PLATEAU_FURTHER_LINEAGES',
+          help: 'Lineages whose live versions are served too, to the tenants and domains that they turn out to be better for.',
+        }),
+      ),
+    ),
+    floorVersion: optional(
+      integer({
+        env: 'PLATEAU_FLOOR_VERSION',
+        min: 1,
+        help: 'A version of PLATEAU_LINEAGE that always stays loaded: it proposes while no version is live, and new ones must not be worse.',
+      }),
+    ),
+    canaryShare: share({
+      env: 'PLATEAU_CANARY_SHARE',
+      default: 0.2,
+      help: 'Share of requests that try a new version before it is live.',
+    }),
+    holdbackShare: share({
+      env: 'PLATEAU_HOLDBACK_SHARE',
+      default: 0.1,
+      help: 'Share of requests that stays on the version before until a new one is confirmed.',
+    }),
+    margin: decimal({
+      env: 'PLATEAU_ROLLOUT_MARGIN',
+      default: 0.03,
+      min: 0.001,
+      max: 0.5,
+      help: 'A version may have an alpha lower by so much than the one before it; below, it is rejected or rolled back.',
+    }),
+    errorRate: decimal({
+      env: 'PLATEAU_ROLLOUT_ERROR_RATE',
+      default: 0.01,
+      min: 1e-6,
+      max: 0.2,
+      help: 'Chance, at most, that a version which is not worse is rejected or rolled back, over its whole life.',
+    }),
+    shadowPositions: integer({
+      env: 'PLATEAU_SHADOW_POSITIONS',
+      default: 128,
+      min: 0,
+      max: 1_000_000,
+      help: 'Positions of live responses that a version is compared on before it proposes anything.',
+    }),
+    canaryRequests: integer({
+      env: 'PLATEAU_CANARY_REQUESTS',
+      default: 200,
+      min: 1,
+      max: 10_000_000,
+      help: 'Responses of a canary after which it ends undecided: live if the estimate allows it.',
+    }),
+    stageMs: seconds({
+      env: 'PLATEAU_STAGE_SECONDS',
+      default: 30,
+      min: 0.05,
+      help: 'Longest time in shadow, and in canary.',
+    }),
+    keptDrafts: integer({
+      env: 'PLATEAU_KEPT_DRAFTS',
+      default: 2,
+      max: 64,
+      help: 'Replaced versions that stay loaded because some traffic does best with them, for when it comes back.',
+    }),
+    exploreShare: share({
+      env: 'PLATEAU_EXPLORE_SHARE',
+      default: 0.05,
+      help: 'Share of requests that try another loaded draft than the one known best for their domain or tenant.',
+    }),
     speculation: flag({
       env: 'PLATEAU_SPECULATION',
       default: 'on',
@@ -69,10 +147,17 @@ export const servingConfig = defineConfig(
       max: 4096,
       help: "How many of the prompt's last hidden states a draft starts from.",
     }),
-    capture: flag({
+    apiKeysFile: optional(
+      existingFile({
+        env: 'PLATEAU_API_KEYS_FILE',
+        help: 'Who may ask, for how much (plateau keys writes it); read again when it changes. Without it everybody may.',
+      }),
+    ),
+    capture: choice({
       env: 'PLATEAU_CAPTURE',
-      default: 'on',
-      help: 'off: no request consents to having its distributions streamed to the event log.',
+      of: ['off', 'consented', 'all'],
+      default: 'consented',
+      help: "Whose distributions may be streamed to the event log, and so train drafts. off: nobody's; consented: requests whose key says so; all: everybody's who does not opt out.",
     }),
     noCaptureTenants: optional(
       text({ env: 'PLATEAU_NO_CAPTURE_TENANTS', help: 'Tenants, separated by commas, whose requests never consent.' }),
@@ -90,6 +175,24 @@ export const servingConfig = defineConfig(
       max: 65_536,
       help: 'Requests that may wait for their turn; further ones are answered with 429.',
     }),
+    maxQueueMs: seconds({
+      env: 'PLATEAU_MAX_QUEUE_SECONDS',
+      default: 30,
+      min: 0.01,
+      help: 'A request that has waited so long for its turn is answered with 429.',
+    }),
+    maxTokens: optional(
+      integer({ env: 'PLATEAU_MAX_TOKENS', min: 1, help: 'Most tokens that a request may ask for (max_tokens).' }),
+    ),
+    maxPromptTokens: optional(
+      integer({ env: 'PLATEAU_MAX_PROMPT_TOKENS', min: 1, help: 'Most tokens that a prompt may have.' }),
+    ),
+    targetStallMs: seconds({
+      env: 'PLATEAU_TARGET_STALL_SECONDS',
+      default: 30,
+      min: 0.05,
+      help: 'A target that is connected and says nothing for so long within a response is taken for lost. Longer than the longest prompt takes.',
+    }),
     requestTimeoutMs: seconds({
       env: 'PLATEAU_REQUEST_TIMEOUT_SECONDS',
       default: 120,
@@ -101,6 +204,24 @@ export const servingConfig = defineConfig(
       default: '1MiB',
       min: 1024,
       help: 'Largest HTTP request body.',
+    }),
+    bodyTimeoutMs: seconds({
+      env: 'PLATEAU_BODY_TIMEOUT_SECONDS',
+      default: 30,
+      min: 0.05,
+      help: 'Longest time that a client may take to send its request body.',
+    }),
+    requestMetrics: choice({
+      env: 'PLATEAU_REQUEST_METRICS',
+      of: ['none', 'summary', 'detailed'],
+      default: 'summary',
+      help: 'What a response says about its own speculation, as vLLM does. detailed: every round too.',
+    }),
+    metricAliases: choice({
+      env: 'PLATEAU_METRIC_ALIASES',
+      of: ['none', 'vllm'],
+      default: 'none',
+      help: "vllm: /metrics also under vLLM's names.",
     }),
     reportMs: seconds({
       env: 'PLATEAU_REPORT_SECONDS',

@@ -16,6 +16,8 @@ export interface ProposerOptions {
   /** Undefined: only copies from the text are proposed. */
   readonly draft: Draft | undefined
   readonly controller: SpeculationController
+  /** Of traffic: what the controller learns from this response it believes of others of its kind. */
+  readonly kind: string
   /** Tokens that copies may reach back, a power of two; undefined: no copies. */
   readonly lookupTokens: number | undefined
   readonly random: Random
@@ -62,7 +64,7 @@ export class Proposer {
 
   constructor(options: ProposerOptions) {
     this.#options = options
-    this.#record = options.controller.begin()
+    this.#record = options.controller.begin(options.kind)
   }
 
   open(start: DraftStart): void {

@@ -15,11 +15,24 @@ export function unknownModel(model: string, served: string): PlateauError {
   )
 }
 
-export function overloaded(waiting: number): PlateauError {
-  return new PlateauError('RESOURCE_EXHAUSTED', `${waiting} requests are waiting already; try again later`, {
-    facts: { waiting },
+/** The request may be sent again when `waitMs` have passed. `limit` names what it ran into. */
+export function tooManyRequests(
+  problem: string,
+  { waitMs, ...facts }: { readonly limit: string; readonly tenant?: string; readonly waitMs: number },
+): PlateauError {
+  const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000))
+  return new PlateauError('RESOURCE_EXHAUSTED', `${problem}; try again in ${retryAfterSeconds} s`, {
+    facts: { ...facts, reason: 'rate_limit_exceeded', retryAfterSeconds },
     retryable: true,
   })
+}
+
+export function overloaded(limit: 'queue_full' | 'queue_wait', waiting: number, waitMs: number): PlateauError {
+  const problem =
+    limit === 'queue_full'
+      ? `${waiting} requests are waiting already`
+      : `the request waited for as long as one may, and ${waiting} others still do`
+  return tooManyRequests(problem, { limit, waitMs })
 }
 
 export function unavailable(message: string, cause?: unknown): PlateauError {

@@ -15,9 +15,13 @@ export interface Round {
   readonly source: ProposalSource
   readonly proposed: number
   readonly accepted: number
+  /** Proposed tokens that the target decided about: the accepted ones and the first that was rejected. */
+  readonly judged: number
   /** sum of min(p, q) at every judged position of the draft's. */
   readonly alpha: readonly number[]
   readonly finish: target.FinishReason
+  /** Of every token, where the request asked for them. */
+  readonly logprobs?: readonly target.TokenLogProbs[]
   /** Of a round that verified a proposal: what is not overhead in it, in microseconds. */
   readonly work?: { readonly draftUs: number; readonly targetUs: number }
 }

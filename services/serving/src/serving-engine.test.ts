@@ -6,11 +6,11 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { AcceptanceLedger } from './acceptance-ledger.js'
 import { Admission } from './admission.js'
 import { BoundedLabels } from './bounded-labels.js'
-import { DraftHolder } from './draft-holder.js'
 import { ServingEngine, type GenerationRequest, type ServingEngineOptions } from './serving-engine.js'
 import { declareServingMetrics } from './serving-metrics.js'
 import { TargetLink } from './target-link.js'
 import { MarkovDraft } from './testing/markov-draft.js'
+import { NewestDraft } from './testing/newest-draft.js'
 import { greedyResponse, markovLogits, startMarkovTarget, type MarkovTargetOptions } from './testing/markov-target.js'
 
 const tokenizer = await loadTokenizer(new URL('../../../models/tiny-target', import.meta.url).pathname)
@@ -28,23 +28,31 @@ async function setUp(targetOptions: Partial<MarkovTargetOptions> = {}, options: 
   closers.push(() => target.stop())
   const mismatches: Error[] = []
   const onMismatch = (error: Error): void => void mismatches.push(error)
-  const link = new TargetLink({ address: target.address, expected: identity, logger: silentLogger, onMismatch })
+  const link = new TargetLink({
+    address: target.address,
+    expected: identity,
+    stallMs: 10_000,
+    logger: silentLogger,
+    onMismatch,
+  })
   link.start()
   closers.push(() => link.close())
   const metrics = declareServingMetrics(new MetricRegistry())
   const [tenants, domains] = [new BoundedLabels(8), new BoundedLabels(8)]
   const ledger = new AcceptanceLedger({ metrics, tenants, domains, maxVersions: 8 })
-  const holder = new DraftHolder({ maxProposal: 4 })
+  const holder = new NewestDraft()
   let id = 0
   const engine = new ServingEngine({
     target: link,
     tokenizer,
-    holder,
-    admission: new Admission({ maxConcurrent: 4, maxWaiting: 4 }),
+    drafts: holder,
+    admission: new Admission({ maxConcurrent: 4, maxWaiting: 4, maxQueueMs: 10_000, nowMs: () => 0 }),
     ledger,
     metrics,
     logger: silentLogger,
     timeoutMs: 10_000,
+    maxTokens: undefined,
+    maxPromptTokens: undefined,
     maxProposal: 8,
     promptFeatures: 3,
     speculation: true,

@@ -4,12 +4,14 @@ import { SpeculationController, type Random } from '@plateau/speculation'
 import { withSpan, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
-import type { DraftHolder, DraftLease } from './draft-holder.js'
 import { badRequest, cancelled, deadlineExceeded, unavailable } from './request-errors.js'
 import type { ServingMetrics } from './serving-metrics.js'
 import { plainResponse } from './plain-response.js'
 import type { Round } from './response.js'
 import { speculativeResponse } from './speculative-response.js'
+import type { Assignment, SpeculationOutcome, Traffic } from './rollouts/draft-fleet.js'
+import type { LoadedDraft } from './rollouts/loaded-draft.js'
+import { PairedSessions } from './rollouts/paired-sessions.js'
 import type { TargetLink } from './target-link.js'
 import { textPieces, type Piece } from './text-pieces.js'
 
@@ -37,6 +39,8 @@ export interface ResponseStats {
   readonly numDrafts: number
   readonly numDraftTokens: number
   readonly numAcceptedTokens: number
+  /** Of the draft's tokens, those that the target decided about. */
+  readonly numJudgedTokens: number
   /** Copies from the text, counted apart from the draft's. */
   readonly numLookupTokens: number
   readonly numAcceptedLookupTokens: number
@@ -46,12 +50,16 @@ export interface ResponseStats {
 export interface ServingEngineOptions {
   readonly target: TargetLink
   readonly tokenizer: Tokenizer
-  readonly holder: DraftHolder
+  /** Which draft a request uses. */
+  readonly drafts: { assign(traffic: Traffic): Assignment }
   readonly admission: Admission
   readonly ledger: AcceptanceLedger
   readonly metrics: ServingMetrics
   readonly logger: Logger
   readonly timeoutMs: number
+  /** Most tokens that a request may ask for, and that its prompt may have; undefined: what the context holds. */
+  readonly maxTokens: number | undefined
+  readonly maxPromptTokens: number | undefined
   readonly maxProposal: number
   readonly promptFeatures: number
   readonly speculation: boolean
@@ -70,6 +78,13 @@ export interface Generation {
   readonly promptTokens: number
   readonly pieces: AsyncGenerator<Piece, void>
   stats(): ResponseStats
+  /** Rounds that verified a proposal so far, the draft's or a copy. */
+  readonly steps: readonly SpeculationStep[]
+}
+
+export interface SpeculationStep {
+  readonly proposed: number
+  readonly accepted: number
 }
 
 /** From a checked request to pieces of text: admission, deadline, draft lease, counting. The same for HTTP and gRPC. */
@@ -86,10 +101,26 @@ export class ServingEngine {
   /** Aborting `signal` ends the response at the target at once, as leaving the loop over the pieces does. */
   generate(request: GenerationRequest, signal: AbortSignal): Generation {
     const stats = emptyStats()
+    const steps: SpeculationStep[] = []
     return {
       promptTokens: request.promptTokenIds.length,
-      pieces: this.#run(request, signal, stats),
+      pieces: this.#run(request, signal, stats, steps),
       stats: () => ({ ...stats }),
+      steps,
+    }
+  }
+
+  /**
+   * The most tokens that a response may have: what the request asks for, or as many as fit. Throws INVALID_ARGUMENT for
+   * lengths beyond context or limits, UNAVAILABLE without a target.
+   */
+  maxTokensOf(request: GenerationRequest): number {
+    try {
+      return this.#maxTokens(request)
+    } catch (error) {
+      const { tenant } = this.#options.ledger.share('0', request.tenant, request.domain)
+      this.#options.metrics.requests.add({ outcome: outcomeOf(error), tenant })
+      throw error
     }
   }
 
@@ -97,6 +128,7 @@ export class ServingEngine {
     request: GenerationRequest,
     client: AbortSignal,
     stats: Mutable<ResponseStats>,
+    steps: SpeculationStep[],
   ): AsyncGenerator<Piece, void> {
     const { admission, timeoutMs, metrics, ledger, nowMs } = this.#options
     const startedMs = nowMs()
@@ -106,98 +138,124 @@ export class ServingEngine {
     let share: Share | undefined
     let outcome = 'cancelled'
     let leave: (() => void) | undefined
-    let lease: DraftLease | undefined
+    let assignment: Assignment | undefined
     try {
       const sampling = this.#fit(request)
       leave = await admission.enter(signal)
-      lease = request.speculate && this.#options.speculation ? this.#options.holder.lease() : undefined
-      stats.draftVersion = lease?.draft.version ?? '0'
+      const sampleId = this.#options.newId()
+      const { tenant: whose, domain } = request
+      if (request.speculate && this.#options.speculation) {
+        assignment = this.#options.drafts.assign({ sampleId, tenant: whose, domain })
+      }
+      stats.draftVersion = assignment?.draft?.identity.name ?? '0'
       share = ledger.share(stats.draftVersion, request.tenant, request.domain)
       metrics.promptTokens.add({ tenant }, request.promptTokenIds.length)
       const remainingMs = Math.max(1, timeoutMs - (nowMs() - startedMs))
-      const rounds = this.#rounds(request, sampling, { signal, lease, remainingMs })
-      const counted = this.#count(rounds, share, stats, startedMs)
-      for await (const piece of textPieces(counted, this.#options.tokenizer.decoder(), request.stop)) {
+      const rounds = this.#rounds(request, sampling, { signal, assignment, remainingMs, sampleId })
+      const counted = this.#count(rounds, share, { stats, steps, startedMs })
+      const wanted = { stops: request.stop, logprobs: sampling.logprobs > 0 }
+      for await (const piece of textPieces(counted, this.#options.tokenizer.decoder(), wanted)) {
         if (piece.finish !== undefined) outcome = piece.finish
         yield piece
       }
     } catch (error) {
       const shown = this.#explain(error, { client, deadline, started: stats.numEmittedTokens > 0 })
       outcome = outcomeOf(shown)
+      const limit = limitOf(shown)
+      if (limit !== undefined) metrics.refused.add({ tenant, reason: limit })
       throw shown
     } finally {
-      lease?.release()
+      assignment?.finished(outcomesOf(stats, steps))
+      assignment?.release()
       leave?.()
       metrics.requests.add({ outcome, tenant })
       if (share !== undefined && outcome !== 'cancelled') ledger.finished(share, outcome === 'failed')
     }
   }
 
-  /** The request's lengths against the target's context. */
   #fit(request: GenerationRequest): target.SamplingParams {
+    const maxTokens = this.#maxTokens(request)
+    const { seed = Math.floor(this.#options.random() * 2 ** 32) } = request.sampling
+    return { ...request.sampling, maxTokens, seed }
+  }
+
+  /** The request's lengths against the target's context and our own limits. */
+  #maxTokens({ fields, promptTokenIds, sampling }: GenerationRequest): number {
+    const { maxTokens: most = Infinity, maxPromptTokens = Infinity } = this.#options
     const { maxContext } = this.#options.target.description()
-    const { fields, promptTokenIds, sampling } = request
     const room = maxContext - promptTokenIds.length
     if (promptTokenIds.length === 0) throw badRequest(fields.prompt, `${fields.prompt} holds no token`)
+    if (promptTokenIds.length > maxPromptTokens) {
+      const message = `${fields.prompt} has ${promptTokenIds.length} tokens; here it may have up to ${maxPromptTokens}`
+      throw badRequest(fields.prompt, message, 'context_length_exceeded')
+    }
     if (room < 1) {
       const message = `${fields.prompt} has ${promptTokenIds.length} tokens; with a response it must stay within ${maxContext}`
       throw badRequest(fields.prompt, message, 'context_length_exceeded')
     }
-    const { maxTokens = room, seed = Math.floor(this.#options.random() * 2 ** 32) } = sampling
+    const { maxTokens = Math.min(room, most) } = sampling
+    if (maxTokens > most)
+      throw badRequest(fields.maxTokens, `${fields.maxTokens} is ${maxTokens}; here it may be up to ${most}`)
     if (maxTokens > room) {
       const message = `${promptTokenIds.length} prompt tokens and ${fields.maxTokens}=${maxTokens} do not fit the context of ${maxContext} tokens`
       throw badRequest(fields.maxTokens, message, 'context_length_exceeded')
     }
-    return { ...sampling, maxTokens, seed }
+    return maxTokens
   }
 
   #rounds(
     request: GenerationRequest,
     sampling: target.SamplingParams,
-    call: { readonly signal: AbortSignal; readonly lease: DraftLease | undefined; readonly remainingMs: number },
+    call: {
+      readonly signal: AbortSignal
+      readonly assignment: Assignment | undefined
+      readonly remainingMs: number
+      readonly sampleId: string
+    },
   ): AsyncGenerator<Round> {
-    const {
-      target: link,
-      logger,
-      metrics,
-      maxProposal,
-      promptFeatures,
-      random,
-      nowMs,
-      newId,
-      mayCapture,
-    } = this.#options
+    const { target: link, logger, metrics, maxProposal, promptFeatures, random, nowMs, mayCapture } = this.#options
     const { tenant, domain } = request
     const consent = request.capture && mayCapture(tenant)
-    const capture = { consent, sampleId: newId(), tenant, domain }
+    const capture = { consent, sampleId: call.sampleId, tenant, domain }
     const asked = { promptTokenIds: [...request.promptTokenIds], sampling, capture }
     const settings = { signal: call.signal, deadlineMs: call.remainingMs }
-    const { lease } = call
+    const { assignment } = call
+    const [loaded, pair] = [assignment?.draft, assignment?.pair]
+    const failed = (failing: LoadedDraft, error: unknown): void => {
+      metrics.draftErrors.add({})
+      logger.error('draft failed, response goes on without it', { version: failing.identity.name, error })
+      assignment?.failed(failing, error)
+    }
     const copies = request.speculate && this.#options.promptLookup
-    if (lease === undefined && !copies) return plainResponse(link.generate(asked, settings))
+    const controller = loaded?.controller ?? this.#copying
+    const kind = kindOf(request)
+    const speculates = pair !== undefined || ((loaded !== undefined || copies) && controller.pays(kind, copies))
+    if (!speculates) return plainResponse(link.generate(asked, settings))
     return speculativeResponse(asked, {
       stream: link.open(settings),
       maxProposal: Math.min(maxProposal, link.description().maxProposal),
       promptFeatures,
       proposer: {
-        draft: lease?.draft,
-        controller: lease?.controller ?? this.#copying,
+        draft: loaded?.draft,
+        controller,
+        kind,
         lookupTokens: copies ? reach(asked.promptTokenIds.length + sampling.maxTokens) : undefined,
         random,
         clockUs: () => nowMs() * 1000,
-        onError: (error) => {
-          metrics.draftErrors.add({})
-          logger.error('draft failed, response goes on without it', { version: lease?.draft.version, error })
-        },
+        onError: (error) => failed(loaded!, error),
       },
+      paired: pair === undefined ? undefined : new PairedSessions(pair, failed),
     })
   }
 
   async *#count(
     rounds: AsyncGenerator<Round>,
     share: Share,
-    stats: Mutable<ResponseStats>,
-    startedMs: number,
+    {
+      stats,
+      steps,
+      startedMs,
+    }: { readonly stats: Mutable<ResponseStats>; readonly steps: SpeculationStep[]; readonly startedMs: number },
   ): AsyncGenerator<Round> {
     const { metrics, ledger, nowMs } = this.#options
     let pulledMs = startedMs
@@ -207,6 +265,7 @@ export class ServingEngine {
       else for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
       if (round.work !== undefined) countParts(metrics, tookSeconds, round.work)
       countRound(stats, round)
+      if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
       yield round
       // The time in between is the client's, not ours.
@@ -239,12 +298,30 @@ function reach(tokens: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2, Math.min(tokens, MAX_REACH))))
 }
 
+/** Acceptance differs by what is talked about and by how it is sampled: colder text is easier to foresee. */
+function kindOf({ domain, sampling: { temperature } }: GenerationRequest): string {
+  return `${temperature === 0 ? 'greedy' : temperature < 0.8 ? 'cool' : 'warm'} ${domain}`
+}
+
+function outcomesOf(stats: ResponseStats, steps: readonly SpeculationStep[]): SpeculationOutcome {
+  const sum = (of: (step: SpeculationStep) => number): number => steps.reduce((total, step) => total + of(step), 0)
+  return {
+    draft: { accepted: stats.numAcceptedTokens, judged: stats.numJudgedTokens },
+    all: {
+      accepted: sum((step) => step.accepted),
+      judged: sum(({ proposed, accepted }) => Math.min(accepted + 1, proposed)),
+      rounds: steps.length,
+    },
+  }
+}
+
 function emptyStats(): Mutable<ResponseStats> {
   return {
     draftVersion: '0',
     numDrafts: 0,
     numDraftTokens: 0,
     numAcceptedTokens: 0,
+    numJudgedTokens: 0,
     numLookupTokens: 0,
     numAcceptedLookupTokens: 0,
     numEmittedTokens: 0,
@@ -259,7 +336,7 @@ function countParts({ roundSeconds }: ServingMetrics, seconds: number, work: Non
   roundSeconds.add({ part: 'other' }, Math.max(0, seconds - draft - target))
 }
 
-function countRound(stats: Mutable<ResponseStats>, { source, proposed, accepted, tokens }: Round): void {
+function countRound(stats: Mutable<ResponseStats>, { source, proposed, accepted, judged, tokens }: Round): void {
   stats.numEmittedTokens += tokens.length
   if (source === 'lookup') {
     stats.numLookupTokens += proposed
@@ -268,6 +345,7 @@ function countRound(stats: Mutable<ResponseStats>, { source, proposed, accepted,
     stats.numDrafts += 1
     stats.numDraftTokens += proposed
     stats.numAcceptedTokens += accepted
+    stats.numJudgedTokens += judged
   }
 }
 
@@ -280,6 +358,12 @@ function outcomeOf(error: unknown): string {
   if (!(error instanceof PlateauError)) return 'failed'
   if (error.code === 'CANCELLED') return 'cancelled'
   return REJECTED.has(error.code) ? 'rejected' : 'failed'
+}
+
+/** Which limit was reached by a request that may be sent again later. */
+function limitOf(error: unknown): string | undefined {
+  if (!(error instanceof PlateauError) || error.code !== 'RESOURCE_EXHAUSTED') return undefined
+  return String(error.facts['limit'] ?? 'target')
 }
 
 /** One span for a whole response; its attributes hold sizes, never text. */

@@ -56,6 +56,11 @@ export function declareServingMetrics(metrics: Metrics) {
       help: 'Requests by how they ended: stop, length, cancelled, rejected, failed.',
       labels: ['outcome', 'tenant'],
     }),
+    refused: metrics.counter({
+      name: 'plateau_requests_refused_total',
+      help: 'Requests told to come back later (429), by the limit they reached: requests_per_minute, tokens_per_minute, concurrency, queue_full, queue_wait, target.',
+      labels: ['tenant', 'reason'],
+    }),
     lostStreams: metrics.counter({
       name: 'plateau_target_streams_lost_total',
       help: 'Responses that the target broke off after their first token.',
@@ -86,6 +91,15 @@ export function declareServingMetrics(metrics: Metrics) {
     rejectedVersions: metrics.counter({
       name: 'plateau_draft_versions_rejected_total',
       help: 'Announced versions, or records, that were refused.',
+    }),
+    rolledBack: metrics.counter({
+      name: 'plateau_draft_rollbacks_total',
+      help: 'Live versions that were taken off traffic because they were worse, failed, or an operator said so.',
+    }),
+    unusualResponses: metrics.counter({
+      name: 'plateau_unusual_responses_total',
+      help: 'Responses of which hardly anything (very-low) or all but everything (very-high, as of text that repeats itself) was accepted.',
+      labels: ['acceptance', 'tenant'],
     }),
     unreported: metrics.counter({
       name: 'plateau_acceptance_report_failures_total',

@@ -1,6 +1,7 @@
 import { target } from '@plateau/contracts'
 import { callBidi, type BidiCall } from '@plateau/rpc'
 import { unavailable } from './request-errors.js'
+import { withinStall } from './target-silence.js'
 
 type Verdict = target.SpeculateVerdict
 
@@ -19,15 +20,20 @@ export interface ResponseSettings {
   readonly deadlineMs: number
 }
 
-export function openSpeculateStream(client: target.TargetServiceClient, settings: ResponseSettings): SpeculateStream {
+/** Every verdict that takes longer than `stallMs` is UNAVAILABLE. */
+export function openSpeculateStream(
+  client: target.TargetServiceClient,
+  settings: ResponseSettings,
+  stallMs: number,
+): SpeculateStream {
   const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>(
     (metadata, options) => client.speculate(metadata, options),
     settings,
   )
   return {
-    open: (value) => round(call, { message: { $case: 'open', value } }),
-    propose: (value) => round(call, { message: { $case: 'proposal', value } }),
-    next: () => verdict(call),
+    open: (value) => withinStall(round(call, { message: { $case: 'open', value } }), stallMs),
+    propose: (value) => withinStall(round(call, { message: { $case: 'proposal', value } }), stallMs),
+    next: () => withinStall(verdict(call), stallMs),
     close: () => call.cancel(),
   }
 }

@@ -1,7 +1,9 @@
 import { FloatFormat, target, unpackFloats } from '@plateau/contracts'
+import { logitProcessors } from '@plateau/speculation'
 import { packRows } from './pack-rows.js'
 import { NOTHING, Proposer, type ProposerOptions, type SourcedProposal } from './proposer.js'
 import type { ResponseRequest, Round } from './response.js'
+import type { PairedSessions } from './rollouts/paired-sessions.js'
 import type { SpeculateStream } from './speculate-stream.js'
 
 export interface ResponseContext {
@@ -10,6 +12,8 @@ export interface ResponseContext {
   readonly maxProposal: number
   readonly promptFeatures: number
   readonly proposer: ProposerOptions
+  /** Two versions that are compared on this response. */
+  readonly paired: PairedSessions | undefined
 }
 
 /**
@@ -26,24 +30,29 @@ const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
  * The consumer pulls: a slow client slows the rounds. Leaving the loop ends the response at the target.
  */
 export async function* speculativeResponse(request: ResponseRequest, context: ResponseContext): AsyncGenerator<Round> {
-  const { stream } = context
+  const { stream, paired } = context
   const { draft, clockUs } = context.proposer
   const { temperature, topK, topP, maxTokens } = request.sampling
-  const sampling = { temperature, topK, topP: topP || 1 }
+  const processors = logitProcessors(request.sampling, request.promptTokenIds)
+  const sampling = { temperature, topK, topP: topP || 1, processors }
   const proposer = new Proposer(context.proposer)
   try {
     const first = await stream.open({
       promptTokenIds: [...request.promptTokenIds],
       sampling: request.sampling,
       capture: request.capture,
-      promptFeatures: draft === undefined ? 0 : context.promptFeatures,
+      promptFeatures: draft === undefined && paired === undefined ? 0 : context.promptFeatures,
       draftVersion: draft?.version ?? '',
     })
     const firstTokens = emittedTokens(NOTHING, first)
+    processors?.record(firstTokens)
     let emitted = firstTokens.length
     let finish = first.finishReason
-    yield { tokens: firstTokens, source: 'none', proposed: 0, accepted: 0, alpha: [], finish }
-    proposer.open({ tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) })
+    const plain = { source: 'none', proposed: 0, accepted: 0, judged: 0, alpha: [] } as const
+    yield { tokens: firstTokens, ...plain, finish, logprobs: first.logprobs }
+    const start = { tokens: [...request.promptTokenIds, ...firstTokens], features: featureRows(first.features) }
+    proposer.open(start)
+    paired?.open(start)
 
     for (let round = 0; finish === UNFINISHED; round++) {
       const wantsAlpha = request.capture.consent || round % RAW_Q_INTERVAL === 0
@@ -56,20 +65,24 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
         q: packRows(proposal.q),
         rawQ: wantsAlpha ? packRows(proposal.rawQ) : undefined,
         plainRounds,
-        shadowQ: undefined,
+        shadowQ: await paired?.rows(),
       })
+      paired?.judged(verdict.shadowAlpha)
       for (let asked = true; ; asked = false) {
         const tokens = emittedTokens(proposal, verdict)
         const proposed = proposal.tokens.length
-        const { accepted, alpha, stepUs } = verdict
+        const { accepted, alpha, stepUs, logprobs } = verdict
         // Without a next token the response ended on an accepted one, and what follows it was not judged.
         const judged = verdict.nextTokenId === undefined ? accepted : Math.min(accepted + 1, proposed)
-        proposer.adopt(tokens, featureRows(verdict.features))
+        const features = featureRows(verdict.features)
+        processors?.record(tokens)
+        proposer.adopt(tokens, features)
+        paired?.adopt(tokens, features)
         proposer.observe({ accepted, judged, targetUs: stepUs, exchangeUs: clockUs() - startedUs }, asked)
         emitted += tokens.length
         finish = verdict.finishReason
         const work = proposed === 0 ? {} : { work: { draftUs: proposer.draftUs, targetUs: stepUs } }
-        yield { tokens, source: proposal.source, proposed, accepted, alpha, finish, ...work }
+        yield { tokens, source: proposal.source, proposed, accepted, judged, alpha, finish, logprobs, ...work }
         if (finish !== UNFINISHED || plainRounds-- === 0) break
         startedUs = clockUs()
         proposer.pass()
@@ -79,6 +92,7 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
     }
   } finally {
     proposer.close()
+    paired?.close()
     stream.close()
   }
 }

@@ -4,6 +4,7 @@ import type { Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unavailable } from './request-errors.js'
 import { openSpeculateStream, type ResponseSettings, type SpeculateStream } from './speculate-stream.js'
+import { withoutStalls } from './target-silence.js'
 
 export interface TargetIdentity {
   readonly fingerprint: string
@@ -14,6 +15,8 @@ export interface TargetLinkOptions {
   readonly address: string
   /** What PLATEAU_MODEL holds: the target must be the same model. */
   readonly expected: TargetIdentity
+  /** A target that is connected and says nothing for so long within a response is taken for lost. */
+  readonly stallMs: number
   readonly logger: Logger
   /** The target that answers is another model: nothing here can make that right. */
   readonly onMismatch: (error: PlateauError) => void
@@ -65,12 +68,32 @@ export class TargetLink {
   }
 
   open(settings: ResponseSettings): SpeculateStream {
-    return openSpeculateStream(this.#client, settings)
+    return openSpeculateStream(this.#client, settings, this.#options.stallMs)
   }
 
   /** Plain decoding. */
-  generate(request: target.GenerateRequest, settings: ResponseSettings): AsyncIterable<target.GenerateResponse> {
-    return callServerStream((...call) => this.#client.generate(...call), request, settings)
+  generate(
+    request: target.GenerateRequest,
+    { signal, deadlineMs }: ResponseSettings,
+  ): AsyncIterable<target.GenerateResponse> {
+    const call = new AbortController()
+    const settings = { deadlineMs, signal: AbortSignal.any([signal, call.signal]) }
+    const tokens = callServerStream<target.GenerateRequest, target.GenerateResponse>(
+      (...args) => this.#client.generate(...args),
+      request,
+      settings,
+    )
+    return withoutStalls(tokens, this.#options.stallMs, call)
+  }
+
+  /** The longest prompt plus response, in tokens, as the target last said it; undefined before it ever answered. */
+  maxContext(): number | undefined {
+    return this.#description?.maxContext
+  }
+
+  /** Teacher-forced distributions of a given response. */
+  score(request: target.ScoreRequest, settings: ResponseSettings): Promise<target.ScoreResponse> {
+    return callUnary((...call) => this.#client.score(...call), request, settings)
   }
 
   /** A call failed as if the target were gone: look now, and take no requests until it answers. */

@@ -56,12 +56,18 @@ describe('a chat by the model’s own template', () => {
 
   it('stops where the template says that the assistant’s turn ends, unless end tokens are to be ignored', () => {
     expect(chat.endOfTurn).toEqual([end])
-    const options = { model: 'm', tokenizer, chat, tenantHeader: undefined }
+    const caller = { tenant: undefined, keyName: '', admin: false, mayCapture: true }
+    const options = { model: 'm', tokenizer, chat, caller, tenantHeader: undefined }
     const stops = (endpoint: 'chat' | 'completions', body: object) =>
-      parseRequest(endpoint, body, options).generation.sampling.stopTokenIds
+      parseRequest(endpoint, body, options).generations[0]!.sampling.stopTokenIds
     expect(stops('chat', { messages: hello, stop_token_ids: [5] })).toEqual([5, end])
     expect(stops('chat', { messages: hello, ignore_eos: true })).toEqual([])
     expect(stops('completions', { prompt: 'Hello' })).toEqual([])
+  })
+
+  it('is left without an opening, or given a further first token, where asked', () => {
+    expect(tokenizer.decode(chat.encode(hello, { addGenerationPrompt: false }))).toBe('user\nHello\n')
+    expect(count(chat.encode(hello, { addSpecialTokens: true }), bos!)).toBe(2)
   })
 
   it('takes no text for the end of a turn', () => {

@@ -7,9 +7,16 @@ export type ChatFormat = 'template' | 'roles' | 'plain'
 
 export interface ChatPrompts {
   /** A conversation that the assistant is to continue, as token ids. Throws INVALID_ARGUMENT naming `messages`. */
-  encode(messages: readonly ChatMessage[]): number[]
+  encode(messages: readonly ChatMessage[], options?: ChatEncoding): number[]
   /** Tokens that end the assistant's turn in this format, beside the model's own end tokens. */
   readonly endOfTurn: readonly number[]
+}
+
+export interface ChatEncoding {
+  /** Open the assistant's turn; default true. */
+  readonly addGenerationPrompt?: boolean
+  /** Add the tokenizer's first token to what a template writes; default false. Other formats always have it. */
+  readonly addSpecialTokens?: boolean
 }
 
 /**
@@ -19,25 +26,27 @@ export interface ChatPrompts {
 export function chatPrompts(format: ChatFormat, template: string | undefined, tokenizer: Tokenizer): ChatPrompts {
   if (format !== 'template' || template === undefined) {
     const render = format === 'plain' ? joined : withRoles
-    return { encode: (messages) => tokenizer.encode(render(messages)), endOfTurn: [] }
+    return { encode: (messages, options) => tokenizer.encode(render(messages, options)), endOfTurn: [] }
   }
-  const render = (messages: readonly ChatMessage[]): string => renderChat(messages, template, tokenizer.specialTokens)
+  const render: Render = (messages, options) => renderChat(messages, template, tokenizer.specialTokens, options)
   // The template writes the first token itself, where the model wants one.
-  const tokens = (text: string): number[] => tokenizer.encode(text, { addSpecialTokens: false })
+  const tokens = (text: string, addSpecialTokens = false): number[] => tokenizer.encode(text, { addSpecialTokens })
   return {
-    encode: (messages) => tokens(refusedAs(messages.length, () => render(messages))),
+    encode: (messages, options) =>
+      tokens(
+        refusedAs(messages.length, () => render(messages, options)),
+        options?.addSpecialTokens,
+      ),
     endOfTurn: endOfTurn(render, tokens, tokenizer),
   }
 }
 
+type Render = (messages: readonly ChatMessage[], options?: ChatEncoding) => string
+
 const REPLY = 'plateau'
 
 /** The special token, if any, that the template writes right after what an assistant said. */
-function endOfTurn(
-  render: (messages: readonly ChatMessage[]) => string,
-  tokens: (text: string) => number[],
-  tokenizer: Tokenizer,
-): number[] {
+function endOfTurn(render: Render, tokens: (text: string) => number[], tokenizer: Tokenizer): number[] {
   let text: string
   try {
     text = render([
@@ -63,8 +72,8 @@ function refusedAs(messages: number, render: () => string): string {
   }
 }
 
-function withRoles(messages: readonly ChatMessage[]): string {
-  return renderChat(messages)
+function withRoles(messages: readonly ChatMessage[], options?: ChatEncoding): string {
+  return renderChat(messages, undefined, {}, options)
 }
 
 function joined(messages: readonly ChatMessage[]): string {

@@ -8,12 +8,16 @@ export interface HttpError {
 
 const STATUS: Readonly<Record<string, number>> = {
   INVALID_ARGUMENT: 400,
+  UNAUTHENTICATED: 401,
+  PERMISSION_DENIED: 403,
   OUT_OF_RANGE: 400,
   FAILED_PRECONDITION: 400,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
+  REQUEST_TIMEOUT: 408,
   BODY_TOO_LARGE: 413,
   RESOURCE_EXHAUSTED: 429,
+  TOO_MANY_HEADERS: 431,
   CANCELLED: 499,
   UNAVAILABLE: 503,
   DEADLINE_EXCEEDED: 504,
@@ -27,7 +31,7 @@ export function httpError(error: unknown): HttpError {
   const { field, reason } = error.facts
   return {
     status,
-    headers: status === 429 || status === 503 ? { 'retry-after': '1' } : {},
+    headers: headersOf(status, error),
     body: {
       error: {
         message: error.message,
@@ -37,6 +41,16 @@ export function httpError(error: unknown): HttpError {
       },
     },
   }
+}
+
+/** After these statuses whatever else is on the connection is not read. */
+const CLOSING = new Set([408, 413, 431])
+
+function headersOf(status: number, { facts }: PlateauError): Record<string, string> {
+  if (CLOSING.has(status)) return { connection: 'close' }
+  if (status === 401) return { 'www-authenticate': 'Bearer' }
+  if (status !== 429 && status !== 503) return {}
+  return { 'retry-after': String(facts['retryAfterSeconds'] ?? 1) }
 }
 
 function internal(): HttpError {

@@ -2,6 +2,9 @@ import { badRequest } from '../request-errors.js'
 
 type Json = Readonly<Record<string, unknown>>
 
+/** Of names that clients choose: models, tenants, domains, roles. */
+export const MAX_NAME_LENGTH = 256
+
 /** Reads one JSON object field by field; every complaint names the field. Fields that nobody asked for are refused. */
 export class FieldReader {
   readonly #object: Json

@@ -5,14 +5,19 @@ import { withRemoteParent, type Logger } from '@plateau/telemetry'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { badRequest } from '../request-errors.js'
+import type { Access, Caller } from '../access/access.js'
+import { badRequest, unavailable, unknownModel } from '../request-errors.js'
 import { spanned, type ServingEngine } from '../serving-engine.js'
-import type { FinishReason } from '../text-pieces.js'
+import type { RequestMetricsLevel } from './acceptance-metrics.js'
+import { Answer } from './answer.js'
+import { askedOf } from './asked-of.js'
 import type { ChatPrompts } from './chat-prompt.js'
 import { httpError } from './error-body.js'
-import { clientSignal, EventStream, readJson, sendJson } from './http-io.js'
+import { MAX_NAME_LENGTH } from './field-reader.js'
+import { clientSignal, EventStream, readJson, sendJson, type BodyLimits } from './http-io.js'
 import { parseRequest, type Endpoint, type OpenAiRequest } from './parse-request.js'
-import { chunkBody, plateauPart, usageBody, usageOf, wholeBody, type ResponseHead } from './response-bodies.js'
+import { chunkBody, usageBody, wholeBody, type ResponseHead } from './response-bodies.js'
+import { detokenize, tokenize, type TokenizeOptions } from './tokenize.js'
 
 export interface HttpApiOptions {
   readonly host: string
@@ -21,7 +26,18 @@ export interface HttpApiOptions {
   readonly tokenizer: Tokenizer
   readonly engine: ServingEngine
   readonly chat: ChatPrompts
-  readonly maxBodyBytes: number
+  readonly access: Access
+  readonly body: BodyLimits
+  /** Choices that can be here at once, running or waiting. */
+  readonly maxChoices: number
+  readonly requestMetrics: RequestMetricsLevel
+  /** Most tokens that a round may propose; undefined: there is no speculation here. */
+  readonly maxProposal: number | undefined
+  /** The longest prompt plus response; undefined while no target has said it. */
+  readonly maxModelLength: () => number | undefined
+  /** Undefined while requests are answered. */
+  readonly whyNotReady: () => string | undefined
+  readonly version: string
   readonly answerOps: OpsHandler
   readonly logger: Logger
   /** Milliseconds since 1970. */
@@ -31,24 +47,41 @@ export interface HttpApiOptions {
 
 /** Set by a gateway that knows who is asking. */
 const TENANT_HEADER = 'x-plateau-tenant'
+const MAX_HEADERS = 100
+const HEADERS_TIMEOUT_MS = 10_000
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly caller: Caller
+}
 
-/** The OpenAI-compatible door: completions, chats, models; health and metrics beside them. */
+type Handler = (exchange: Exchange) => Promise<void>
+
+/** The OpenAI-compatible door: completions, chats, models, tokens; health and metrics beside them. */
 export class HttpApi {
   readonly #options: HttpApiOptions
   readonly #server: Server
   readonly #routes: ReadonlyMap<string, Handler>
   readonly #open = new Set<ServerResponse>()
+  readonly #startedSeconds: number
 
   constructor(options: HttpApiOptions) {
     this.#options = options
+    this.#startedSeconds = Math.floor(options.clock() / 1000)
     this.#routes = new Map<string, Handler>([
-      ['POST /v1/completions', (request, response) => this.#complete('completions', request, response)],
-      ['POST /v1/chat/completions', (request, response) => this.#complete('chat', request, response)],
-      ['GET /v1/models', async (_, response) => this.#listModels(response)],
+      ['POST /v1/completions', (exchange) => this.#complete('completions', exchange)],
+      ['POST /v1/chat/completions', (exchange) => this.#complete('chat', exchange)],
+      ['GET /v1/models', async ({ response }) => this.#listModels(response)],
+      ['POST /tokenize', (exchange) => this.#convert(tokenize, exchange)],
+      ['POST /detokenize', (exchange) => this.#convert(detokenize, exchange)],
+      ['GET /version', async ({ response }) => sendJson(response, 200, { version: options.version })],
     ])
-    this.#server = createServer((request, response) => void this.#answer(request, response))
+    // Its own answer to slow headers; bodies have their own limit. It looks once a second.
+    const limits = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0, connectionsCheckingInterval: 1_000 }
+    this.#server = createServer(limits, (request, response) => void this.#answer(request, response))
+    // One more than are allowed, so that too many can be told from enough.
+    this.#server.maxHeadersCount = MAX_HEADERS + 1
   }
 
   /** Resolves with the URL. */
@@ -76,17 +109,25 @@ export class HttpApi {
     response.once('close', () => this.#open.delete(response))
     if (!this.#server.listening) response.setHeader('connection', 'close')
     try {
-      if (this.#options.answerOps(request, response)) return
-      await this.#route(request)(request, response)
+      // Whoever operates the service needs no key.
+      if (this.#options.answerOps(request, response) || this.#answerHealth(request, response)) return
+      response.setHeader('x-request-id', this.#options.newId())
+      if (request.rawHeaders.length > 2 * MAX_HEADERS)
+        throw new PlateauError('TOO_MANY_HEADERS', `a request may have up to ${MAX_HEADERS} headers`)
+      const handler = this.#route(request)
+      const caller = this.#options.access.authenticate(request.headers.authorization)
+      await handler({ request, response, caller })
     } catch (error) {
       this.#fail(response, error)
     }
   }
 
   #route(request: IncomingMessage): Handler {
-    const path = request.url?.split('?')[0] ?? ''
+    const path = pathOf(request)
     const handler = this.#routes.get(`${request.method} ${path}`)
     if (handler !== undefined) return handler
+    if (request.method === 'GET' && path.startsWith(MODEL_PATH))
+      return async ({ response }) => this.#retrieveModel(path, response)
     const known = [...this.#routes.keys()].some((route) => route.endsWith(` ${path}`))
     throw new PlateauError(
       known ? 'METHOD_NOT_ALLOWED' : 'NOT_FOUND',
@@ -94,56 +135,55 @@ export class HttpApi {
     )
   }
 
-  async #complete(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #complete(endpoint: Endpoint, { request, response, caller }: Exchange): Promise<void> {
     const signal = clientSignal(response)
-    const { model, tokenizer, chat, maxBodyBytes } = this.#options
+    const { model, tokenizer, chat, access, engine, maxChoices } = this.#options
     const tenantHeader = headerOf(request, TENANT_HEADER)
-    if ((tenantHeader?.length ?? 0) > 256)
-      throw badRequest(TENANT_HEADER, `${TENANT_HEADER} is longer than 256 characters`)
-    const body = await readJson(request, maxBodyBytes)
-    const parsed = parseRequest(endpoint, body, { model, tokenizer, chat, tenantHeader })
+    if ((tenantHeader?.length ?? 0) > MAX_NAME_LENGTH)
+      throw badRequest(TENANT_HEADER, `${TENANT_HEADER} is longer than ${MAX_NAME_LENGTH} characters`)
+    const body = await readJson(request, this.#options.body)
+    const parsed = parseRequest(endpoint, body, { model, tokenizer, chat, caller, tenantHeader })
+    const [first] = parsed.generations
+    const reserved = access.reserve(first!.tenant, askedOf(parsed, engine, maxChoices))
+    const { requestMetrics: metrics, maxProposal } = this.#options
     await withRemoteParent(headerOf(request, 'traceparent'), () =>
-      spanned(parsed.generation, () =>
-        parsed.stream ? this.#stream(parsed, response, signal) : this.#whole(parsed, response, signal),
-      ),
+      spanned(first!, async () => {
+        const answer = new Answer(parsed, { engine, tokenizer, metrics, maxProposal }, signal)
+        try {
+          await (parsed.stream === undefined
+            ? this.#whole(parsed, answer, response)
+            : this.#stream(parsed, answer, response, signal))
+        } finally {
+          reserved.settle(answer.usedTokens())
+        }
+      }),
     )
   }
 
-  async #whole(request: OpenAiRequest, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const generation = this.#options.engine.generate(request.generation, signal)
-    const tokenIds: number[] = []
-    let text = ''
-    let finish: FinishReason = 'length'
-    for await (const piece of generation.pieces) {
-      text += piece.text
-      tokenIds.push(...piece.tokenIds)
-      finish = piece.finish ?? finish
-    }
-    const usage = usageOf(generation.promptTokens, tokenIds.length)
-    const plateau = plateauPart(generation.stats(), request.returnTokenIds ? tokenIds : undefined)
-    sendJson(response, 200, wholeBody(this.#head(request.endpoint), text, finish, usage, plateau))
+  async #whole({ endpoint }: OpenAiRequest, answer: Answer, response: ServerResponse): Promise<void> {
+    const choices = await answer.whole()
+    const parts = { usage: answer.usage(), metrics: answer.metrics(), plateau: answer.plateau() }
+    sendJson(response, 200, wholeBody(this.#head(endpoint), choices, parts))
   }
 
-  async #stream(request: OpenAiRequest, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const head = this.#head(request.endpoint)
-    const generation = this.#options.engine.generate(request.generation, signal)
-    const tokenIds: number[] = []
+  async #stream(
+    { endpoint, stream }: OpenAiRequest,
+    answer: Answer,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const head = this.#head(endpoint)
     // Headers go out with the first piece, so that what fails before it is answered with its own status.
     let events: EventStream | undefined
     try {
-      for await (const piece of generation.pieces) {
-        tokenIds.push(...piece.tokenIds)
-        const first = events === undefined
+      for await (const part of answer.parts()) {
         events ??= new EventStream(response)
-        const { text, finish } = piece
-        if (finish === undefined && text === '' && !first) continue
-        const last =
-          finish === undefined
-            ? undefined
-            : plateauPart(generation.stats(), request.returnTokenIds ? tokenIds : undefined)
-        await events.send(chunkBody(head, { text, first, finish }, last))
+        const ended = part.finish === undefined ? {} : { plateau: answer.plateauOfChoice(part.index) }
+        const usage = stream?.continuousUsage === true ? answer.usageOfChoice(part.index) : null
+        await events.send(chunkBody(head, part, { ...(stream?.includeUsage === true ? { usage } : {}), ...ended }))
       }
-      if (request.includeUsage) await events?.send(usageBody(head, usageOf(generation.promptTokens, tokenIds.length)))
+      const parts = { usage: answer.usage(), metrics: answer.metrics() }
+      if (stream?.includeUsage === true) await events?.send(usageBody(head, parts))
       await events?.complete()
     } catch (error) {
       if (events === undefined) throw error
@@ -153,6 +193,12 @@ export class HttpApi {
     }
   }
 
+  async #convert(convert: (body: unknown, options: TokenizeOptions) => object, { request, response }: Exchange) {
+    const { model, tokenizer, chat, maxModelLength } = this.#options
+    const body = await readJson(request, this.#options.body)
+    sendJson(response, 200, convert(body, { model, tokenizer, chat, maxModelLength: maxModelLength() }))
+  }
+
   #head(endpoint: Endpoint): ResponseHead {
     const { newId, model, clock } = this.#options
     const id = `${endpoint === 'chat' ? 'chatcmpl' : 'cmpl'}-${newId()}`
@@ -160,10 +206,31 @@ export class HttpApi {
   }
 
   #listModels(response: ServerResponse): void {
-    sendJson(response, 200, {
-      object: 'list',
-      data: [{ id: this.#options.model, object: 'model', owned_by: 'plateau' }],
-    })
+    sendJson(response, 200, { object: 'list', data: [this.#model()] })
+  }
+
+  #retrieveModel(path: string, response: ServerResponse): void {
+    const { model } = this.#options
+    const asked = decodeURIComponent(path.slice(MODEL_PATH.length))
+    if (asked !== model) throw unknownModel(asked, model)
+    sendJson(response, 200, this.#model())
+  }
+
+  /** As OpenAI's, with vLLM's length. */
+  #model(): object {
+    const { model, maxModelLength } = this.#options
+    const created = this.#startedSeconds
+    const common = { id: model, object: 'model', created, owned_by: 'plateau' }
+    return { ...common, root: model, parent: null, max_model_len: maxModelLength() ?? null }
+  }
+
+  /** vLLM's: nothing but the status. */
+  #answerHealth(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method !== 'GET' || pathOf(request) !== '/health') return false
+    const problem = this.#options.whyNotReady()
+    if (problem !== undefined) throw unavailable(problem)
+    response.writeHead(200).end()
+    return true
   }
 
   #fail(response: ServerResponse, error: unknown): void {
@@ -172,12 +239,18 @@ export class HttpApi {
     this.#log(error)
     const { status, headers, body } = httpError(error)
     if (response.headersSent) response.destroy()
-    else sendJson(response, status, body, status === 413 ? { ...headers, connection: 'close' } : headers)
+    else sendJson(response, status, body, headers)
   }
 
   #log(error: unknown): void {
     if (httpError(error).status === 500) this.#options.logger.error('request failed', { error })
   }
+}
+
+const MODEL_PATH = '/v1/models/'
+
+function pathOf(request: IncomingMessage): string {
+  return request.url?.split('?')[0] ?? ''
 }
 
 function headerOf(request: IncomingMessage, name: string): string | undefined {

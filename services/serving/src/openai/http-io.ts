@@ -2,25 +2,46 @@ import { PlateauError } from '@plateau/contracts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { badRequest, cancelled } from '../request-errors.js'
 
-/** The request's body as JSON. Reads no more than `maxBytes`. */
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > maxBytes) {
-      throw new PlateauError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes`, {
-        facts: { maxBytes },
-      })
-    }
-    chunks.push(chunk)
-  }
+export interface BodyLimits {
+  readonly maxBytes: number
+  /** For the whole body: a client that sends a byte now and then holds nothing up. */
+  readonly timeoutMs: number
+}
+
+/** The request's body as JSON. Throws BODY_TOO_LARGE, REQUEST_TIMEOUT, INVALID_ARGUMENT. */
+export async function readJson(request: IncomingMessage, limits: BodyLimits): Promise<unknown> {
+  const body = await readBody(request, limits)
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return JSON.parse(body.toString('utf8'))
   } catch {
     // The parser's own message quotes the body.
     throw badRequest('body', 'the request body is not valid JSON')
   }
+}
+
+/** Leaves the connection alone, whatever happens: the answer still has to go out on it. */
+function readBody(request: IncomingMessage, { maxBytes, timeoutMs }: BodyLimits): Promise<Buffer> {
+  const body = Promise.withResolvers<Buffer>()
+  const chunks: Buffer[] = []
+  let size = 0
+  const take = (chunk: Buffer): void => {
+    size += chunk.length
+    if (size > maxBytes) return refuse('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  const refuse = (code: string, message: string): void => {
+    // What still comes is read and forgotten until the connection is closed.
+    request.off('data', take).resume()
+    body.reject(new PlateauError(code, message, { facts: { maxBytes, timeoutMs } }))
+  }
+  const late = (): void => refuse('REQUEST_TIMEOUT', `the request body did not arrive within ${timeoutMs / 1000} s`)
+  const timer = setTimeout(late, timeoutMs)
+  request
+    .on('data', take)
+    .once('end', () => body.resolve(Buffer.concat(chunks)))
+    .once('error', () => body.reject(cancelled()))
+    .once('close', () => body.reject(cancelled()))
+  return body.promise.finally(() => clearTimeout(timer))
 }
 
 export function sendJson(

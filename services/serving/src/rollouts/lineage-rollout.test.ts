@@ -296,5 +296,5 @@ it('a replaced version stays loaded where it is the best for some traffic', asyn
   expect(w.rollout.kept.map(({ version }) => version)).toEqual([1])
   expect(w.released).toEqual([])
   await w.rollout.close()
-  expect(w.released.toSorted()).toEqual([1, 2, 3])
+  expect(new Set(w.released)).toEqual(new Set([1, 2, 3]))
 })

@@ -1,4 +1,4 @@
-import { FloatFormat, packFloats, PlateauError, target, unpackTopK, type TopK } from '@plateau/contracts'
+import { FloatFormat, packFloats, PlateauError, target, TokenWindow, unpackTopK, type TopK } from '@plateau/contracts'
 import { bidiStream, serverStream, startServer, unary, type RpcServer } from '@plateau/rpc'
 import {
   denseOverlap,
@@ -22,6 +22,8 @@ export interface MarkovTargetOptions {
   readonly maxContext?: number
   /** Runs before every verdict: to pause a response in its middle, or to break it. */
   readonly beforeVerdict?: (round: number) => Promise<void>
+  /** Verifies as nobody should: whatever is proposed holds. Default false. */
+  readonly acceptsEverything?: boolean
 }
 
 export interface MarkovTarget {
@@ -63,7 +65,7 @@ export async function startMarkovTarget(options: MarkovTargetOptions): Promise<M
         yield { tokenId: verdict.nextTokenId!, finishReason: verdict.finishReason, logprobs: verdict.logprobs[0] }
       }
     }, fail),
-    score: (_, callback) => callback(null, { window: undefined }),
+    score: unary<target.ScoreRequest, target.ScoreResponse>(async (request) => score(request, options.vocabSize), fail),
     speculate: bidiStream<target.SpeculateRequest, target.SpeculateResponse>(async function* (requests) {
       for await (const verdict of counted(requests)) yield { verdict }
     }, fail),
@@ -143,10 +145,19 @@ function describe({
   }
 }
 
+function score(request: target.ScoreRequest, vocabSize: number): target.ScoreResponse {
+  const { promptTokenIds: prompt, responseTokenIds: response } = request
+  const before = [prompt.at(-1)!, ...response]
+  const tokenLogProb = response.map((token, i) => {
+    return Math.log(transformLogits(markovLogits(before[i]!, vocabSize), { temperature: 1, topK: 0, topP: 1 })[token]!)
+  })
+  return { window: TokenWindow.fromPartial({ tokenIds: response, tokenLogProb }) }
+}
+
 async function* respond(
   requests: AsyncIterable<target.SpeculateRequest>,
   opened: target.SpeculateOpen[],
-  { vocabSize, beforeVerdict = async () => {} }: MarkovTargetOptions,
+  { vocabSize, beforeVerdict = async () => {}, acceptsEverything = false }: MarkovTargetOptions,
 ): AsyncGenerator<target.SpeculateVerdict> {
   let open: target.SpeculateOpen | undefined
   let processors: LogitProcessors | undefined
@@ -173,8 +184,8 @@ async function* respond(
       return denseTargetRow(transformLogits(row, sampling, proposal.tokenIds.slice(0, i)))
     })
     const verdict =
-      proposal.tokenIds.length === 0
-        ? { accepted: 0, nextToken: await drawToken(judged[0]!, random) }
+      proposal.tokenIds.length === 0 || acceptsEverything
+        ? { accepted: proposal.tokenIds.length, nextToken: await drawToken(judged.at(-1)!, random) }
         : await verifyProposal({ tokens: proposal.tokenIds, q: unpackRows(proposal.q), rows: judged, random })
 
     let fresh: number[] = [...proposal.tokenIds.slice(0, verdict.accepted), verdict.nextToken]
