@@ -98,4 +98,10 @@ export const targetModelConfig = defineConfig({
     default: '16MiB',
     help: 'Captured windows waiting for the event log; what does not fit is shed and counted.',
   }),
+  redactionModule: optional(
+    existingPath({
+      env: 'PLATEAU_REDACTION_MODULE',
+      help: 'An ES module whose default export sees each captured window before it is published: README, Redaction.',
+    }),
+  ),
 })

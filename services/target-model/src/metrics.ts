@@ -5,6 +5,9 @@ export type TargetMetrics = ReturnType<typeof declareTargetMetrics>
 /** Why a captured window did not reach the event log. */
 export type ShedReason = 'queue_full' | 'too_large' | 'refused' | 'shutdown'
 
+/** What a redaction did to a captured window that it did not leave as it was. */
+export type RedactionResult = 'changed' | 'dropped' | 'failed'
+
 /** Every metric of target-model, declared once. */
 export function declareTargetMetrics(metrics: Metrics) {
   return {
@@ -64,6 +67,11 @@ export function declareTargetMetrics(metrics: Metrics) {
       name: 'plateau_target_windows_shed_total',
       help: 'Captured windows given up so that no request waits, by reason (queue_full, too_large, refused, shutdown).',
       labels: ['reason'],
+    }),
+    redacted: metrics.counter<'result'>({
+      name: 'plateau_capture_redacted_total',
+      help: 'Windows that the redaction module changed, dropped, or failed on (not published either), by result.',
+      labels: ['result'],
     }),
     published: metrics.counter({
       name: 'plateau_target_windows_published_total',

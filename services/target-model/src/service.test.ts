@@ -1,5 +1,5 @@
 /** The service as a process would run it, over gRPC, with the embedded event log. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -179,6 +179,39 @@ describe('the service', () => {
     expect(Number(/capture_queue_bytes\S* (\d+)/.exec(metrics)![1])).toBeLessThanOrEqual(4096)
     // It stops in time although the log still hangs.
     expect(await service.stop()).toBe(0)
+  })
+
+  it('shows windows to the redaction module before it publishes them, and counts what it kept back', async () => {
+    const directory = await logDirectory()
+    const path = join(model, 'redact.mjs')
+    await writeFile(
+      path,
+      'export default (window, { text }) => (text(window.tokenIds).includes("b") ? undefined : window)',
+    )
+    const { service, client } = await start(
+      { PLATEAU_REDACTION_MODULE: path, PLATEAU_WINDOW_POSITIONS: '4' },
+      await openLog(directory),
+    )
+    const tokens = await tokensOf(client, request({ capture: consent('sample') }))
+    const b = 1
+    const kept = Array.from({ length: 10 }, (_, i) => tokens.slice(4 * i, 4 * i + 4)).filter((ids) => !ids.includes(b))
+    expect(kept.length).toBeGreaterThan(0)
+    expect(kept.length).toBeLessThan(10)
+    const dropped = async () =>
+      /plateau_capture_redacted_total{[^}]*dropped[^}]*} (\d+)/.exec(await metricsOf(service.opsUrl))
+    while (Number((await dropped())?.[1]) !== 10 - kept.length) await sleep(5)
+    expect(await service.stop()).toBe(0)
+    const log = await openLog(directory)
+    expect((await published(log)).map(({ tokenIds }) => tokenIds)).toEqual(kept)
+    await log.close()
+  })
+
+  it('does not start with a redaction module that redacts nothing', async () => {
+    const path = join(model, 'empty.mjs')
+    await writeFile(path, 'export const redact = 1')
+    await expect(start({ PLATEAU_REDACTION_MODULE: path }, await openLog())).rejects.toMatchObject({
+      code: 'REDACTION_MODULE_INVALID',
+    })
   })
 
   it('gives a place back at once when its client leaves or its deadline passes', async () => {

@@ -18,17 +18,24 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
     const { TargetCalls } = await import('./target-calls.js')
     const { observeDecoder, recordRun } = await import('./decoder-metrics.js')
     const { loadTarget } = await import('./target.js')
+    const { openRedaction } = await import('./redaction.js')
     const { WindowPublisher } = await import('./window-publisher.js')
 
     const { readDescriptorSet, topics } = await import('@plateau/contracts')
 
+    const redaction = config.redactionModule && (await openRedaction(config.redactionModule, config.model))
     await eventLog.ensureTopics([topics.tokenDistributions])
     const metrics = declareTargetMetrics(registry)
     const loaded = await loadTarget(config.model, { ...config, onRun: (run) => recordRun(metrics, run) })
     observeDecoder(metrics, loaded.decoder)
     // Waits when it is full; requests do not, for the publisher's own queue in front of it sheds.
     const producer = eventLog.producer({ whenFull: 'wait' })
-    const publisher = new WindowPublisher(producer, { maxQueueBytes: config.captureQueueBytes, logger, metrics })
+    const publisher = new WindowPublisher(producer, {
+      maxQueueBytes: config.captureQueueBytes,
+      logger,
+      metrics,
+      redact: redaction || undefined,
+    })
     const calls = new TargetCalls(loaded, config, {
       metrics,
       clock,
@@ -57,6 +64,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       maxContext: loaded.decoder.maxContext,
       address: server.address,
       capture: config.capture,
+      redaction: config.redactionModule,
     })
     return {
       // Last responses first, for they still capture; then their windows; then the engine, which must be idle. What the

@@ -44,6 +44,10 @@ export const parameters = tinyParameters()
 const tokenizer = JSON.stringify({
   version: '1.0',
   added_tokens: [],
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
   model: {
     type: 'BPE',
     vocab: Object.fromEntries(
@@ -53,9 +57,9 @@ const tokenizer = JSON.stringify({
   },
 })
 
-export async function writeTinyModel(): Promise<{ directory: string; remove: () => Promise<void> }> {
+export async function writeTinyModel(config = tinyConfig): Promise<{ directory: string; remove: () => Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'target-model-'))
-  await writeModelDirectory(directory, tinyConfig, parameters, 'F32')
+  await writeModelDirectory(directory, config, parameters, 'F32')
   await writeFile(join(directory, 'tokenizer.json'), tokenizer)
   return { directory, remove: () => rm(directory, { recursive: true }) }
 }
@@ -69,8 +73,11 @@ export interface Loaded {
 }
 
 /** The calls on a tiny model whose top-k lists 5 of 24 tokens, with captured windows collected. */
-export async function loadTiny(options: Partial<TargetOptions & CallOptions> = {}): Promise<Loaded> {
-  const { directory, remove } = await writeTinyModel()
+export async function loadTiny(
+  options: Partial<TargetOptions & CallOptions> & { readonly maxPositions?: number } = {},
+): Promise<Loaded> {
+  const { maxPositions = tinyConfig.maxPositions } = options
+  const { directory, remove } = await writeTinyModel({ ...tinyConfig, maxPositions })
   const loaded = await loadTarget(directory, {
     topK: 5,
     maxSequences: 3,

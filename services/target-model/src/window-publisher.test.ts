@@ -4,7 +4,7 @@ import type { NewRecord, Producer } from '@plateau/event-log'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { expect, it } from 'vitest'
 import { declareTargetMetrics } from './metrics.js'
-import { WindowPublisher } from './window-publisher.js'
+import { WindowPublisher, type PublisherOptions } from './window-publisher.js'
 
 /** A log whose answers the test decides. */
 class ScriptedProducer implements Producer {
@@ -28,10 +28,10 @@ class ScriptedProducer implements Producer {
 const window = (windowIndex: number, bytes = 1000) =>
   TokenWindow.fromPartial({ sampleId: 's', windowIndex, capturedAtMs: 5, features: Buffer.alloc(bytes) })
 
-function start(maxQueueBytes = 10_000) {
+function start(maxQueueBytes = 10_000, options: Partial<PublisherOptions> = {}) {
   const producer = new ScriptedProducer()
   const metrics = declareTargetMetrics(new MetricRegistry())
-  const publisher = new WindowPublisher(producer, { maxQueueBytes, logger: silentLogger, metrics })
+  const publisher = new WindowPublisher(producer, { maxQueueBytes, logger: silentLogger, metrics, ...options })
   const shed = (reason: 'queue_full' | 'too_large' | 'refused' | 'shutdown') => metrics.shed.value({ reason })
   return { producer, publisher, metrics, shed }
 }
@@ -118,4 +118,44 @@ it.each([
   expect(shed('shutdown')).toBe(101)
   expect(metrics.published.value({})).toBe(0)
   expect(publisher.queuedBytes).toBe(0)
+})
+
+it('a redaction decides what is published, after the request has gone on, and is counted', async () => {
+  const seen: number[] = []
+  const lines: unknown[] = []
+  const redact: PublisherOptions['redact'] = (value) => {
+    const { windowIndex } = TokenWindow.decode(value)
+    seen.push(windowIndex)
+    if (windowIndex === 1) return { kind: 'dropped' }
+    if (windowIndex === 2) return { kind: 'changed', value: TokenWindow.encode(window(2, 7)).finish() }
+    if (windowIndex === 3) return { kind: 'failed', error: new RangeError('secret') }
+    return { kind: 'kept' }
+  }
+  const logger = { ...silentLogger, error: (...line: unknown[]) => lines.push(line) }
+  const { producer, publisher, metrics } = start(10_000, { redact, logger })
+  for (let i = 0; i < 5; i++) publisher.offer(window(i), undefined)
+  expect(seen).toEqual([])
+  await publisher.close(1000)
+  expect(seen).toEqual([0, 1, 2, 3, 4])
+  const sent = producer.sent.map(({ value }) => TokenWindow.decode(value!))
+  expect(sent.map(({ windowIndex, features }) => [windowIndex, features.length])).toEqual([
+    [0, 1000],
+    [2, 7],
+    [4, 1000],
+  ])
+  expect(decodeHeaders(producer.sent[1]!.headers)!.id).toBe('window:s:2')
+  for (const result of ['changed', 'dropped', 'failed'] as const) expect(metrics.redacted.value({ result })).toBe(1)
+  expect(metrics.published.value({})).toBe(3)
+  expect(publisher.queuedBytes).toBe(0)
+  expect(lines).toHaveLength(1)
+  expect(JSON.stringify(lines)).not.toContain('secret')
+})
+
+it('a redaction that makes a window larger than a record may be has it shed', async () => {
+  const value = TokenWindow.encode(window(0, topics.tokenDistributions.maxRecordBytes)).finish()
+  const { producer, publisher, shed } = start(10_000, { redact: () => ({ kind: 'changed', value }) })
+  publisher.offer(window(0), undefined)
+  await publisher.close(1000)
+  expect(shed('too_large')).toBe(1)
+  expect(producer.sent).toEqual([])
 })
