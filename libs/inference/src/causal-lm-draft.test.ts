@@ -5,7 +5,7 @@ import {
   type CausalDraft,
   type CausalDraftConfig,
 } from '@plateau/causal-lm'
-import { overlap, seededRandom, transformLogits, type Sampling } from '@plateau/speculation'
+import { logitProcessors, overlap, seededRandom, transformLogits, type Sampling } from '@plateau/speculation'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CausalLmDraft } from './causal-lm-draft.js'
 
@@ -165,6 +165,31 @@ describe.each([
     const expected = plainGreedy(draft, text.slice(-seen), 1)
     expect((await session.propose(1, greedy, random)).tokens).toEqual(expected)
   })
+})
+
+it('counts what it has proposed in a round under penalties, and q is of the penalised draft', async () => {
+  const draft = spread(whole, 3)
+  const loaded = await load(draft)
+  const settings = { presencePenalty: 2, frequencyPenalty: 1, repetitionPenalty: 1.2, logitBias: { 5: 2 } }
+  const processors = logitProcessors(settings, [1, 4, 7])!
+  processors.record([9])
+  for (const temperature of [0, 1]) {
+    const session = loaded.open({ tokens: [1, 4, 7, 9], features: none })
+    const sampling = { temperature, topK: 0, topP: 1, processors }
+    const { tokens, q, rawQ } = await session.propose(4, sampling, seededRandom(2))
+    session.close()
+    expect(tokens).toHaveLength(4)
+    for (const [i, token] of tokens.entries()) {
+      const ahead = tokens.slice(0, i)
+      const logits = plainLogits(draft, [1, 4, 7, 9, ...ahead])
+      const dense = Float64Array.from({ length: V }, (_, id) => logits.get(id)!)
+      const expected = transformLogits(dense, sampling, ahead)
+      const raw = transformLogits(dense, { temperature: 1, topK: 0, topP: 1 })
+      const sent = q[i] ?? { ids: [token], probs: [1] }
+      Array.from(sent.ids).forEach((id, j) => expect(sent.probs[j]).toBeCloseTo(expected[id]!, 5))
+      Array.from(rawQ[i]!.ids).forEach((id, j) => expect(rawQ[i]!.probs[j]).toBeCloseTo(raw[id]!, 5))
+    }
+  }
 })
 
 it('says nothing where it thinks that a token comes which it cannot say', async () => {
