@@ -99,14 +99,14 @@ function namesJson(names: ReadonlyMap<string, Counts>): object {
   return [...names].map(([name, counts]) => ({ name, ...countsJson(counts) }))
 }
 
-function eventJson({ schemaVersion, ...event }: Rollout): object {
+function eventJson(event: Rollout): object {
   return { ...event, state: stateName(event.state) }
 }
 
-function orderJson({ schemaVersion, checkpoint, ...order }: RolloutOrder): object {
+function orderJson(order: RolloutOrder): object {
   return { ...order, kind: orderName(order.kind) }
 }
 
-function driftJson({ schemaVersion, ...drift }: Drift): object {
+function driftJson(drift: Drift): object {
   return { ...drift, kind: (DriftKind[drift.kind] ?? '').replace('DRIFT_KIND_', '').toLowerCase() }
 }

@@ -8,7 +8,10 @@ export function explain(lineage: LineageState, version: VersionState): string {
   const event = decisiveEvent(version, phase)
   const by = event === undefined || event.orderedBy === '' ? '' : ` by order of ${event.orderedBy}`
   const pinned = pinnedVersion(lineage) === version.version ? ' and pinned' : ''
-  const why = event === undefined ? reasonOfOrder(version, phase) : reasonOf(event)
+  const why =
+    event === undefined
+      ? reasonOfOrder(version, phase)
+      : reasonOf(phase === 'replaced' ? promotion(version, event) : event)
   return `Version ${version.version} ${told[phase](event)}${by}${pinned}${why === '' ? '.' : `: ${withStop(why)}`}`
 }
 
@@ -40,7 +43,9 @@ const told: Readonly<Record<Phase, (event: Rollout | undefined) => string>> = {
   live: () => 'is live, and watched',
   confirmed: () => 'is live, and confirmed',
   replaced: (event) =>
-    `was live and has been replaced${event !== undefined && event.otherVersion > 0 ? ` by version ${event.otherVersion}` : ''}`,
+    event !== undefined && event.otherVersion > 0
+      ? `was live until version ${event.otherVersion} took its place; it went live`
+      : 'was live and has been replaced; it went live',
   rejected: () => 'was rejected',
   'rolled back': (event) =>
     `was rolled back${event !== undefined && event.otherVersion > 0 ? `, and version ${event.otherVersion} took its place` : ''}`,
@@ -55,10 +60,15 @@ const deciding: Readonly<Record<Phase, readonly RolloutState[]>> = {
   canary: [RolloutState.ROLLOUT_STATE_CANARY],
   live: [RolloutState.ROLLOUT_STATE_LIVE],
   confirmed: [RolloutState.ROLLOUT_STATE_CONFIRMED],
-  replaced: [RolloutState.ROLLOUT_STATE_REPLACED],
+  replaced: [RolloutState.ROLLOUT_STATE_REPLACED, RolloutState.ROLLOUT_STATE_LIVE],
   rejected: [RolloutState.ROLLOUT_STATE_REJECTED],
   'rolled back': [RolloutState.ROLLOUT_STATE_ROLLED_BACK],
   retired: [],
+}
+
+/** Why a replaced version had gone live. */
+function promotion({ events }: VersionState, replaced: Rollout): Rollout {
+  return events.find(({ state }) => state === RolloutState.ROLLOUT_STATE_LIVE) ?? replaced
 }
 
 function against(event: Rollout | undefined): string {

@@ -107,7 +107,8 @@ function newestPhase({ phases: byServer }: VersionState): Rollout | undefined {
   return newest
 }
 
-function isRetired({ orders }: VersionState): boolean {
+/** An order took it off traffic for good, and none came after that. */
+export function isRetired({ orders }: VersionState): boolean {
   const retired = orders.findLastIndex(({ kind }) => kind === RolloutOrderKind.ROLLOUT_ORDER_KIND_RETIRE)
   const promoted = orders.findLastIndex(({ kind }) => kind === RolloutOrderKind.ROLLOUT_ORDER_KIND_PROMOTE)
   return retired > promoted

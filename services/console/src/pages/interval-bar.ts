@@ -12,12 +12,13 @@ export interface Interval {
 
 /**
  * A difference and its interval beside zero and the margin (dashed): all to the right of the margin is not worse, all to its left is worse.
+ * The picture reaches at least `atLeast` to both sides.
  */
-export function intervalBar(interval: Interval): Html {
+export function intervalBar(interval: Interval, atLeast = 0.01): Html {
   const { difference, margin } = interval
   const [low, high] = [interval.low ?? difference, interval.high ?? difference]
   if (![difference, low, high, margin].every(Number.isFinite)) return html`<span class="quiet">no interval</span>`
-  const reach = 1.15 * Math.max(Math.abs(low), Math.abs(high), Math.abs(difference), 1.6 * margin, 0.01)
+  const reach = 1.15 * Math.max(Math.abs(low), Math.abs(high), Math.abs(difference), 1.6 * margin, atLeast)
   const x = (value: number): string => `${(50 + (50 * value) / reach).toFixed(2)}%`
   const width = `${((50 * (high - low)) / reach).toFixed(2)}%`
   const verdict = verdictOf(low, high, margin)

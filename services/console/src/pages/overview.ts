@@ -1,11 +1,12 @@
 import type { DraftCheckpoint, SelectionPolicy } from '@plateau/contracts'
 import { explain } from '../model/explain.js'
+import { gatherServers } from '../model/gather.js'
 import { candidates, liveVersion, newestFirst, phaseOf, pinnedVersion, presentServers } from '../model/phases.js'
 import type { ConsoleState, LineageState, ServerState } from '../model/state.js'
 import { acceptanceCharts, changeOf, rangeOf, ranges, type Range } from './acceptance-charts.js'
 import { clockTime, duration, fixed, percent, timeAgo, versionHref, versionLink } from './format.js'
 import { html, type Html, type Part } from './html.js'
-import { changeNote, driftList, eventList, phaseBadge, tile, trafficTable } from './parts.js'
+import { changeNote, driftList, eventBadge, eventList, phaseBadge, tile, trafficTable } from './parts.js'
 import { chartTable, legend, timeChart } from './time-chart.js'
 
 const SHOWN_EVENTS = 12
@@ -59,7 +60,7 @@ function lineageSection(state: ConsoleState, lineage: LineageState, range: Range
     <div class="columns">
       <section class="panel">
         <h3>What happened last</h3>
-        ${eventList(lineage.name, lineage.recentEvents.slice(-SHOWN_EVENTS).toReversed(), nowMs)}
+        ${eventList(lineage.name, gatherServers(lineage.recentEvents).slice(-SHOWN_EVENTS).toReversed(), nowMs)}
       </section>
       <div>
         <section class="panel">
@@ -211,7 +212,9 @@ function serverRow(lineage: LineageState, server: ServerState, isPresent: boolea
   return html`<tr class="${!isPresent && 'gone'}">
     <th scope="row" class="breakable">${server.name}</th>
     <td>${versionLink(lineage.name, server.liveVersion)}</td>
-    <td>${lastEvent !== undefined && html`${versionLink(lineage.name, lastEvent.version)} ${lastEvent.reason}`}</td>
+    <td>
+      ${lastEvent !== undefined && html`${eventBadge(lastEvent)} ${versionLink(lineage.name, lastEvent.version)}`}
+    </td>
     <td>${timeAgo(server.heardMs, nowMs)}${!isPresent && html` <span class="badge">gone</span>`}</td>
   </tr>`
 }

@@ -1,6 +1,7 @@
 import { DriftKind, type Drift, type Rollout } from '@plateau/contracts'
 import { measures, type Counts } from '../model/counts.js'
 import { evidenceInWords, signed } from '../model/explain.js'
+import type { SaidTogether } from '../model/gather.js'
 import { stateName, type Phase } from '../model/phases.js'
 import { count, fixed, nameOf, percent, timeAgo, versionLink } from './format.js'
 import { html, type Html, type Part } from './html.js'
@@ -33,20 +34,20 @@ export function eventBadge({ state }: Rollout): Html {
 }
 
 /** Events of one lineage, as a list with reasons. */
-export function eventList(lineage: string, events: readonly Rollout[], nowMs: number, isOneVersion = false): Html {
+export function eventList(lineage: string, events: readonly SaidTogether[], nowMs: number): Html {
   if (events.length === 0) return html`<p class="quiet">No server has said anything yet.</p>`
   return html`<ol class="events">
     ${events.map(
-      (event) =>
+      ({ event, servers }) =>
         html`<li>
           <div class="line">
-            ${eventBadge(event)} ${!isOneVersion && versionLink(lineage, event.version)}
+            ${eventBadge(event)} ${versionLink(lineage, event.version)}
             ${event.otherVersion > 0 && html`<span class="quiet">beside ${versionLink(lineage, event.otherVersion)}</span>`}
             <span class="when">${timeAgo(event.atMs, nowMs)}</span>
           </div>
           ${event.reason !== '' && html`<p class="reason">${event.reason}</p>`}
           <p class="quiet small">
-            ${event.server}${event.orderedBy !== '' && html`, ordered by <strong>${event.orderedBy}</strong>`}${
+            ${servers.join(', ')}${event.orderedBy !== '' && html`, ordered by <strong>${event.orderedBy}</strong>`}${
               event.swapMs > 0 && `, ${count(event.swapMs)} ms after it was announced`
             }${event.evidence !== undefined && `; ${event.evidence.comparison}: ${evidenceInWords(event.evidence)}`}
           </p>

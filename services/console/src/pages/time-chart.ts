@@ -33,38 +33,38 @@ export interface TimeChart {
 const WIDE = 1000
 const HIGH = 100
 const X_TICKS = 5
-/** Markers closer than this share of the width show no label: the lines stay. */
-const LABEL_SHARE = 0.045
+/** Markers closer than this share of the width show no label, and on narrow screens those closer than the second. */
+const LABEL_SHARES = [0.06, 0.13] as const
 
 /**
  * Lines over time as inline SVG that is as wide as its place. Lines are drawn in stretched units with strokes that do not stretch; text
  * and dots stand at percentages, so that they never do.
  */
 export function timeChart(chart: TimeChart): Html {
-  const [low, high] = axisOf(chart)
+  const { low, high, ticks } = axisOf(chart)
   const x = (atMs: number): number => (atMs - chart.fromMs) / (chart.toMs - chart.fromMs)
   const y = (value: number): number => 1 - (value - low) / (high - low || 1)
   const inside = chart.markers.filter(({ atMs }) => atMs >= chart.fromMs && atMs <= chart.toMs)
   return html`<figure class="chart">
     <figcaption>${chart.title}</figcaption>
-    <svg class="frame" role="img" aria-label="${summary(chart)}">
-      <svg class="plot" x="44" y="16" viewBox="0 0 ${WIDE} ${HIGH}" preserveAspectRatio="none">
-        ${ticks(low, high).map((value) => html`<path class="grid" d="M0 ${at(y(value) * HIGH)}H${WIDE}" />`)}
+    <div class="frame" role="img" aria-label="${summary(chart)}">
+      <svg class="plot" viewBox="0 0 ${WIDE} ${HIGH}" preserveAspectRatio="none">
+        ${ticks.map((value) => html`<path class="grid" d="M0 ${at(y(value) * HIGH)}H${WIDE}" />`)}
         ${inside.map(({ atMs, kind }) => html`<path class="marker ${kind}" d="M${at(x(atMs) * WIDE)} 0V${HIGH}" />`)}
         ${chart.lines.map((line) => html`<path class="line ${line.look}" d="${pathOf(line, chart.stepMs, x, y)}" />`)}
       </svg>
-      <svg class="plot over" x="44" y="16">
+      <svg class="plot">
         ${chart.lines.map((line) => lonePoints(line, chart.stepMs).map((point) => html`<circle class="dot ${line.look}" cx="${share(x(point.atMs))}" cy="${share(y(point.value))}" r="2" />`))}
         ${markerLabels(inside, x)} ${timeLabels(chart, x)}
       </svg>
-      <svg class="axis" y="16">
-        ${ticks(low, high).map((value) => html`<text x="38" y="${share(y(value))}" dy="4" text-anchor="end">${chart.say(value)}</text>`)}
+      <svg class="axis">
+        ${ticks.map((value) => html`<text x="38" y="${share(y(value))}" dy="4" text-anchor="end">${chart.say(value)}</text>`)}
       </svg>
-    </svg>
+    </div>
   </figure>`
 }
 
-export function legend(lines: readonly Line[], extra: Part = undefined): Html {
+export function legend(lines: readonly Line[], extra?: Part): Html {
   const named = lines.filter(
     ({ label, look }, at) => lines.findIndex((line) => line.label === label) === at && look !== '',
   )
@@ -121,18 +121,14 @@ function summary({ title, lines, say }: TimeChart): string {
   return said.length === 0 ? `${title}: nothing in this time` : `${title}: ${said.join('; ')}`
 }
 
-/** From what is shown, with room, but never beyond what the measure can be. */
-function axisOf({ lines, least }: TimeChart): [number, number] {
+/** Covers what is shown and `least`, in whole steps. */
+function axisOf({ lines, least }: TimeChart): { low: number; high: number; ticks: number[] } {
   const values = lines.flatMap(({ points }) => points.map(({ value }) => value))
-  const low = Math.min(least[0], ...values)
-  const high = Math.max(least[1], ...values)
-  const step = niceStep(high - low)
-  return [Math.floor(low / step) * step, Math.ceil(high / step) * step]
-}
-
-function ticks(low: number, high: number): number[] {
-  const step = niceStep(high - low)
-  return Array.from({ length: Math.round((high - low) / step) + 1 }, (_, at) => low + at * step)
+  const [lowest, highest] = [Math.min(least[0], ...values), Math.max(least[1], ...values)]
+  const step = niceStep(highest - lowest)
+  const [first, last] = [Math.floor(lowest / step + 1e-9), Math.ceil(highest / step - 1e-9)]
+  const ticks = Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step)
+  return { low: first * step, high: last * step, ticks }
 }
 
 /** About three steps of 1, 2 or 5 times a power of ten. */
@@ -160,18 +156,20 @@ function lonePoints({ points }: Line, stepMs: number): Line['points'] {
 }
 
 function markerLabels(markers: readonly Marker[], x: (ms: number) => number): Html[] {
-  let last = -1
+  let [last, lastMajor] = [-1, -1]
   return markers.map(({ atMs, label, title, kind }) => {
     const place = x(atMs)
-    const hasRoom = place - last >= LABEL_SHARE
+    const hasRoom = place - last >= LABEL_SHARES[0]
+    const isMajor = place - lastMajor >= LABEL_SHARES[1]
     if (hasRoom) last = place
+    if (hasRoom && isMajor) lastMajor = place
     return html`<g class="marker-label ${kind}">
       <title>${title}</title>
       <circle
         cx="${share(place)}"
         cy="0"
         r="3"
-      />${hasRoom && html`<text x="${share(place)}" y="-5" text-anchor="middle">${label}</text>`}
+      />${hasRoom && html`<text class="${isMajor ? 'major' : 'minor'}" x="${share(place)}" y="-5" text-anchor="middle">${label}</text>`}
     </g>`
   })
 }

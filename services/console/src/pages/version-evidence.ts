@@ -85,40 +85,42 @@ function evidenceBlock({ event, evidence }: Measured): Html {
       ${fixed(evidence.acceptanceLength, 2)} tokens against ${fixed(evidence.otherAcceptanceLength, 2)}; the interval
       misses in at most ${fixed(100 * errorRate, 1)} % of cases${requests > 0 && `; ${count(requests)} requests`}
     </p>
-    ${slices(evidence)}
+    ${slices(evidence, `${event.server} ${event.state}`)}
   </article>`
 }
 
-function slices({ slices: all }: RolloutEvidence): Part {
+/** All of them on one scale. */
+function slices({ slices: all, margin, comparison }: RolloutEvidence, key: string): Part {
   if (all.length === 0) return undefined
-  return html`<div class="scroll">
-    <table>
-      <caption>
-        By traffic
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">slice</th>
-          <th scope="col" class="number">positions</th>
-          <th scope="col" class="number">this</th>
-          <th scope="col" class="number">other</th>
-          <th scope="col" class="number">difference</th>
-          <th scope="col" class="bar-cell"></th>
-        </tr>
-      </thead>
-      <tbody>
-        ${all.map(
-          ({ label, name, positions, value, otherValue }) =>
-            html`<tr>
+  const reach = Math.max(1.6 * margin, ...all.map(({ value, otherValue }) => Math.abs(value - otherValue)))
+  return html`<details data-keep="${key} ${comparison}">
+    <summary>By tenant and domain</summary>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">slice</th>
+            <th scope="col" class="number">positions</th>
+            <th scope="col" class="number">this</th>
+            <th scope="col" class="number">other</th>
+            <th scope="col" class="number">difference</th>
+            <th scope="col" class="bar-cell"></th>
+          </tr>
+        </thead>
+        <tbody>
+          ${all.map(({ label, name, positions, value, otherValue }) => {
+            const difference = value - otherValue
+            return html`<tr>
               <th scope="row">${label} ${nameOf(name)}</th>
               <td class="number">${count(positions)}</td>
               <td class="number">${fixed(value)}</td>
               <td class="number">${fixed(otherValue)}</td>
-              <td class="number">${signed(value - otherValue)}</td>
-              <td class="bar-cell">${intervalBar({ difference: value - otherValue, margin: 0 })}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`
+              <td class="number">${signed(difference)}</td>
+              <td class="bar-cell">${intervalBar({ difference, margin }, reach)}</td>
+            </tr>`
+          })}
+        </tbody>
+      </table>
+    </div>
+  </details>`
 }

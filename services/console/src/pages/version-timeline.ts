@@ -1,4 +1,5 @@
-import type { Rollout, RolloutOrder } from '@plateau/contracts'
+import type { RolloutOrder } from '@plateau/contracts'
+import { gatherServers, type SaidTogether } from '../model/gather.js'
 import { orderName } from '../model/phases.js'
 import type { VersionState } from '../model/state.js'
 import { count, duration, timeAgo } from './format.js'
@@ -17,7 +18,7 @@ interface Entry {
 export function timeline(version: VersionState, nowMs: number): Html {
   const entries = [
     ...published(version),
-    ...version.events.map(eventEntry),
+    ...gatherServers(version.events).map(eventEntry),
     ...version.orders.map(orderEntry),
   ].toSorted((a, b) => a.atMs - b.atMs)
   if (entries.length === 0)
@@ -43,11 +44,11 @@ function published({ announced }: VersionState): Entry[] {
   return [{ atMs: announced.publishedAtMs, badge, who: 'trainer', why: '', more: undefined }]
 }
 
-function eventEntry(event: Rollout): Entry {
-  const { atMs, server, reason, orderedBy, swapMs } = event
+function eventEntry({ event, servers }: SaidTogether): Entry {
+  const { atMs, reason, orderedBy, swapMs } = event
   const ordered = orderedBy !== '' && html`, ordered by <strong>${orderedBy}</strong>`
   const swap = swapMs > 0 && `; first request ${count(swapMs)} ms after the announcement came`
-  return { atMs, badge: eventBadge(event), who: server, why: reason, more: [ordered, swap] }
+  return { atMs, badge: eventBadge(event), who: servers.join(', '), why: reason, more: [ordered, swap] }
 }
 
 function orderEntry({ atMs, kind, orderedBy, reason }: RolloutOrder): Entry {

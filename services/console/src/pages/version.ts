@@ -1,7 +1,7 @@
 import { versionPath } from '@plateau/checkpoints'
 import { explain } from '../model/explain.js'
-import { phaseOf, pinnedVersion, type Phase } from '../model/phases.js'
-import type { ConsoleState, LineageState } from '../model/state.js'
+import { isRetired, phaseOf, pinnedVersion, type Phase } from '../model/phases.js'
+import type { ConsoleState, LineageState, VersionState } from '../model/state.js'
 import { parentOf, type VersionFacts, type VersionStory } from '../version-facts.js'
 import { acceptanceCharts, ranges, type Range } from './acceptance-charts.js'
 import { count, fixed, percent, timeAgo, versionLink } from './format.js'
@@ -9,7 +9,7 @@ import { html, type Html, type Part } from './html.js'
 import { measures } from '../model/counts.js'
 import { policySummary } from './overview.js'
 import { phaseBadge, tile, trafficTable } from './parts.js'
-import { legend, timeChart } from './time-chart.js'
+import { chartTable, legend, timeChart } from './time-chart.js'
 import { evaluations } from './version-evidence.js'
 import { timeline } from './version-timeline.js'
 
@@ -57,7 +57,7 @@ export function versionPage(options: VersionPageOptions): Html {
         </section>
         <section class="panel">
           <h2>To change this</h2>
-          ${commands(lineage, version.version, phase, pinned)}
+          ${commands(lineage, version, phase, pinned)}
         </section>
       </div>
     </div>`
@@ -89,7 +89,8 @@ function acceptanceSince({ state, lineage, story, nowMs }: VersionPageOptions): 
     </p>
     ${legend(charts[0]!.lines)}
     <div class="charts">${charts.map(timeChart)}</div>
-    ${trafficTable('By tenant', by(acceptance.tenants))} ${trafficTable('By domain', by(acceptance.domains))}
+    ${chartTable(charts, nowMs)} ${trafficTable('By tenant', by(acceptance.tenants))}
+    ${trafficTable('By domain', by(acceptance.domains))}
   </section>`
 }
 
@@ -150,7 +151,7 @@ function dataWindow({ files: found, parents }: VersionStory): Part {
   return html`<ul class="plain">
     ${found.manifest.trainedThrough.map(({ topic, partition, nextOffset }) => {
       const from = before.get(`${topic}/${partition}`)
-      const since = from === undefined ? '' : `, ${count(Math.max(0, nextOffset - from))} records since its parent`
+      const since = from === undefined ? '' : ` (${count(Math.max(0, nextOffset - from))} records since its parent)`
       return html`<li>
         <code class="breakable">${topic}</code> partition ${partition}: before offset ${count(nextOffset)}${since}
       </li>`
@@ -240,25 +241,30 @@ function storeState(found: VersionStory['files']): string {
 }
 
 /** What would change it; this page does not. */
-function commands(lineage: LineageState, version: number, phase: Phase, isPinned: boolean): Html {
-  const name = /^[\w.-]+$/.test(lineage.name) ? lineage.name : `'${lineage.name.replaceAll("'", String.raw`'\''`)}'`
-  const about = `--lineage ${name} --version ${version} --reason "..."`
+function commands(lineage: LineageState, version: VersionState, phase: Phase, isPinned: boolean): Html {
+  const name = shellWord(lineage.name)
+  const about = `--lineage ${name} --version ${version.version} --reason "..."`
   const isLive = phase === 'live' || phase === 'confirmed'
-  const offered: [string, string][] = [
-    ...(isLive ? [] : [['makes it live at once', `plateau promote ${about}`] as [string, string]]),
-    ...(isLive || phase === 'canary' || phase === 'shadow'
-      ? [['takes it off traffic for good', `plateau rollback ${about}`] as [string, string]]
-      : []),
-    isPinned
-      ? ['lets newer versions come again', `plateau unpin --lineage ${name} --reason "..."`]
-      : ['makes it live and keeps it', `plateau pin ${about}`],
-    ['says all of this in a terminal', `plateau rollouts --lineage ${name} --version ${version}`],
-  ]
-  return html`<dl class="commands">
-    ${offered.map(
-      ([what, command]) =>
-        html`<dt>${what}</dt>
-          <dd><code>${command}</code></dd>`,
-    )}
-  </dl>`
+  const isOut = isRetired(version) || phase === 'rolled back'
+  const offered: (readonly [what: string, command: string])[] = []
+  if (!isLive && !isOut) offered.push(['makes it live at once', `plateau promote ${about}`])
+  if (isLive || phase === 'canary' || phase === 'shadow') {
+    offered.push(['takes it off traffic for good', `plateau rollback ${about}`])
+  }
+  if (isPinned) offered.push(['lets newer versions come again', `plateau unpin --lineage ${name} --reason "..."`])
+  else if (!isOut) offered.push(['makes it live and keeps it', `plateau pin ${about}`])
+  offered.push(['says all of this in a terminal', `plateau rollouts --lineage ${name} --version ${version.version}`])
+  return html`${isOut && html`<p class="quiet">It was taken off traffic for good: serving takes no order to serve it again.</p>`}
+    <dl class="commands">
+      ${offered.map(
+        ([what, command]) =>
+          html`<dt>${what}</dt>
+            <dd><code>${command}</code></dd>`,
+      )}
+    </dl>`
+}
+
+/** As a shell takes it whole. */
+function shellWord(text: string): string {
+  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

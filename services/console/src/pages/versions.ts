@@ -91,7 +91,7 @@ function link({ lineage, phase, page }: VersionsQuery): string {
   if (lineage !== undefined) search.set('lineage', lineage)
   if (phase !== undefined) search.set('state', phase)
   if (page > 1) search.set('page', String(page))
-  return `/versions?${search}`
+  return `/versions?${search.toString()}`
 }
 
 async function table(rows: readonly Row[], manifests: Manifests, nowMs: number): Promise<Html> {
