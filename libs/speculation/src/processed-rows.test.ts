@@ -109,17 +109,21 @@ describe('a row under processors, from a top list', () => {
   it('settles ties as the plain transformation does', async () => {
     // Ties between listed, unlisted and adjusted tokens, at the list's end and above it.
     const random = seededRandom(6)
-    for (let round = 0; round < 300; round++) {
-      const logits = Array.from({ length: V }, () => Math.floor(4 * random()))
-      const logitBias = Object.fromEntries(Array.from({ length: 4 }, () => [Math.floor(V * random()), -1]))
+    const anyId = (): number => Math.floor(V * random())
+    for (let round = 0; round < 400; round++) {
+      const logits = Array.from({ length: V }, () => Math.floor(4 * random() ** 3))
+      const logitBias = Object.fromEntries(Array.from({ length: 8 }, () => [anyId(), random() < 0.7 ? -1 : 1]))
       const processors = logitProcessors({ ...none, logitBias }, [])!
-      for (const sampling of [
-        { temperature: 0, topK: 0, topP: 1, processors },
-        { temperature: 1, topK: 3, topP: 1, processors },
-      ]) {
-        expect(apart(await wholeOf(stepRow(logits, sampling, [])), transformLogits(logits, sampling))).toBeLessThan(
-          TOLERANCE,
-        )
+      const candidates = [...processors.affected([]), ...Array.from({ length: 6 }, anyId)]
+      for (const [temperature, topK] of [
+        [0, 0],
+        [1, 1],
+        [1, 3],
+        [1, 6],
+      ] as const) {
+        const sampling = { temperature, topK, topP: 1, processors }
+        const row = stepRow(logits, sampling, [], { candidates })
+        expect(apart(await wholeOf(row), transformLogits(logits, sampling))).toBeLessThan(TOLERANCE)
       }
     }
   })

@@ -12,7 +12,6 @@ import type { TopKSource } from './target-row.js'
 interface Entry {
   readonly id: number
   readonly logit: number
-  readonly affected: boolean
 }
 
 /**
@@ -85,11 +84,11 @@ function changedLogSumExp(
 /** Everything known of the position, most probable first; ties: lowest id first. */
 function entriesOf(source: TopKSource, affected: readonly number[], adjusted: readonly number[]): Entry[] {
   const entries = new Map<number, Entry>()
-  affected.forEach((id, i) => entries.set(id, { id, logit: adjusted[i]!, affected: true }))
+  affected.forEach((id, i) => entries.set(id, { id, logit: adjusted[i]! }))
   const add = (ids: ArrayLike<number>, logits: ArrayLike<number>): void => {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!
-      if (!entries.has(id)) entries.set(id, { id, logit: logits[i]!, affected: false })
+      if (!entries.has(id)) entries.set(id, { id, logit: logits[i]! })
     }
   }
   add(source.topIds, source.topLogits)
@@ -98,15 +97,13 @@ function entriesOf(source: TopKSource, affected: readonly number[], adjusted: re
 }
 
 /**
- * How many of the first entries are the vocabulary's most probable tokens: no token beyond the top list, unchanged as it
- * is, reaches above the list's last logit, and at it only with a higher id than the list's own tokens.
+ * How many of the first entries are the vocabulary's most probable tokens: a token beyond the top list that is unchanged
+ * has a logit below the list's last one, or the same and a higher id.
  */
 function sureEntries(entries: readonly Entry[], { vocabSize, topIds, topLogits }: TopKSource): number {
   if (topIds.length === vocabSize) return entries.length
   const last = topIds.length - 1
-  const [floor, floorId] = [topLogits[last]!, topIds[last]!]
-  const unsure = entries.findIndex(
-    ({ id, logit, affected }) => !(logit > floor || (logit === floor && !affected && id <= floorId)),
-  )
+  const [lastLogit, lastId] = [topLogits[last]!, topIds[last]!]
+  const unsure = entries.findIndex(({ id, logit }) => !(logit > lastLogit || (logit === lastLogit && id <= lastId)))
   return unsure < 0 ? entries.length : unsure
 }
