@@ -32,7 +32,8 @@ export class TopicFollower {
 
   constructor(options: FollowOptions) {
     this.#options = options
-    for (const { name } of options.topics) this.#note(name, 'reading')
+    const sinceMs = options.clock()
+    for (const { name } of options.topics) this.#problems.set(name, { topic: name, what: 'reading', sinceMs })
   }
 
   problems(): readonly Problem[] {
