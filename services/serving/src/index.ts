@@ -1,3 +1,4 @@
+export { digestOf, formatApiKeys, parseApiKeys, type ApiKey } from './access/api-keys.js'
 export { servingConfig, type ServingConfig } from './config.js'
 export { loadTargetAsDraft } from './load-target-as-draft.js'
 export { adminsOnly, rolloutApi, type OrderBy, type RolloutApiOptions, type RolloutControl } from './rollout-api.js'

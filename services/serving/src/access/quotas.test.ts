@@ -82,18 +82,18 @@ describe('a tenant', () => {
     reserve({ requestsPerMinute: 2, tokensPerMinute: 10 }, 10)
     for (let i = 0; i < 5; i++) refusal(() => reserve({ requestsPerMinute: 2, tokensPerMinute: 10 }, 10))
     nowMs = 60_000
-    reserve({ requestsPerMinute: 2, tokensPerMinute: 10 }, 10)
+    expect(() => reserve({ requestsPerMinute: 2, tokensPerMinute: 10 }, 10)).not.toThrow()
   })
 
   it('does not feel what another one uses', () => {
     reserve({ requestsPerMinute: 1 }, 1, 1, 'a')
-    reserve({ requestsPerMinute: 1 }, 1, 1, 'b')
+    expect(() => reserve({ requestsPerMinute: 1 }, 1, 1, 'b')).not.toThrow()
   })
 
   it('has its new limits at once', () => {
     reserve({ requestsPerMinute: 1 })
     reserve({ requestsPerMinute: 2 })
     refusal(() => reserve({ requestsPerMinute: 2 }))
-    reserve({})
+    expect(() => reserve({})).not.toThrow()
   })
 })

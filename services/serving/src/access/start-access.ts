@@ -24,7 +24,7 @@ const LOOK_MS = 2_000
 export async function startAccess(
   { apiKeysFile, capture }: Pick<ServingConfig, 'apiKeysFile' | 'capture'>,
   { logger, admission, metrics, tenants, nowMs }: AccessParts,
-): Promise<{ readonly access: Access; close(): Promise<void> }> {
+): Promise<{ readonly access: Access; readonly close: () => Promise<void> }> {
   const quotas = new Quotas({
     nowMs,
     responseMs: () => admission.responseMs,

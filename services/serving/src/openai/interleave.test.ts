@@ -31,6 +31,7 @@ it('a source that hangs holds nobody else up, and a slow consumer holds all', as
   const stop = Promise.withResolvers<void>()
   async function* hanging(): AsyncGenerator<number, void> {
     await stop.promise
+    yield* []
   }
   let taken = 0
   for await (const _ of interleave([hanging(), numbers(0, 1000, state)], () => stop.resolve())) {
