@@ -20,6 +20,11 @@ export class AcceptanceComparison {
     return this.#part.test.arm('candidate').judged
   }
 
+  /** Responses, or short ones together, of this epoch. */
+  units(arm: TrialArm): number {
+    return this.#part.test.arm(arm).units
+  }
+
   observe(arm: TrialArm, accepted: number, judged: number, labels: TrafficLabels): void {
     this.#part.test.observe(arm, accepted, judged)
     const [own, others] = arm === 'candidate' ? [1, 0] : [0, 1]

@@ -45,9 +45,9 @@ describe('the test of live acceptance', () => {
     test.observe('candidate', 4_000, 5_000)
     expect(test.evidence().count).toBe(1)
     for (let i = 0; i < 7; i++) test.observe('candidate', 2, 4)
-    expect(test.arm('candidate')).toEqual({ judged: 5_000, acceptance: 0.8 })
+    expect(test.arm('candidate')).toEqual({ units: 1, judged: 5_000, acceptance: 0.8 })
     test.observe('candidate', 2, 4)
-    expect(test.arm('candidate')).toEqual({ judged: 5_032, acceptance: 0.65 })
+    expect(test.arm('candidate')).toEqual({ units: 2, judged: 5_032, acceptance: 0.65 })
     expect(test.isWorse()).toBe(false)
   })
 

@@ -11,6 +11,8 @@ export interface AcceptanceTestOptions {
 export type TrialArm = 'candidate' | 'incumbent'
 
 export interface ArmAcceptance {
+  /** Responses, or short ones together. */
+  readonly units: number
   /** Proposals that were judged, in whole units. */
   readonly judged: number
   /** Mean of accepted / judged over the units; 0 where there is none. */
@@ -46,7 +48,7 @@ export class AcceptanceTest {
 
   arm(arm: TrialArm): ArmAcceptance {
     const { judged, rates } = this.#arms[arm]
-    return { judged, acceptance: rates.count === 0 ? 0 : rates.mean }
+    return { units: rates.count, judged, acceptance: rates.count === 0 ? 0 : rates.mean }
   }
 
   isWorse(): boolean {

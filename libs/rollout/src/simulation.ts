@@ -33,6 +33,8 @@ export interface SimulatedTraffic {
   readonly pairedShare: number
   /** Share of requests that a canary takes. */
   readonly canaryShare: number
+  /** Share of requests that stay on the incumbent while the version is live and not confirmed. */
+  readonly holdbackShare: number
   /** Held-out windows of a response's length that wait when the version comes; of new responses this share adds one. */
   readonly windows: number
   readonly heldOutShare: number
@@ -48,6 +50,7 @@ export const standardTraffic: SimulatedTraffic = {
   responseTokens: 64,
   pairedShare: 1,
   canaryShare: 0.2,
+  holdbackShare: 0.2,
   windows: 8,
   heldOutShare: 0.05,
   sd: 0.15,
@@ -136,8 +139,9 @@ function observeAcceptance(
   trial.observeResponse(isCandidate ? 'candidate' : 'incumbent', accepted, response.length, ANYONE)
 }
 
-function shareIn(phase: RolloutPhase, { canaryShare }: SimulatedTraffic): number {
-  if (phase === 'live' || phase === 'confirmed') return 1
+function shareIn(phase: RolloutPhase, { canaryShare, holdbackShare }: SimulatedTraffic): number {
+  if (phase === 'confirmed') return 0.99
+  if (phase === 'live') return 1 - holdbackShare
   return phase === 'canary' ? canaryShare : 0
 }
 

@@ -28,6 +28,11 @@ function requests(trial: VersionTrial, arm: 'candidate' | 'incumbent', accepted:
   for (let i = 0; i < count; i++) trial.observeResponse(arm, accepted, 40, anyone)
 }
 
+/** Enough responses of either version, of so many accepted of 40. */
+function bothAnswer(trial: VersionTrial, accepted: number): void {
+  for (const arm of ['candidate', 'incumbent'] as const) requests(trial, arm, accepted, 30)
+}
+
 /** Decisions after each of 64 positions' worth of pairs, until there is one. */
 function untilMove(
   trial: VersionTrial,
@@ -131,18 +136,36 @@ describe('live', () => {
   it('a version is confirmed once, when it is shown not to be worse', () => {
     const trial = trialIn('live')
     expect(trial.decide(1e9)).toBeUndefined()
+    bothAnswer(trial, 24)
     expect(untilMove(trial, 0.6, 0.6, 40).to).toBe('confirmed')
     pairs(trial, 'live', 0.6, 0.6, 40)
     expect(trial.decide(1e9)).toBeUndefined()
     expect(trial.phase).toBe('confirmed')
   })
 
-  it('what the canary had shown confirms it at once', () => {
+  it('what the canary had shown confirms it as soon as enough requests were answered beside the other version', () => {
     const trial = trialIn('canary')
     untilMove(trial, 0.6, 0.6, 40)
     trial.begin('live', 0)
-    expect(trial.decide(0)).toMatchObject({ to: 'confirmed', evidence: [{ comparison: 'live-pairs' }] })
-    expect(trial.evidence()).toEqual([])
+    expect(trial.decide(0)).toBeUndefined()
+    bothAnswer(trial, 24)
+    expect(trial.decide(0)).toMatchObject({ to: 'confirmed', evidence: [{ comparison: 'live-pairs' }, {}] })
+    expect(trial.evidence()).toMatchObject([{ comparison: 'live-acceptance' }])
+  })
+
+  it('one whose pairs are as good as ever and whose proposals fail is never confirmed', () => {
+    const trial = trialIn('live')
+    pairs(trial, 'live', 0.6, 0.6, 40)
+    for (let i = 0; i < 200; i++) {
+      requests(trial, 'candidate', 8, 4)
+      requests(trial, 'incumbent', 24, 1)
+      const move = trial.decide(0)
+      if (move === undefined) continue
+      expect(move).toMatchObject({ to: 'rolled-back', reason: expect.stringContaining('proposals') })
+      expect(i).toBeLessThan(30)
+      return
+    }
+    expect.fail('it stayed')
   })
 
   it('one that becomes worse is rolled back, however long it was good', () => {
@@ -199,8 +222,8 @@ it('evidence says how long proposals are accepted, how sure that is, and of whos
   expect(evidence!.otherAcceptanceLength).toBeCloseTo((1 - 0.4 ** 6) / 0.6, 9)
   expect(evidence!.low).toBeLessThan(0.1)
   expect(evidence!.high).toBeGreaterThan(0.1)
-  // A third of .01 and all of .05, of which the first epoch has 6 / pi^2.
-  expect(evidence!.errorRate).toBeCloseTo((0.01 / 3 + 0.05) * (6 / Math.PI ** 2), 9)
+  // A quarter of .01 and all of .05, of which the first epoch has 6 / pi^2.
+  expect(evidence!.errorRate).toBeCloseTo((0.01 / 4 + 0.05) * (6 / Math.PI ** 2), 9)
   expect(evidence!.slices.map(({ label, name, positions }) => [label, name, positions])).toEqual([
     ['domain', 'code', 100],
     ['tenant', 'a', 70],

@@ -17,6 +17,14 @@ export interface Move {
 
 /** Where nothing is live, a draft has to have a mean alpha above this: below, no cost of a proposal pays. */
 const LEAST_USEFUL_ALPHA = 0.1
+/** Positions of a short epoch. */
+const RECENT_POSITIONS = 400
+/** Responses, or short ones together, of either version that show a collapse of acceptance, before a version is confirmed. */
+const PROVEN_UNITS = 30
+/** Requests of this version after which it is confirmed although hardly any stayed on the other one. */
+const PROVEN_REQUESTS = 500
+/** The same of an epoch of the comparison of acceptance: few requests stay on the other version. */
+const WATCH_UNITS = 5_000
 
 /**
  * Everything that one version goes through once it is verified. Who owns it feeds observations, asks `decide` as often as
@@ -25,16 +33,19 @@ const LEAST_USEFUL_ALPHA = 0.1
  *     shadow ──enough pairs, or time──▶ canary ──not worse, or enough──▶ live ──not worse──▶ confirmed
  *        └──worse──▶ rejected ◀──worse───┘                                └──worse──▶ rolled-back ◀──worse──┘
  *
- * Worse is said by three comparisons, each with a third of the error rate: alpha on held-out windows, alpha of both drafts
- * at the same live positions, and acceptance of the requests that used one or the other. Each begins anew with every epoch,
- * so that a version that becomes worse is found whatever it did before; epoch k has 6 / (pi k)^2 of the rate. Shadow, canary
- * and the way from live to confirmed are one epoch.
+ * Worse is said by four comparisons, each with a quarter of the error rate: alpha on held-out windows, alpha of both drafts
+ * at the same live positions over long and over short epochs, and acceptance of the requests that used one or the other.
+ * Each begins anew with every epoch, so that a version that becomes worse is found whatever it did before: a collapse soon
+ * by the short ones, a slow decline by the long ones. Epoch k has 6 / (pi k)^2 of the rate. Shadow, canary and the way from
+ * live to confirmed are one long epoch of the pairs. Confirmed is who is shown not to be worse by pairs, and had enough
+ * requests beside the other version that a collapse of what it proposes would have been seen.
  */
 export class VersionTrial {
   readonly #options: TrialOptions
   readonly #incumbent: number
   readonly #windows: PairComparison
   readonly #pairs: PairComparison
+  readonly #recentPairs: PairComparison
   readonly #acceptance: AcceptanceComparison
   #phase: RolloutPhase = 'verified'
   #sinceMs = 0
@@ -48,10 +59,11 @@ export class VersionTrial {
     this.#options = options
     this.#incumbent = incumbent
     const { falsePromotion } = options
-    const falseRejection = options.errorRate / 3
+    const falseRejection = options.errorRate / 4
     const margin = incumbent === 0 ? -LEAST_USEFUL_ALPHA : options.margin
     this.#windows = new PairComparison('windows', { margin, falseRejection, falsePromotion })
     this.#pairs = new PairComparison('live-pairs', { margin, falseRejection, falsePromotion })
+    this.#recentPairs = new PairComparison('live-pairs', { margin, falseRejection, falsePromotion })
     this.#acceptance = new AcceptanceComparison({ margin: options.acceptanceMargin, falseRejection })
   }
 
@@ -77,6 +89,7 @@ export class VersionTrial {
   /** Alpha of both at a position of a live response, whichever of them proposed there. */
   observeLivePair(value: number, other: number, labels: PairLabels): void {
     this.#pairs.observe(value, other, labels)
+    this.#recentPairs.observe(value, other, labels)
   }
 
   /**
@@ -94,7 +107,8 @@ export class VersionTrial {
   decide(nowMs: number): Move | undefined {
     const move = this.#due(nowMs)
     if (move?.to === 'confirmed' || move?.to === 'rejected' || move?.to === 'rolled-back') this.#phase = move.to
-    if (this.#isWatched()) this.#endEpochs(move?.to === 'confirmed' ? 0 : this.#options.watchPositions)
+    if (move?.to === 'confirmed') this.#endEpochs(0, 0)
+    else if (this.#isWatched()) this.#endEpochs(this.#options.watchPositions, RECENT_POSITIONS)
     return move
   }
 
@@ -108,7 +122,9 @@ export class VersionTrial {
   #due(nowMs: number): Move | undefined {
     const isTested = this.#phase === 'shadow' || this.#phase === 'canary'
     if (!isTested && !this.#isWatched()) return undefined
-    const worse = [this.#windows, this.#pairs, this.#acceptance].find((one) => one.verdict() === 'worse')
+    const worse = [this.#windows, this.#pairs, this.#recentPairs, this.#acceptance].find(
+      (one) => one.verdict() === 'worse',
+    )
     if (worse !== undefined) {
       const reason = `worse than ${this.#other()}: ${numbersOf(worse.evidence(this.#requests)!)}`
       return this.#move(isTested ? 'rejected' : 'rolled-back', reason)
@@ -117,7 +133,7 @@ export class VersionTrial {
     const isLate = nowMs - this.#sinceMs >= this.#options.stageMs
     if (this.#phase === 'shadow') return this.#endOfShadow(isLate)
     if (this.#phase === 'canary') return this.#endOfCanary(isLate)
-    if (this.#phase === 'confirmed' || !this.#isShown) return undefined
+    if (this.#phase === 'confirmed' || !this.#isShown || !this.#isProven) return undefined
     return this.#shown('confirmed')
   }
 
@@ -160,9 +176,16 @@ export class VersionTrial {
     return this.#phase === 'live' || this.#phase === 'confirmed'
   }
 
-  #endEpochs(positions: number): void {
-    for (const comparison of [this.#windows, this.#pairs, this.#acceptance]) {
-      if (comparison.count >= positions) comparison.restart()
-    }
+  /** What it proposes was compared too, as far as there is something to compare it with. */
+  get #isProven(): boolean {
+    const compared =
+      this.#acceptance.units('incumbent') >= PROVEN_UNITS && this.#acceptance.units('candidate') >= PROVEN_UNITS
+    return this.#incumbent === 0 || compared || this.#stageRequests >= PROVEN_REQUESTS
+  }
+
+  #endEpochs(positions: number, recentPositions: number): void {
+    for (const comparison of [this.#windows, this.#pairs]) if (comparison.count >= positions) comparison.restart()
+    if (this.#recentPairs.count >= recentPositions) this.#recentPairs.restart()
+    if (this.#acceptance.units('candidate') >= WATCH_UNITS) this.#acceptance.restart()
   }
 }

@@ -75,7 +75,7 @@ export const servingConfig = defineConfig(
     }),
     holdbackShare: share({
       env: 'PLATEAU_HOLDBACK_SHARE',
-      default: 0.1,
+      default: 0.2,
       help: 'Share of requests that stays on the version before until a new one is confirmed.',
     }),
     margin: decimal({

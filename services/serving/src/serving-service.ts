@@ -1,4 +1,4 @@
-import { topics } from '@plateau/contracts'
+import { readDescriptorSet, topics } from '@plateau/contracts'
 import type { RunningService, ServiceContext } from '@plateau/service-kit'
 import { loadTokenizer, readDraftTarget } from '@plateau/model-files'
 import { startServer } from '@plateau/rpc'
@@ -16,6 +16,7 @@ import { grpcApi, statusOf } from './grpc-api.js'
 import { chatPrompts } from './openai/chat-prompt.js'
 import { HttpApi } from './openai/http-api.js'
 import { Outbox } from './outbox.js'
+import { adminsOnly, rolloutApi } from './rollout-api.js'
 import { UNASSIGNED } from './rollouts/draft-fleet.js'
 import { startDrafts } from './rollouts/start-drafts.js'
 import { ServingEngine } from './serving-engine.js'
@@ -145,16 +146,38 @@ export async function startServing(context: Context): Promise<RunningService> {
       ledger,
     })
   const report = (error: unknown, path: string): void => logger.error('rpc failed', { path, error })
+  const reflection = await readDescriptorSet()
+  const isReady = (): boolean => target.whyNotReady() === undefined
   const rpc = await startServer({
     address: config.grpcAddress,
     services: [grpcApi({ engine, tokenizer, access, status, report })],
+    isReady,
+    reflection,
+    report,
   })
+  // Apart from the address of clients, so that a network policy can keep them from it.
+  const admin =
+    fleet === undefined
+      ? undefined
+      : await startServer({
+          address: config.adminAddress,
+          services: [rolloutApi(fleet, { authorizeOrder: adminsOnly(access.authenticate), logger, report })],
+          isReady,
+          reflection,
+          report,
+        })
   const url = await http.listen()
-  logger.info('serving', { url, grpc: rpc.address, model: model.modelId, fingerprint: model.fingerprint })
+  logger.info('serving', {
+    url,
+    grpc: rpc.address,
+    admin: admin?.address,
+    model: model.modelId,
+    fingerprint: model.fingerprint,
+  })
 
   return {
     stop: async () => {
-      await Promise.all([http.drain(), rpc.drain(config.drainMs)])
+      await Promise.all([http.drain(), rpc.drain(config.drainMs), admin?.drain(config.drainMs)])
       await fleet?.close()
       // What they could not report then is left: the event log, closed after this, gives it a last moment.
       await Promise.all([outbox.close(REPORTS_MS), acceptance.close(REPORTS_MS)])

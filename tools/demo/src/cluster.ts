@@ -32,10 +32,11 @@ interface Running {
   exited: Promise<number | string>
 }
 
-/** Where a process listens. Only target-model and serving use the first, only serving the second. */
+/** Where a process listens. Only target-model and serving use the first, only serving the others but the last. */
 interface Ports {
   readonly grpc: number
   readonly http: number
+  readonly admin: number
   readonly ops: number
 }
 
@@ -67,9 +68,12 @@ export class Cluster {
   static async start(options: ClusterOptions): Promise<Cluster> {
     mkdirSync(join(options.directory, 'logs'), { recursive: true })
     const names = options.services ?? serviceNames
-    const free = await freePorts(3 * names.length)
+    const free = await freePorts(4 * names.length)
     const ports = new Map(
-      names.map((name, i) => [name, { grpc: free[3 * i]!, http: free[3 * i + 1]!, ops: free[3 * i + 2]! }]),
+      names.map((name, i) => {
+        const [grpc, http, admin, ops] = free.slice(4 * i, 4 * i + 4) as [number, number, number, number]
+        return [name, { grpc, http, admin, ops }]
+      }),
     )
     const cluster = new Cluster(options, await ensureKeys(join(options.directory, 'keys')), ports)
     try {
@@ -218,7 +222,7 @@ export class Cluster {
   }
 
   #environment(name: ProcessName): Record<string, string> {
-    const { grpc, http, ops } = this.#portsOf(name)
+    const { grpc, http, admin, ops } = this.#portsOf(name)
     const { model } = this.options
     const common = { ...this.#eventLog, PLATEAU_OPS_PORT: String(ops), ORT_DISABLE_TELEMETRY: '1' }
     switch (serviceOf(name)) {
@@ -243,7 +247,9 @@ export class Cluster {
           PLATEAU_CHECKPOINTS: this.checkpointDirectory,
           PLATEAU_VERIFY_KEY_FILE: this.keys.publicKeyFile,
           PLATEAU_HTTP_PORT: String(http),
+          PLATEAU_CAPTURE: 'all',
           PLATEAU_GRPC_ADDRESS: `127.0.0.1:${grpc}`,
+          PLATEAU_ADMIN_ADDRESS: `127.0.0.1:${admin}`,
         }
       }
     }

@@ -13,6 +13,7 @@ export interface HeldOutWindowsOptions {
 
 /** alpha of one draft at each position of a window. */
 export interface WindowAlphas {
+  readonly sampleId: string
   readonly tenant: string
   readonly domain: string
   /** One list per draft, all of one length. */
@@ -56,7 +57,7 @@ export class HeldOutWindows {
       const alphas: number[][] = []
       for (const draft of drafts) alphas.push(await alphasOf(draft, window, positions))
       left -= positions
-      yield { tenant: window.tenant, domain: window.domain, alphas }
+      yield { sampleId: window.sampleId, tenant: window.tenant, domain: window.domain, alphas }
     }
   }
 

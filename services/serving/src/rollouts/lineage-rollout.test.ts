@@ -107,7 +107,7 @@ describe('a version that is worse', () => {
       return w.events().some((event) => event === '2 rejected' || event === '2 rolled_back')
     })
     expect(w.live).toBe(1)
-    expect(served.get(2)).toBeLessThan(60)
+    expect(served.get(2)).toBeLessThan(200)
   })
 
   it('goes back to the one before it when it becomes worse after it was live', async () => {

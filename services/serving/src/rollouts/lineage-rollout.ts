@@ -314,7 +314,7 @@ export class LineageRollout {
     return {
       candidate: loaded.lease(false),
       incumbent: other?.lease(false),
-      record: (value, otherValue) => trial.observeLivePair(value, otherValue, slice),
+      record: (value, otherValue) => trial.observeLivePair(value, otherValue, { ...slice, sampleId }),
     }
   }
 
@@ -404,13 +404,13 @@ export class LineageRollout {
     const leases = [loaded, ...(incumbent === undefined ? [] : [incumbent])].map((draft) => draft.lease(false))
     try {
       const drafts = leases.map((lease) => lease.loaded.draft)
-      for await (const { alphas, tenant, domain } of this.#options.windows.compare(
+      for await (const { alphas, ...labels } of this.#options.windows.compare(
         drafts,
         WINDOW_POSITIONS,
         this.#stop.signal,
       )) {
         const [ours, theirs] = alphas
-        for (const [i, alpha] of ours!.entries()) trial.observeWindowPair(alpha, theirs?.[i] ?? 0, { tenant, domain })
+        for (const [i, alpha] of ours!.entries()) trial.observeWindowPair(alpha, theirs?.[i] ?? 0, labels)
       }
     } finally {
       for (const lease of leases) lease.release()
@@ -637,7 +637,7 @@ export class LineageRollout {
 
   #newlyServed(loaded: LoadedDraft, phase: 'shadow' | 'live' | 'confirmed', arrivedMs: number): ServedVersion {
     const { settings, clock } = this.#options
-    const incumbent = this.#live?.loaded
+    const incumbent = this.#live?.loaded ?? this.#options.floor()
     const trial = new VersionTrial(settings, incumbent?.version ?? 0)
     const sinceMs = clock()
     if (phase === 'shadow') trial.begin(phase, sinceMs)

@@ -40,7 +40,7 @@ export class RolloutWorld {
     const outbox = { add } as unknown as Outbox
     this.rollout = new LineageRollout({
       lineage: 'default',
-      settings: { ...standardTrial, canaryShare: 0.2, holdbackShare: 0.1, maxProposal: 4, ...settings },
+      settings: { ...standardTrial, canaryShare: 0.2, holdbackShare: 0.2, maxProposal: 4, ...settings },
       load: async ({ version }) => this.#draft(version),
       probe: async () => 'the probe is as it should be',
       windows: new HeldOutWindows({ targetFingerprint: '', tokenizerHash: '', hiddenSize: 1, maxWindows: 1 }),
