@@ -36,22 +36,20 @@ export function processedSource(
   const logSumExp = temperature === 0 ? Number.NaN : changedLogSumExp(source.logSumExp, raw, adjusted, temperature)
   if (logSumExp === undefined) return undefined
 
-  const entries = entriesOf(source, affected, adjusted)
-  const sure = sureEntries(entries, source)
-  if (sure === 0) return undefined
-  const part = (from: number, to: number) => {
-    const listed = entries.slice(from, to)
-    return [listed.map(({ id }) => id), listed.map(({ logit }) => logit)] as const
-  }
-  const [topIds, topLogits] = part(0, sure)
-  const [candidateIds, candidateLogits] = part(sure, entries.length)
+  const adjustedOf = new Map(affected.map((id, i) => [id, adjusted[i]!]))
+  const isSure = sureAbove(source)
+  const sure: Entry[] = []
+  const others: Entry[] = []
+  for (const entry of entriesOf(source, adjustedOf)) (isSure(entry) ? sure : others).push(entry)
+  if (sure.length === 0) return undefined
+  sure.sort((a, b) => b.logit - a.logit || a.id - b.id)
   return {
     vocabSize: source.vocabSize,
-    topIds,
-    topLogits,
+    topIds: sure.map(({ id }) => id),
+    topLogits: sure.map(({ logit }) => logit),
     logSumExp,
-    candidateIds,
-    candidateLogits,
+    candidateIds: others.map(({ id }) => id),
+    candidateLogits: others.map(({ logit }) => logit),
     fullLogits: async () => processors.apply(await source.fullLogits(), ahead),
   }
 }
@@ -81,10 +79,10 @@ function changedLogSumExp(
   return logOfSum >= Math.log(least) ? logSumExp + logOfSum : undefined
 }
 
-/** Everything known of the position, most probable first; ties: lowest id first. */
-function entriesOf(source: TopKSource, affected: readonly number[], adjusted: readonly number[]): Entry[] {
+/** Everything known of the position, each token once. */
+function entriesOf(source: TopKSource, adjusted: ReadonlyMap<number, number>): Iterable<Entry> {
   const entries = new Map<number, Entry>()
-  affected.forEach((id, i) => entries.set(id, { id, logit: adjusted[i]! }))
+  for (const [id, logit] of adjusted) entries.set(id, { id, logit })
   const add = (ids: ArrayLike<number>, logits: ArrayLike<number>): void => {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!
@@ -93,17 +91,16 @@ function entriesOf(source: TopKSource, affected: readonly number[], adjusted: re
   }
   add(source.topIds, source.topLogits)
   add(source.candidateIds, source.candidateLogits)
-  return [...entries.values()].sort((a, b) => b.logit - a.logit || a.id - b.id)
+  return entries.values()
 }
 
 /**
- * How many of the first entries are the vocabulary's most probable tokens: a token beyond the top list that is unchanged
- * has a logit below the list's last one, or the same and a higher id.
+ * Which tokens no other comes before but known ones: a token beyond the top list that is unchanged has a logit below the
+ * list's last one, or the same and a higher id.
  */
-function sureEntries(entries: readonly Entry[], { vocabSize, topIds, topLogits }: TopKSource): number {
-  if (topIds.length === vocabSize) return entries.length
+function sureAbove({ vocabSize, topIds, topLogits }: TopKSource): (entry: Entry) => boolean {
+  if (topIds.length === vocabSize) return () => true
   const last = topIds.length - 1
   const [lastLogit, lastId] = [topLogits[last]!, topIds[last]!]
-  const unsure = entries.findIndex(({ id, logit }) => !(logit > lastLogit || (logit === lastLogit && id <= lastId)))
-  return unsure < 0 ? entries.length : unsure
+  return ({ id, logit }) => logit > lastLogit || (logit === lastLogit && id <= lastId)
 }

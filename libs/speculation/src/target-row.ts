@@ -49,14 +49,17 @@ export interface TopKSource extends LogitLists {
 
 /**
  * Equal in distribution to the dense row of the same position, whatever k is. `ahead`: the proposed tokens before it,
- * which the request's processors count.
+ * which the request's processors count; they must not hear of the round's tokens before it is over.
  */
 export function topKTargetRow(source: TopKSource, sampling: Sampling, ahead: readonly number[] = []): TargetRow {
   const { processors, ...others } = sampling
   if (processors === undefined) return new TopKRow(source, sampling)
-  const processed = processedSource(source, processors, sampling.temperature, ahead)
-  if (processed !== undefined) return new TopKRow(processed, others)
-  return lazyTargetRow(async () => denseTargetRow(transformLogits(await source.fullLogits(), sampling, ahead)))
+  // Rows after the first rejection are never looked at.
+  return lazyTargetRow(async () => {
+    const processed = processedSource(source, processors, sampling.temperature, ahead)
+    if (processed !== undefined) return new TopKRow(processed, others)
+    return denseTargetRow(transformLogits(await source.fullLogits(), sampling, ahead))
+  })
 }
 
 class TopKRow implements TargetRow {
