@@ -5,6 +5,7 @@ import { dlqList } from './commands/dlq-list.js'
 import { dlqReplay } from './commands/dlq-replay.js'
 import { dlqShow } from './commands/dlq-show.js'
 import { exportScoredTokensCommand } from './commands/export-scored-tokens.js'
+import { keysAdd, keysList, keysRemove } from './commands/keys.js'
 import { lag } from './commands/lag.js'
 import { modelFetch } from './commands/model-fetch.js'
 import { modelInspect } from './commands/model-inspect.js'
@@ -18,6 +19,7 @@ import { rollouts } from './commands/rollouts.js'
 import { schemasCheck, schemasRegister } from './commands/schemas.js'
 import { draftsForget, tenantsForget } from './commands/tenants-forget.js'
 import { tenantsList } from './commands/tenants-list.js'
+import { selftest } from './commands/selftest.js'
 import { train } from './commands/train.js'
 import { topicsApply, topicsDiff, topicsList } from './commands/topics.js'
 
@@ -47,6 +49,10 @@ export const commands: readonly Command[] = [
   modelList,
   modelFetch,
   modelInspect,
+  selftest,
+  keysAdd,
+  keysList,
+  keysRemove,
   tenantsList,
   tenantsForget,
   draftsForget,

@@ -61,7 +61,7 @@ export const keysList = command({
       key.maxConcurrent,
     ])
     const heads = ['name', 'tenant', 'admin', 'capture', 'requests/min', 'tokens/min', 'at once']
-    const shown = keys.map(({ sha256: _, ...rest }) => rest)
+    const shown = keys.map((key) => ({ ...key, sha256: undefined }))
     context.report({ json: shown, text: keys.length === 0 ? 'no keys\n' : table(heads, rows) })
     return 0
   },
