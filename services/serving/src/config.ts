@@ -17,6 +17,7 @@ import {
   text,
   type Values,
 } from '@plateau/config'
+import { isLoopback } from './loopback.js'
 
 export const servingConfig = defineConfig(
   {
@@ -248,6 +249,10 @@ export const servingConfig = defineConfig(
       ({ speculation, verifyKeyFile }) =>
         speculation && verifyKeyFile === undefined
           ? 'PLATEAU_VERIFY_KEY_FILE is needed while PLATEAU_SPECULATION=on: a draft that is not verified is not loaded'
+          : undefined,
+      ({ adminAddress, apiKeysFile }) =>
+        apiKeysFile === undefined && !isLoopback(adminAddress)
+          ? `PLATEAU_ADMIN_ADDRESS=${adminAddress} is reached from other machines, and without PLATEAU_API_KEYS_FILE everybody there could give orders: use a loopback address or a keys file`
           : undefined,
     ],
   },
