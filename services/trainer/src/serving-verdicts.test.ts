@@ -84,4 +84,5 @@ test('a trainer at work listens', async () => {
   }
   await bench.trainer.close()
   await running
+  expect(bench.metrics.versionsRefused.value({ by: 'operator' }) ?? 0).toBe(0)
 })
