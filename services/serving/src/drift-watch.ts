@@ -57,16 +57,19 @@ export class DriftWatch {
     this.#options = options
   }
 
-  finished({ sampleId, tenant, domain, draft, all }: SpeculatedResponse): void {
+  /** True when acceptance of this traffic has just fallen. */
+  finished({ sampleId, tenant, domain, draft, all }: SpeculatedResponse): boolean {
     const { tenants, domains, metrics } = this.#options
     const traffic = { tenant: tenants.of(tenant), domain: domains.of(domain) }
     const key = `tenant ${JSON.stringify(traffic.tenant)}, domain ${JSON.stringify(traffic.domain)}`
     const changed = this.#acceptance.observe(key, draft.accepted, draft.judged)
     if (changed !== undefined) this.#say(changed, traffic, '')
     const unusual = unusualResponse(all.accepted, all.judged, all.rounds)
-    if (unusual === undefined) return
+    const fell = changed?.kind === 'acceptance-fell'
+    if (unusual === undefined) return fell
     metrics.unusualResponses.add({ acceptance: unusual, tenant: traffic.tenant })
     if (this.#mayTell()) this.#say(findingOf(unusual, all), traffic, sampleId)
+    return fell
   }
 
   #say(finding: DriftFinding, traffic: { readonly tenant: string; readonly domain: string }, sampleId: string): void {

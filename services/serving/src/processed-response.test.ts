@@ -36,6 +36,7 @@ async function respond(change: Partial<target.SamplingParams>, wrongEvery: numbe
       proposer: {
         draft,
         controller: new SpeculationController({ maxProposal: 4 }),
+        kind: '',
         lookupTokens: undefined,
         random: seededRandom(3),
         clockUs: () => 0,

@@ -78,7 +78,7 @@ function fleetOn(log: EventLog, lineages: readonly LineageRollout[], draw = () =
     router: new DraftRouter(standardRouting),
     draw,
     windows: new HeldOutWindows({ targetFingerprint: '', tokenizerHash: '', hiddenSize: 1, maxWindows: 1 }),
-    drift: { finished: () => {} } as unknown as DriftWatch,
+    drift: { finished: () => false } as unknown as DriftWatch,
     eventLog: log,
     server: 'here',
     onInvalid: () => void invalid++,

@@ -177,7 +177,9 @@ export class DraftFleet implements RolloutControl {
         const { accepted, judged } = outcome.draft
         if (draft !== undefined) router.observe(label, draft.identity.name, accepted, judged)
         finished(accepted, judged)
-        drift.finished({ ...traffic, ...outcome })
+        // Whether it is the draft or the traffic is for the comparison to say.
+        const fell = drift.finished({ ...traffic, ...outcome })
+        if (fell && draft !== undefined) this.#lineages.get(draft.identity.lineage)?.suspect()
       },
       release: () => {
         lease?.release()

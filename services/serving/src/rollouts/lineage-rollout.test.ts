@@ -124,6 +124,19 @@ describe('a version that is worse', () => {
     await expect.poll(() => w.released).toContain(2)
   })
 
+  it('is found out sooner where its acceptance is seen to fall', async () => {
+    const until = async (suspected: boolean): Promise<number> => {
+      const w = await settled()
+      await w.announce(2, GOOD)
+      await w.serveUntil(() => w.live === 2 && w.rollout.live?.phase === 'confirmed')
+      w.serve(100)
+      w.qualities.set(2, RANDOM)
+      if (suspected) w.rollout.suspect()
+      return w.serveUntil(() => w.live === 1)
+    }
+    expect(await until(true)).toBeLessThan((await until(false)) / 2)
+  })
+
   it('what is tested meanwhile is tested again, against what is live now', async () => {
     const w = await settled()
     await w.announce(2, GOOD)

@@ -21,6 +21,7 @@ import {
   IDLE_STAGE_MS,
   MAX_FAILURES,
   PAIR_SHARE,
+  SUSPECTED_RESPONSES,
   WINDOW_POSITIONS,
   type RolloutSettings,
 } from './rollout-settings.js'
@@ -115,6 +116,8 @@ export class LineageRollout {
   #work: Promise<void> = Promise.resolve()
   #bringing = false
   #lastRequestMs = 0
+  /** Responses that are still to be compared because acceptance fell. */
+  #suspected = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: LineageRolloutOptions) {
@@ -210,6 +213,11 @@ export class LineageRollout {
     if (loaded === candidate?.loaded) return canary
     if (loaded === this.#lastGood) return held
     return loaded === live?.loaded ? 1 - canary - held : 0
+  }
+
+  /** Acceptance fell: the next responses are all compared, so that a draft that is at fault is found out soon. */
+  suspect(): void {
+    this.#suspected = SUSPECTED_RESPONSES
   }
 
   /** A session of this version failed; the request went on without it. */
@@ -310,7 +318,8 @@ export class LineageRollout {
   ): DraftPair | undefined {
     if (trial === undefined) return undefined
     const share = phase === 'confirmed' ? PAIR_SHARE.confirmed : phase === 'live' ? PAIR_SHARE.watch : PAIR_SHARE.trial
-    if (shareOf(sampleId, `${this.lineage}/pair`) >= share) return undefined
+    if (this.#suspected > 0) this.#suspected--
+    else if (shareOf(sampleId, `${this.lineage}/pair`) >= share) return undefined
     return {
       candidate: loaded.lease(false),
       incumbent: other?.lease(false),
