@@ -63,18 +63,10 @@ async function* generate(
 
 const MAX_BIASED_TOKENS = 300
 
-const WITHIN: Readonly<Partial<Record<keyof target.SamplingParams, readonly [string, number, number]>>> = {
-  presencePenalty: ['presence_penalty', -2, 2],
-  frequencyPenalty: ['frequency_penalty', -2, 2],
-  repetitionPenalty: ['repetition_penalty', 0, 2],
-}
-
 function checkProcessors(sampling: target.SamplingParams, tokenizer: Tokenizer): void {
-  for (const [key, [name, min, max]] of Object.entries(WITHIN)) {
-    const value = sampling[key as keyof target.SamplingParams] as number
-    if (!(value >= min && value <= max))
-      throw badRequest(`sampling.${name}`, `sampling.${name} must be from ${min} to ${max}`)
-  }
+  checkWithin('presence_penalty', sampling.presencePenalty, -2)
+  checkWithin('frequency_penalty', sampling.frequencyPenalty, -2)
+  checkWithin('repetition_penalty', sampling.repetitionPenalty, 0)
   const biases = Object.entries(sampling.logitBias)
   const fits = ([id, bias]: [string, number]): boolean =>
     Number(id) < tokenizer.vocabSize && bias >= -100 && bias <= 100
@@ -112,6 +104,10 @@ function generationRequest(request: serving.GenerateRequest, caller: Caller, tok
 function wireFinish(finish: FinishReason | undefined): target.FinishReason {
   if (finish === undefined) return target.FinishReason.FINISH_REASON_UNSPECIFIED
   return finish === 'stop' ? target.FinishReason.FINISH_REASON_STOP : target.FinishReason.FINISH_REASON_LENGTH
+}
+
+function checkWithin(name: string, value: number, min: number): void {
+  if (!(value >= min && value <= 2)) throw badRequest(`sampling.${name}`, `sampling.${name} must be from ${min} to 2`)
 }
 
 export interface StatusParts {

@@ -53,12 +53,12 @@ export function declareServingMetrics(metrics: Metrics) {
     }),
     requests: metrics.counter({
       name: 'plateau_requests_total',
-      help: 'Requests by how they ended: stop, length, cancelled, rejected, failed.',
+      help: 'Requests by how they ended: stop, length, cancelled, rejected, failed. One of n choices counts as n.',
       labels: ['outcome', 'tenant'],
     }),
     refused: metrics.counter({
       name: 'plateau_requests_refused_total',
-      help: 'Requests told to come back later (429), by the limit they reached: requests_per_minute, tokens_per_minute, concurrency, queue_full, queue_wait, target.',
+      help: 'Requests told to come back later (429), by the limit they reached: requests_per_minute, tokens_per_minute, concurrency (quotas), queue_full, queue_wait, target.',
       labels: ['tenant', 'reason'],
     }),
     lostStreams: metrics.counter({

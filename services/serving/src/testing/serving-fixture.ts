@@ -9,7 +9,7 @@ import {
   type StoredFile,
 } from '@plateau/checkpoints'
 import { mergeConfigs } from '@plateau/config'
-import { DraftCheckpoint, encodeHeaders, topics } from '@plateau/contracts'
+import { DraftCheckpoint, encodeHeaders, topics, type target as wire } from '@plateau/contracts'
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
 import { encodeCausalDraft, encodeFeatureHead, readDraftTarget } from '@plateau/model-files'
 import { commonConfig, startService, type StartedService } from '@plateau/service-kit'
@@ -30,6 +30,8 @@ export interface ServingFixture {
   readonly url: string
   readonly grpcAddress: string
   readonly service: StartedService
+  /** What the target was asked. */
+  readonly opened: readonly wire.SpeculateOpen[]
   /** Writes a signed checkpoint of a draft that has learned nothing, by default a feature-fed head, and announces it. */
   readonly publish: (version: number, damage?: Damage) => Promise<void>
   /** Values of a topic so far. */
@@ -79,6 +81,7 @@ export async function startServingFixture(
     PLATEAU_VERIFY_KEY_FILE: `${keyFile}.pub`,
     PLATEAU_HTTP_PORT: '0',
     PLATEAU_GRPC_ADDRESS: '127.0.0.1:0',
+    PLATEAU_ADMIN_ADDRESS: '127.0.0.1:0',
     PLATEAU_REPORT_SECONDS: '0.05',
     PLATEAU_DRAIN_SECONDS: '5',
     ...environment,
@@ -95,6 +98,7 @@ export async function startServingFixture(
     url,
     grpcAddress: grpc,
     service,
+    opened: target?.opened ?? [],
     logs,
     publish: async (version, damage = {}) => {
       const { kind, files } = untrainedDraft(version, damage.causalDraftOf)
