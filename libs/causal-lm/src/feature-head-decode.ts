@@ -8,6 +8,9 @@
  * Out: `hidden` [1, H], `top_logits` [1, k], `top_ids` [1, k] (int32, the target's ids), `log_sum_exp` [1, 1]; and with a layer
  *   `key`, `value` [heads, S, D] of the S pairs.
  * Logits are scaled: softmax of them is q.
+ *
+ * An output head that is large can stand apart, in a model of its own that all heads of one vocabulary share: the step then
+ * ends with `scaled` [1, H], which the output head turns into the last three of its outputs.
  */
 import { GraphBuilder } from '@plateau/tensor-graph'
 import { bilinearPairs } from './bilinear-pairs.js'
@@ -52,12 +55,33 @@ export function buildFeatureHeadDecodeGraph(
   target: Pick<FeatureHeadTarget, 'head'>,
   options: DecodeGraphOptions,
 ): Uint8Array {
+  const format = options.weightFormat ?? 'f32'
+  const { graph, scaled } = decodeStep(head, format)
+  const matrix = options.outputMatrix ?? draftOutputMatrix(head, target, format)
+  predictTokens(graph, head, scaled, matrix, options.listedTokens)
+  return graph.encode()
+}
+
+/** The step without its output head. */
+export function buildFeatureHeadTrunkGraph(head: FeatureHead, weightFormat: DraftWeightFormat): Uint8Array {
+  const { graph, scaled } = decodeStep(head, weightFormat)
+  graph.output('scaled', scaled, 'f32', [1, head.config.hiddenSize])
+  return graph.encode()
+}
+
+/** The output head of all heads with this one's vocabulary. */
+export function buildDraftOutputGraph(head: FeatureHead, matrix: PreparedMatrix, listedTokens: number): Uint8Array {
+  const graph = new GraphBuilder()
+  const scaled = graph.input('scaled', 'f32', [1, head.config.hiddenSize])
+  predictTokens(graph, head, scaled, matrix, listedTokens)
+  return graph.encode()
+}
+
+function decodeStep(head: FeatureHead, format: DraftWeightFormat): { graph: GraphBuilder; scaled: string } {
   const { hiddenSize: h, layer } = head.config
-  const v = draftVocabSize(head.config)
-  const k = Math.min(options.listedTokens, v)
   const graph = new GraphBuilder()
   const rows = layer === undefined ? 1 : 'S'
-  const step = new DecodeOps(graph, head, options.weightFormat ?? 'f32')
+  const step = new DecodeOps(graph, head, format)
 
   const token = graph.input('token', 'f32', [rows, h])
   const feature = graph.input('feature', 'f32', [rows, h])
@@ -65,16 +89,26 @@ export function buildFeatureHeadDecodeGraph(
   if (layer !== undefined) state = step.decoderLayer(state, layer)
   const last = layer === undefined ? state : graph.op('Gather', [state, graph.ints(-1)], { attributes: { axis: 0 } })
   const hidden = step.norm(last, featureHeadParameter(head, 'norm.weight'))
+  graph.output('hidden', hidden, 'f32', [1, h])
   const scaled = graph.op('Mul', [hidden, graph.scalar(featureHeadParameter(head, 'logit_scale')[0]!)])
-  const logits = step.times(scaled, options.outputMatrix ?? draftOutputMatrix(head, target, step.format))
+  return { graph, scaled }
+}
+
+function predictTokens(
+  graph: GraphBuilder,
+  head: FeatureHead,
+  scaled: string,
+  matrix: PreparedMatrix,
+  listedTokens: number,
+): void {
+  const k = Math.min(listedTokens, draftVocabSize(head.config))
+  const logits = multiplyBy(graph)(scaled, matrix)
   const [topLogits = '', topIds = ''] = graph.ops('TopK', [logits, graph.ints(k)], 2, { attributes: { axis: -1 } })
   const logSumExp = graph.op('ReduceLogSumExp', [logits, graph.ints(1)], { attributes: { keepdims: 1 } })
 
-  graph.output('hidden', hidden, 'f32', [1, h])
   graph.output('top_logits', topLogits, 'f32', [1, k])
   graph.output('top_ids', targetIds(graph, head, topIds), 'i32', [1, k])
   graph.output('log_sum_exp', logSumExp, 'f32', [1, 1])
-  return graph.encode()
 }
 
 const onnxInt32 = 6
@@ -88,13 +122,13 @@ function targetIds(graph: GraphBuilder, { vocabulary }: FeatureHead, rows: strin
 class DecodeOps {
   readonly #graph: GraphBuilder
   readonly #head: FeatureHead
-  readonly format: DraftWeightFormat
+  readonly #format: DraftWeightFormat
   readonly #multiply: (x: string, matrix: PreparedMatrix) => string
 
   constructor(graph: GraphBuilder, head: FeatureHead, format: DraftWeightFormat) {
     this.#graph = graph
     this.#head = head
-    this.format = format
+    this.#format = format
     this.#multiply = multiplyBy(graph)
   }
 
@@ -163,11 +197,7 @@ class DecodeOps {
   /** x w' for a parameter stored [out, in], x [S, in]. */
   linear(x: string, name: string): string {
     const columns = this.#head.parameters.get(name)?.shape[1] ?? 0
-    return this.times(x, preparedMatrix(featureHeadParameter(this.#head, name), columns, this.format))
-  }
-
-  times(x: string, matrix: PreparedMatrix): string {
-    return this.#multiply(x, matrix)
+    return this.#multiply(x, preparedMatrix(featureHeadParameter(this.#head, name), columns, this.#format))
   }
 
   norm(x: string, weight: Float32Array): string {

@@ -50,7 +50,9 @@ export { mostFrequentTokens } from './draft-vocabulary.js'
 export { buildCausalDraftScoreGraph } from './causal-draft-batch.js'
 export { type ScoreOptions } from './score-outputs.js'
 export {
+  buildDraftOutputGraph,
   buildFeatureHeadDecodeGraph,
+  buildFeatureHeadTrunkGraph,
   draftOutputMatrix,
   type DecodeGraphOptions,
   type DraftWeightFormat,

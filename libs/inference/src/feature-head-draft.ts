@@ -12,7 +12,8 @@ import { embedRows, type DraftTarget } from '@plateau/training'
 import { buildFeatureHead, type BuildFeatureHeadOptions, type BuiltFeatureHead } from './built-feature-head.js'
 import { chooseToken, rawDistribution, type ListedLogits } from './choose-token.js'
 import { float32, type FloatTensor, type HostTensor } from './host-tensor.js'
-import { loadSession, type InferenceSession } from './session.js'
+import { loadHeadEngine, type HeadEngine } from './head-engine.js'
+import type { OutputHeads } from './output-heads.js'
 import { warmUp } from './warm-up.js'
 
 export interface OpenFeatureHeadOptions {
@@ -21,6 +22,8 @@ export interface OpenFeatureHeadOptions {
   readonly maxProposal?: number
   /** Default 1: a step is so short that waking a second thread costs more than it brings. */
   readonly threads?: number
+  /** Where heads whose output head stands apart find it. */
+  readonly outputs?: OutputHeads
 }
 
 export interface FeatureHeadDraftOptions extends OpenFeatureHeadOptions, BuildFeatureHeadOptions {}
@@ -32,17 +35,17 @@ export interface FeatureHeadDraftOptions extends OpenFeatureHeadOptions, BuildFe
 export class FeatureHeadDraft implements Draft {
   readonly version: string
   readonly maxProposal: number
-  readonly #session: InferenceSession
+  readonly #engine: HeadEngine
   readonly #config: FeatureHeadConfig
   readonly #target: DraftTarget
 
   private constructor(
-    session: InferenceSession,
+    engine: HeadEngine,
     config: FeatureHeadConfig,
     target: DraftTarget,
     options: OpenFeatureHeadOptions,
   ) {
-    this.#session = session
+    this.#engine = engine
     this.#config = config
     this.#target = target
     this.version = options.version
@@ -64,25 +67,22 @@ export class FeatureHeadDraft implements Draft {
     target: DraftTarget,
     options: OpenFeatureHeadOptions,
   ): Promise<FeatureHeadDraft> {
-    const session = await loadSession(built.model, {
-      threads: options.threads ?? 1,
-      name: `draft ${options.version}`,
-      optimise: false,
-    })
-    return warmUp(new FeatureHeadDraft(session, built.config, target, options), target.norm.length)
+    const { version, threads = 1, outputs } = options
+    const engine = await loadHeadEngine(built, outputs, { threads, name: `draft ${version}` })
+    return warmUp(new FeatureHeadDraft(engine, built.config, target, options), target.norm.length)
   }
 
   open(start: DraftStart): DraftSession {
     const { layer } = this.#config
     const step =
       layer === undefined
-        ? new MemorylessStep(this.#session, this.#target)
-        : new LayerStep(this.#session, this.#target, layer)
+        ? new MemorylessStep(this.#engine, this.#target)
+        : new LayerStep(this.#engine, this.#target, layer)
     return new FeatureHeadSession(step, this.#target.norm.length, this.maxProposal, start)
   }
 
   release(): Promise<void> {
-    return this.#session.release()
+    return this.#engine.release()
   }
 }
 
@@ -180,8 +180,8 @@ function joined(rounds: readonly Pairs[]): Pairs {
   return { tokens: rounds.flatMap((round) => round.tokens), features }
 }
 
-async function predict(session: InferenceSession, feeds: Record<string, HostTensor>) {
-  const outputs = await session.run(feeds)
+async function predict(engine: HeadEngine, feeds: Record<string, HostTensor>) {
+  const outputs = await engine.run(feeds)
   const prediction: Prediction = {
     hidden: (outputs['hidden'] as FloatTensor).data,
     topIds: outputs['top_ids']!.data as Int32Array,
@@ -194,14 +194,14 @@ async function predict(session: InferenceSession, feeds: Record<string, HostTens
 /** Without a layer only the newest pair matters. The arrays that are fed are the same ones at every step. */
 class MemorylessStep implements Step {
   readonly contextPositions = 1
-  readonly #session: InferenceSession
+  readonly #engine: HeadEngine
   readonly #target: DraftTarget
   readonly #feeds: { readonly token: FloatTensor; readonly feature: FloatTensor }
 
-  constructor(session: InferenceSession, target: DraftTarget) {
+  constructor(engine: HeadEngine, target: DraftTarget) {
     const h = target.norm.length
     const row = (): FloatTensor => float32(new Float32Array(h), [1, h])
-    this.#session = session
+    this.#engine = engine
     this.#target = target
     this.#feeds = { token: row(), feature: row() }
   }
@@ -213,7 +213,7 @@ class MemorylessStep implements Step {
   async guess(token: number, hidden: Float32Array): Promise<Prediction> {
     embedRows(this.#target, [token], this.#feeds.token.data, 0)
     this.#feeds.feature.data.set(hidden)
-    return (await predict(this.#session, this.#feeds)).prediction
+    return (await predict(this.#engine, this.#feeds)).prediction
   }
 }
 
@@ -223,7 +223,7 @@ class MemorylessStep implements Step {
  */
 class LayerStep implements Step {
   readonly contextPositions: number
-  readonly #session: InferenceSession
+  readonly #engine: HeadEngine
   readonly #target: DraftTarget
   readonly #layer: FeatureHeadLayer
   readonly #pastKey: FloatTensor
@@ -235,10 +235,10 @@ class LayerStep implements Step {
   #guessed = 0
   #started = false
 
-  constructor(session: InferenceSession, target: DraftTarget, layer: FeatureHeadLayer) {
+  constructor(engine: HeadEngine, target: DraftTarget, layer: FeatureHeadLayer) {
     const shape = [layer.heads, layer.contextPositions, layer.headDim]
     const buffer = (): FloatTensor => float32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
-    this.#session = session
+    this.#engine = engine
     this.#target = target
     this.#layer = layer
     this.contextPositions = layer.contextPositions
@@ -273,7 +273,7 @@ class LayerStep implements Step {
     const rows = tokens.length
     const token = new Float32Array(rows * h)
     embedRows(this.#target, tokens, token, 0)
-    const { prediction, outputs } = await predict(this.#session, {
+    const { prediction, outputs } = await predict(this.#engine, {
       token: float32(token, [rows, h]),
       feature: float32(features, [rows, h]),
       ...this.#rotation(rows, position),

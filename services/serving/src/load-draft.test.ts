@@ -69,6 +69,9 @@ interface Line {
   readonly fields: LogFields
 }
 
+/** Output heads of this test's size are shared where so asked. */
+const shared = { sharedOutputElements: 1 }
+
 /** A loader, and what it logs. */
 function loaderWith(options: Partial<DraftLoaderOptions> = {}): {
   readonly loader: DraftLoader
@@ -148,6 +151,19 @@ it.each(kinds)('%s built in the thread proposes the very tokens and q of one bui
   const found = await proposals(built)
   expect(found.map(({ tokens }) => tokens.length)).toContain(4)
   expect(found).toEqual(await proposals(plain))
+})
+
+it.each(heads)('%s proposes the very same with its output head apart, shared by versions', async (_, head) => {
+  const { loader } = loaderWith(shared)
+  const [first, second] = [await load(loader, await publishedHead(head)), await load(loader, await publishedHead(head))]
+  const other = await load(loader, await publishedHead(withVocabulary(plainHead, everyOther.slice(1))))
+  const plain = await proposals(await load(loaderWith({ thread: 'none' }).loader, await publishedHead(head)))
+  expect(await proposals(first)).toEqual(plain)
+  await first.release()
+  expect(await proposals(second)).toEqual(plain)
+  expect((await proposals(other)).flatMap(({ tokens }) => tokens)).not.toContain(0)
+  await second.release()
+  expect(await proposals(await load(loader, await publishedHead(head)))).toEqual(plain)
 })
 
 it('what the thread refuses is refused with code, facts and whether trying again can help', async () => {

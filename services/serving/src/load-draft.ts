@@ -1,7 +1,14 @@
 import { causalDraftKind, featureHeadKind } from '@plateau/causal-lm'
 import type { CheckpointStore, VerifyingKey } from '@plateau/checkpoints'
 import { PlateauError, type DraftCheckpoint } from '@plateau/contracts'
-import { CausalLmDraft, FeatureHeadDraft, warmEngine, type DraftTarget } from '@plateau/inference'
+import {
+  CausalLmDraft,
+  FeatureHeadDraft,
+  OutputHeads,
+  SHARED_OUTPUT_ELEMENTS,
+  warmEngine,
+  type DraftTarget,
+} from '@plateau/inference'
 import type { DraftTargetModel } from '@plateau/model-files'
 import type { Draft } from '@plateau/speculation'
 import type { Logger } from '@plateau/telemetry'
@@ -25,6 +32,8 @@ export interface DraftLoaderOptions {
   readonly logger: Logger
   /** Default: the thread beside this one; 'none' builds in the calling thread. */
   readonly thread?: ThreadProgram | 'none'
+  /** From this size on versions share an output head. Default SHARED_OUTPUT_ELEMENTS. */
+  readonly sharedOutputElements?: number
 }
 
 /**
@@ -36,6 +45,7 @@ export class DraftLoader {
   readonly #options: DraftLoaderOptions
   readonly #builder: DraftBuilderOptions
   readonly #thread: BuildThread | undefined
+  readonly #outputs = new OutputHeads()
   /** Where there is no thread. */
   #here: DraftBuilder | undefined
   #target: { readonly rmsNormEps: number; readonly target: DraftTarget } | undefined
@@ -46,7 +56,8 @@ export class DraftLoader {
     const { fingerprint, tokenizerHash, config } = model
     const target = shareTarget(model.target)
     const about = { fingerprint, tokenizerHash, vocabSize: config.vocabSize, target }
-    this.#builder = { verifyingKey, model: about }
+    const { sharedOutputElements = SHARED_OUTPUT_ELEMENTS } = options
+    this.#builder = { verifyingKey, model: about, sharedOutputElements }
     this.#thread = thread === 'none' ? undefined : new BuildThread(store, this.#builder, thread)
   }
 
@@ -60,12 +71,14 @@ export class DraftLoader {
    * Several loads, of one lineage or of many, queue.
    */
   async load(lineage: string, announced: DraftCheckpoint, minVersion: number, signal?: AbortSignal): Promise<Draft> {
-    const built = await this.#build({ lineage, announced: referenceOf(announced), minVersion }, signal)
-    signal?.throwIfAborted()
+    const outputs = this.#outputs.hold()
     try {
+      const about = { lineage, announced: referenceOf(announced), minVersion, loadedOutputs: outputs.loaded }
+      const built = await this.#build(about, signal)
+      signal?.throwIfAborted()
       return await this.#open(built)
-    } catch (cause) {
-      throw draftInvalid(built.version, cause)
+    } finally {
+      await outputs.release()
     }
   }
 
@@ -90,13 +103,13 @@ export class DraftLoader {
     return this.#here.build(this.#options.store, request, () => signal?.throwIfAborted())
   }
 
-  #open(built: BuiltDraft): Promise<Draft> {
+  async #open(built: BuiltDraft): Promise<Draft> {
     const options = { version: String(built.version), maxProposal: this.#options.maxProposal }
-    switch (built.kind) {
-      case featureHeadKind:
-        return FeatureHeadDraft.fromBuilt(built.head, this.#targetOf(built), options)
-      case causalDraftKind:
-        return CausalLmDraft.fromBuilt(built.draft, options)
+    try {
+      if (built.kind === causalDraftKind) return await CausalLmDraft.fromBuilt(built.draft, options)
+      return await FeatureHeadDraft.fromBuilt(built.head, this.#targetOf(built), { ...options, outputs: this.#outputs })
+    } catch (cause) {
+      throw draftInvalid(built.version, cause)
     }
   }
 

@@ -26,6 +26,8 @@ import { dirname } from 'node:path'
 export interface DraftBuilderOptions {
   readonly verifyingKey: VerifyingKey
   readonly model: BuildTarget
+  /** From this size on versions share an output head. */
+  readonly sharedOutputElements: number
 }
 
 /** What a build wants to know of the target. */
@@ -40,6 +42,8 @@ export interface BuildRequest {
   readonly lineage: string
   readonly announced: CheckpointReference
   readonly minVersion: number
+  /** Keys of the output heads that the serving thread has loaded: the build leaves them out. */
+  readonly loadedOutputs: readonly string[]
 }
 
 export type BuiltDraft = { readonly version: number } & (
@@ -54,20 +58,26 @@ export type BuiltDraft = { readonly version: number } & (
 
 export type ReadableStore = Pick<CheckpointStore, 'read'>
 
-/** Verified files of a draft as a draft for the engine. `where` names them in errors. */
-type BuildKind = (files: ReadonlyMap<string, Uint8Array>, where: string, version: number) => Promise<BuiltDraft>
+/** Verified files of a draft, which may be decoded. */
+interface Verified {
+  readonly version: number
+  readonly files: ReadonlyMap<string, Uint8Array>
+  /** Names them in errors. */
+  readonly where: string
+  readonly loadedOutputs: readonly string[]
+}
 
 export class DraftBuilder {
   readonly #options: DraftBuilderOptions
-  readonly #kinds: ReadonlyMap<string, BuildKind>
+  readonly #kinds: ReadonlyMap<string, (verified: Verified) => Promise<BuiltDraft>>
   /** Prepared once: every version borrows the same tensors, normalised with the same epsilon. */
   #prepared: { readonly rmsNormEps: number; readonly target: DraftTarget } | undefined
 
   constructor(options: DraftBuilderOptions) {
     this.#options = options
-    this.#kinds = new Map<string, BuildKind>([
-      [featureHeadKind, (...draft) => this.#featureHead(...draft)],
-      [causalDraftKind, (...draft) => this.#causalDraft(...draft)],
+    this.#kinds = new Map([
+      [featureHeadKind, (verified: Verified) => this.#featureHead(verified)],
+      [causalDraftKind, (verified: Verified) => this.#causalDraft(verified)],
     ])
   }
 
@@ -78,7 +88,7 @@ export class DraftBuilder {
    */
   async build(
     store: ReadableStore,
-    { lineage, announced, minVersion }: BuildRequest,
+    { lineage, announced, minVersion, loadedOutputs }: BuildRequest,
     stillWanted: () => void,
   ): Promise<BuiltDraft> {
     const { verifyingKey, model } = this.#options
@@ -97,20 +107,22 @@ export class DraftBuilder {
       throw new PlateauError('DRAFT_KIND_UNKNOWN', message, { facts: { version, kind } })
     }
     try {
-      return await buildKind(files, dirname(announced.manifestPath), version)
+      return await buildKind({ version, files, where: dirname(announced.manifestPath), loadedOutputs })
     } catch (cause) {
       throw draftInvalid(version, cause)
     }
   }
 
-  async #featureHead(files: ReadonlyMap<string, Uint8Array>, where: string, version: number): Promise<BuiltDraft> {
+  async #featureHead({ version, files, where, loadedOutputs }: Verified): Promise<BuiltDraft> {
     const head = decodeFeatureHead(files, where)
     const target = this.#target(head.config)
     const embeddingScales = target.embeddingScales.slice()
-    return { kind: featureHeadKind, version, head: buildFeatureHead(head, target), embeddingScales }
+    const sharedOutput = { minElements: this.#options.sharedOutputElements, loaded: loadedOutputs }
+    const built = buildFeatureHead(head, target, { sharedOutput })
+    return { kind: featureHeadKind, version, head: built, embeddingScales }
   }
 
-  async #causalDraft(files: ReadonlyMap<string, Uint8Array>, where: string, version: number): Promise<BuiltDraft> {
+  async #causalDraft({ version, files, where }: Verified): Promise<BuiltDraft> {
     const draft = decodeCausalDraft(files, where)
     const { vocabSize } = this.#options.model
     const { targetVocabSize } = draft.config

@@ -57,8 +57,9 @@ async function build({ build, request }: Extract<ToBuildThread, { say: 'build' }
 }
 
 function handedOver(built: BuiltDraft): ArrayBuffer[] {
-  if (built.kind === featureHeadKind) return [...buffersOf(built.head.model), ...buffersOf(built.embeddingScales)]
-  return buffersOf(built.draft.step.model)
+  if (built.kind !== featureHeadKind) return buffersOf(built.draft.step.model)
+  const { model, output } = built.head
+  return buffersOf(model, built.embeddingScales, ...(output?.model === undefined ? [] : [output.model]))
 }
 
 function tell(message: FromBuildThread, transfer: ArrayBuffer[] = []): void {

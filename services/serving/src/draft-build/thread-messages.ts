@@ -42,7 +42,7 @@ export function receivedError({ message, code, facts = {}, retryable = false, ca
 }
 
 /** Buffers of large arrays, which are handed over instead of copied. An array that shares its buffer is copied. */
-export function buffersOf(...arrays: readonly Uint8Array[] | readonly Float32Array[]): ArrayBuffer[] {
+export function buffersOf(...arrays: readonly (Uint8Array | Float32Array)[]): ArrayBuffer[] {
   return arrays.flatMap(({ buffer, byteLength }) =>
     buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [],
   )
