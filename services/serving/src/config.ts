@@ -206,11 +206,11 @@ export const servingConfig = defineConfig(
       min: 1024,
       help: 'Largest HTTP request body.',
     }),
-    bodyTimeoutMs: seconds({
-      env: 'PLATEAU_BODY_TIMEOUT_SECONDS',
+    clientStallMs: seconds({
+      env: 'PLATEAU_CLIENT_STALL_SECONDS',
       default: 30,
       min: 0.05,
-      help: 'Longest time that a client may take to send its request body.',
+      help: 'Longest time that a client may take to send its request body, and to take what is next in a stream.',
     }),
     requestMetrics: choice({
       env: 'PLATEAU_REQUEST_METRICS',

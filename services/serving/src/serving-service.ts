@@ -121,7 +121,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     model: model.modelId,
     chat,
     access,
-    body: { maxBytes: config.maxBodyBytes, timeoutMs: config.bodyTimeoutMs },
+    body: { maxBytes: config.maxBodyBytes, timeoutMs: config.clientStallMs },
     maxChoices: admission.capacity,
     requestMetrics: config.requestMetrics,
     maxProposal: config.speculation ? config.maxProposal : undefined,

@@ -344,7 +344,7 @@ describe('limits', () => {
   })
 
   it('a client that sends its body too slowly is not waited for, and one with too many headers is not heard', async () => {
-    const { url } = await start({ PLATEAU_BODY_TIMEOUT_SECONDS: '0.05' })
+    const { url } = await start({ PLATEAU_CLIENT_STALL_SECONDS: '0.05' })
     const body = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{"prompt":')) })
     const slow = await fetch(`${url}/v1/completions`, { method: 'POST', body, duplex: 'half' } as RequestInit)
     expect(slow.status).toBe(408)

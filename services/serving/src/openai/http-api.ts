@@ -177,7 +177,7 @@ export class HttpApi {
     let events: EventStream | undefined
     try {
       for await (const part of answer.parts()) {
-        events ??= new EventStream(response)
+        events ??= new EventStream(response, this.#options.body.timeoutMs)
         const ended = part.finish === undefined ? {} : { plateau: answer.plateauOfChoice(part.index) }
         const usage = stream?.continuousUsage === true ? answer.usageOfChoice(part.index) : null
         await events.send(chunkBody(head, part, { ...(stream?.includeUsage === true ? { usage } : {}), ...ended }))

@@ -59,12 +59,17 @@ export function sendJson(
   response.end(text)
 }
 
-/** Server-sent events with backpressure: `send` waits while the client does not read. */
+/**
+ * Server-sent events with backpressure: `send` waits while the client does not read, and cuts the connection when it has not
+ * for `stallMs`: it holds a place that others wait for.
+ */
 export class EventStream {
   readonly #response: ServerResponse
+  readonly #stallMs: number
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, stallMs: number) {
     this.#response = response
+    this.#stallMs = stallMs
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-cache',
@@ -92,7 +97,9 @@ export class EventStream {
     if (this.#response.destroyed) throw cancelled()
     if (this.#response.write(text)) return
     await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.#response.destroy(), this.#stallMs)
       const done = (): void => {
+        clearTimeout(timer)
         this.#response.off('drain', done)
         this.#response.off('close', done)
         resolve()
