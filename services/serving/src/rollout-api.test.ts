@@ -152,8 +152,8 @@ describe('RolloutService', () => {
     const what = { lineage: 'default', reason: 'it is faster' }
     expect(lines()).toMatchObject([
       { message: 'order carried out', order: 'rollback', by: 'ops', version: 3, liveVersion: 2, ...what },
-      { message: 'order refused', order: 'promote', by: 'ops', version: 3, ...what },
-      { message: 'order refused', order: 'pin', by: '', ...what },
+      { message: 'order refused', order: 'promote', by: 'ops', version: 3, code: 'FAILED_PRECONDITION', ...what },
+      { message: 'order refused', order: 'pin', by: '', code: 'PERMISSION_DENIED', ...what },
     ])
     expect(JSON.stringify(lines())).not.toContain('pl_')
   })

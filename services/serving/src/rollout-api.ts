@@ -1,4 +1,4 @@
-import { PlateauError, rollout } from '@plateau/contracts'
+import { messageOf, PlateauError, rollout } from '@plateau/contracts'
 import { unary, type CallContext, type ReportError, type RpcService } from '@plateau/rpc'
 import type { Logger } from '@plateau/telemetry'
 import type { Caller } from './access/access.js'
@@ -55,7 +55,7 @@ export function rolloutApi(control: RolloutControl, options: RolloutApiOptions):
         logger.info('order carried out', { ...asked, by, ...response })
         return response
       } catch (error) {
-        logger.warn('order refused', { ...asked, by, error })
+        logger.warn('order refused', { ...asked, by, ...whyOf(error) })
         throw error
       }
     }, report)
@@ -92,6 +92,11 @@ export function adminsOnly(authenticate: (authorization: string | undefined) => 
     const message = `key "${keyName}" has no right to give orders: its entry in the keys file needs "admin": true`
     throw new PlateauError('PERMISSION_DENIED', message, { facts: { key: keyName } })
   }
+}
+
+/** Of a refusal its words suffice; a defect is reported with all there is. */
+function whyOf(error: unknown): { readonly code: string; readonly why: string } {
+  return { code: error instanceof PlateauError ? error.code : 'INTERNAL', why: messageOf(error) }
 }
 
 interface OrderRequest {

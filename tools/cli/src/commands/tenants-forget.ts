@@ -4,8 +4,8 @@ import { flag, required, text, value } from '../option.js'
 const details = `
 Windows captured until now are not trained on again, and the next version is solved without them. Versions
 whose gradients or closed form used the tenant's windows, as their manifests say, are taken off traffic on
-every server for good; requests under way finish. Until the next version comes, the newest one that did not
-learn from the tenant is served, or none. Versions whose manifests do not say it are named and left, and the
+every server for good; requests under way finish. Until the next version comes, the last good one is served
+if it did not learn from the tenant, else none. Versions whose manifests do not say it are named and left, and the
 exit code is 1, unless --retire-unknown. It asks nothing: try --dry-run first.
 Old versions stay in the checkpoint store and windows in the log until they are removed there; the tenant's
 later windows are trained on unless they are no longer captured.`
