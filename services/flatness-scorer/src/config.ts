@@ -7,7 +7,7 @@ export const scorerConfig = defineConfig(
     lineage: text({
       env: 'PLATEAU_LINEAGE',
       default: 'default',
-      help: 'Line of drafts whose selection policy is followed.',
+      help: 'Line of drafts whose selection policy is followed, and that changes of the traffic are said of.',
     }),
     strategy: choice({
       env: 'PLATEAU_STRATEGY',

@@ -49,6 +49,11 @@ export function declareScorerMetrics(metrics: Metrics) {
       labels: ['arm'],
       buckets: [0.004, 0.008, 0.012, 0.016, 0.024, 0.032, 0.048, 0.064, 0.096, 0.128, 0.192, 0.256, 0.5, 1],
     }),
+    flatnessPsi: metrics.gauge<'domain'>({
+      name: 'plateau_scorer_flatness_psi',
+      help: 'Population stability index of the flatness of recent positions against a longer time, by domain (empty: all traffic): above 0.25 the traffic is another, below 0.1 nothing happened.',
+      labels: ['domain'],
+    }),
     batchSeconds: metrics.histogram({
       name: 'plateau_scorer_batch_seconds',
       help: 'Time from taking a batch to its commit.',

@@ -4,7 +4,8 @@ import type { AcceptedWindow } from './accept-window.js'
 import { armOnWire, decisionOnWire, scoredId, trainingId, windowKey, type Decision } from './decision.js'
 import type { MeasuredWindow } from './measure-window.js'
 
-const SOURCE = '/plateau/flatness-scorer'
+/** Who says it: the CloudEvents source of all our records. */
+export const SOURCE = '/plateau/flatness-scorer'
 
 /** When a record was made, and in which span: the trace that captured the window goes on through here. */
 export interface Made {

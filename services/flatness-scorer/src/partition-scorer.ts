@@ -27,6 +27,7 @@ export interface WindowOutcome {
   readonly measured: MeasuredWindow
   /** False for a window that was decided before. */
   readonly isNew: boolean
+  readonly traceparent: string | undefined
   readonly scored: NewRecord | undefined
   readonly training: NewRecord | undefined
 }
@@ -82,6 +83,7 @@ export class PartitionScorer {
       decision,
       measured,
       isNew: known === undefined,
+      traceparent: made.traceparent,
       scored: known ? undefined : scoredRecord(accepted, measured, decision, made),
       training: known?.trained ? undefined : this.#trainingRecord(accepted, measured, decision, made),
     }

@@ -12,6 +12,7 @@ import { windowsToRemember, type ArmShares, type SelectionPolicy } from '@platea
 import type { Logger } from '@plateau/telemetry'
 import { acceptWindow, type AcceptedWindow } from './accept-window.js'
 import { keptPositions } from './decision.js'
+import { FlatnessWatch } from './flatness-watch.js'
 import type { ScorerMetrics } from './metrics.js'
 import { readHistory } from './partition-history.js'
 import { PartitionScorer, type WindowOutcome } from './partition-scorer.js'
@@ -30,11 +31,14 @@ export const scorerTopics = [
   topics.scoredTokens,
   topics.trainingWindows,
   topics.selectionPolicy,
+  topics.drift,
   scorerDeadLetters,
 ] as const
 
 export interface ScorerOptions {
   readonly lineage: string
+  /** Name of this process in what it says of the traffic. */
+  readonly server: string
   /** Until the selection-policy topic says otherwise. */
   readonly policy: SelectionPolicy
   readonly shares: ArmShares
@@ -72,7 +76,8 @@ export interface ScorerParts {
  *   3. The offset is committed last: what was not committed is delivered again, so nothing is lost.
  * Two cases can still put a record there twice: a send that failed after it had reached some partitions, and a member
  * that lost its partition while it was sending. Both repeat the same ce_id; the first record of a ce_id is the decision,
- * and every consumer drops the second. A dead letter, too, can come twice: its x-dlq-original-offset tells. Arms come
+ * and every consumer drops the second. What is said of the traffic (drift) comes of windows that were decided just now, and
+ * is sent before they are committed: at most once for a window. A dead letter, too, can come twice: its x-dlq-original-offset tells. Arms come
  * from a hash, so no repetition can move a sample out of evaluation.
  */
 export class Scorer {
@@ -81,6 +86,7 @@ export class Scorer {
   readonly #producer: Producer
   readonly #consumer: Consumer
   readonly #policies: PolicyWatch
+  readonly #flatness: FlatnessWatch
   /** With the assignment under which each was taken up: between two of them another member may have been at work. */
   readonly #partitions = new Map<number, { readonly scorer: PartitionScorer; readonly assignment: AbortSignal }>()
   readonly #stopping = new AbortController()
@@ -98,6 +104,7 @@ export class Scorer {
       ...(parts.onAlive === undefined ? {} : { onAlive: parts.onAlive }),
     })
     this.#policies = new PolicyWatch({ ...parts, lineage: options.lineage, configured: options.policy })
+    this.#flatness = new FlatnessWatch({ ...options, ...parts })
   }
 
   /** Scores until `close`. Rejects when it cannot go on; nothing is lost then, a restart continues. */
@@ -140,6 +147,7 @@ export class Scorer {
       await send(scorerDeadLetters, poison)
       await send(topics.scoredTokens, present(outcomes, 'scored'))
       await send(topics.trainingWindows, present(outcomes, 'training'))
+      await send(topics.drift, this.#watched(outcomes))
       partition.nextOffset = batch.records.at(-1)!.offset + 1
       await ask('commit', () => control.commit(partition.nextOffset))
       spans.end()
@@ -174,9 +182,20 @@ export class Scorer {
     const options = { ...this.#options, rememberedDecisions }
     const restored = new PartitionScorer(this.#policies.current, options, history, fromOffset)
     this.#partitions.set(batch.partition, { scorer: restored, assignment })
+    this.#flatness.remember(batch.partition, history.scored)
     const facts = { partition: batch.partition, fromOffset, scoredBefore: history.scored.length }
     this.#parts.logger.info('partition taken up', facts)
     return restored
+  }
+
+  /** What the windows change in what is known of the traffic; of those that were decided before, nothing. */
+  #watched(outcomes: readonly WindowOutcome[]): NewRecord[] {
+    const nowMs = this.#parts.clock()
+    return outcomes
+      .filter(({ isNew }) => isNew)
+      .flatMap(({ accepted, measured, traceparent }) =>
+        this.#flatness.observe(accepted.window, measured.flatness, { nowMs, traceparent }),
+      )
   }
 
   /** Windows that can be scored, and dead letters for the rest. */

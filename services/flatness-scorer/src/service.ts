@@ -1,5 +1,7 @@
 import { selectionPolicy } from '@plateau/flatness'
 import { watchConsumer, watchLag, type ServiceSpec } from '@plateau/service-kit'
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { scorerConfig } from './config.js'
 import { declareScorerMetrics } from './metrics.js'
 
@@ -21,6 +23,7 @@ export const flatnessScorer: ServiceSpec<typeof scorerConfig.fields> = {
     const scorer = new Scorer(
       {
         lineage: config.lineage,
+        server: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
         policy: selectionPolicy({
           ...config,
           unit: config.keepUnit,

@@ -138,6 +138,7 @@ export function policyWith(parts: Partial<SelectionPolicyParts>): SelectionPolic
 
 export const scorerOptions: ScorerOptions = {
   lineage: 'default',
+  server: 'test',
   policy: policyWith({}),
   shares: { evaluation: 0.1, control: 0.1 },
   recentWindows: 64,
