@@ -113,7 +113,7 @@ export const topics = {
     retentionMs: -1,
     retentionBytes: 16 * MIB,
     maxRecordBytes: 64 * 1024,
-    owner: 'plateau drafts forget',
+    owner: 'plateau tenants forget',
     key: 'lineage/tenant',
     messageType: 'plateau.stream.v1.ForgottenTenant',
     schema: { file: DRAFT_PROTO, messageIndex: 5 },

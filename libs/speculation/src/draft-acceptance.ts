@@ -48,14 +48,4 @@ export class DraftAcceptance {
   get weight(): number {
     return this.#positions[0]?.weight ?? 0
   }
-
-  /** Begins with what is known of the draft before this one, as if it were at most so many judged proposals. */
-  inherit(before: DraftAcceptance, most: number): void {
-    for (const [i, mean] of this.#positions.entries()) {
-      const known = before.#positions[i]
-      if (known === undefined) return
-      mean.value = known.value
-      mean.weight = Math.min(known.weight, most)
-    }
-  }
 }

@@ -425,18 +425,4 @@ describe('kinds of traffic', () => {
     expect(controller.pays('quotes', true)).toBe(true)
     expect(controller.pays('chat', false)).toBe(false)
   })
-
-  it('a version begins with what is known of the one before it, and learns its own', () => {
-    const before = new SpeculationController({ maxProposal: 4 })
-    serve(before, 'hard', 0.02, 20, 5)
-    serve(before, 'easy', 0.8, 20, 6)
-    const next = new SpeculationController({ maxProposal: 4, after: before })
-    for (let proposed = 0; proposed <= 1; proposed++) {
-      next.observeCosts({ proposed, accepted: 0, draftUs: 250 * proposed, targetUs: verification(proposed + 1) })
-    }
-    expect(next.begin('hard').proposal).toBe(0)
-    expect(next.begin('easy').proposal).toBeGreaterThan(0)
-    serve(next, 'hard', 0.9, 40, 7)
-    expect(next.begin('hard').proposal).toBeGreaterThan(0)
-  })
 })

@@ -25,8 +25,6 @@ export interface SpeculationOptions {
   readonly maxProposal: number
   /** false: there is no draft, only copies from the text. Default true. */
   readonly hasDraft?: boolean
-  /** Of the draft that this one follows: until something else is judged, it is believed to do as well on each kind of traffic. */
-  readonly after?: SpeculationController | undefined
 }
 
 /** Where a round's proposal comes from: the draft, a copy from the text, or nowhere. */
@@ -104,8 +102,6 @@ const LOOK_INTERVAL = { known: 96, unknown: 12 }
 const TRIED_RESPONSES = 10
 /** Proposals of its own that must have been judged before a kind goes without. */
 const LEAST_JUDGED = 8
-/** What a version inherits of the one before it counts at most as so many judged proposals. */
-const INHERITED = 12
 
 const nothing: RoundPlan = { source: 'none', count: 0 }
 
@@ -133,7 +129,7 @@ export class SpeculationController {
   #sinceProbe = 0
   #sinceLook = 0
 
-  constructor({ maxProposal, hasDraft = true, after }: SpeculationOptions) {
+  constructor({ maxProposal, hasDraft = true }: SpeculationOptions) {
     if (!Number.isInteger(maxProposal) || maxProposal < 0) throw new RangeError(`maxProposal is ${maxProposal}`)
     this.#maxProposal = maxProposal
     this.#hasDraft = hasDraft && maxProposal > 0
@@ -141,9 +137,6 @@ export class SpeculationController {
     this.#acceptance = new DraftAcceptance(maxProposal, INITIAL_ACCEPTANCE)
     this.#kinds = new TrafficKinds(maxProposal)
     this.#proposal = this.#hasDraft ? maxProposal : 0
-    if (after === undefined) return
-    this.#acceptance.inherit(after.#acceptance, INHERITED)
-    this.#kinds.inherit(after.#kinds)
   }
 
   /** For one response of a kind of traffic, to be handed to the other methods. */

@@ -16,9 +16,6 @@ export class TrafficKind {
 /** Kinds that are kept apart; the one that was asked for longest ago gives way. */
 const MAX_KINDS = 64
 
-/** How kinds differ outlives a version: in judged proposals. */
-const INHERITED = 24
-
 export class TrafficKinds {
   readonly #maxProposal: number
   readonly #kinds = new Map<string, TrafficKind>()
@@ -33,10 +30,5 @@ export class TrafficKinds {
     this.#kinds.set(name, kind)
     if (this.#kinds.size > MAX_KINDS) this.#kinds.delete(this.#kinds.keys().next().value!)
     return kind
-  }
-
-  /** Begins with the kinds of the draft before this one. */
-  inherit(before: TrafficKinds): void {
-    for (const [name, kind] of before.#kinds) this.of(name).acceptance.inherit(kind.acceptance, INHERITED)
   }
 }

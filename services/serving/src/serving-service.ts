@@ -1,12 +1,13 @@
 import { readDescriptorSet, topics } from '@plateau/contracts'
 import type { RunningService, ServiceContext } from '@plateau/service-kit'
 import { loadTokenizer, readDraftTarget } from '@plateau/model-files'
-import { startServer } from '@plateau/rpc'
+import { startServer, type CallContext } from '@plateau/rpc'
 import { seededRandom } from '@plateau/speculation'
 import { randomInt, randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { AcceptanceLedger } from './acceptance-ledger.js'
 import { AcceptanceReporter } from './acceptance-reporter.js'
+import type { Access } from './access/access.js'
 import { startAccess } from './access/start-access.js'
 import { Admission } from './admission.js'
 import { BoundedLabels } from './bounded-labels.js'
@@ -15,6 +16,7 @@ import { DriftWatch } from './drift-watch.js'
 import { grpcApi, statusOf } from './grpc-api.js'
 import { chatPrompts } from './openai/chat-prompt.js'
 import { HttpApi } from './openai/http-api.js'
+import { isLoopback } from './loopback.js'
 import { Outbox } from './outbox.js'
 import { adminsOnly, rolloutApi } from './rollout-api.js'
 import { UNASSIGNED } from './rollouts/draft-fleet.js'
@@ -147,7 +149,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     })
   const report = (error: unknown, path: string): void => logger.error('rpc failed', { path, error })
   const reflection = await readDescriptorSet()
-  const isReady = (): boolean => target.whyNotReady() === undefined
+  const isReady = (): boolean => health.readiness().ok
   const rpc = await startServer({
     address: config.grpcAddress,
     services: [grpcApi({ engine, tokenizer, access, status, report })],
@@ -161,7 +163,7 @@ export async function startServing(context: Context): Promise<RunningService> {
       ? undefined
       : await startServer({
           address: config.adminAddress,
-          services: [rolloutApi(fleet, { authorizeOrder: adminsOnly(access.authenticate), logger, report })],
+          services: [rolloutApi(fleet, { ...orderRights(config.adminAddress, access), logger, report })],
           isReady,
           reflection,
           report,
@@ -184,6 +186,14 @@ export async function startServing(context: Context): Promise<RunningService> {
       await Promise.all([target.close(), closeAccess()])
     },
   }
+}
+
+/** Orders need an admin's key; looking needs one too where others than this machine can reach the address. */
+function orderRights(adminAddress: string, { authenticate }: Access) {
+  const authorizeOrder = adminsOnly(authenticate)
+  if (isLoopback(adminAddress)) return { authorizeOrder }
+  const authorizeReading = (context: CallContext): void => void authenticate(context.metadata('authorization'))
+  return { authorizeOrder, authorizeReading }
 }
 
 function captureRule({ capture, noCaptureTenants }: ServingConfig): (tenant: string) => boolean {

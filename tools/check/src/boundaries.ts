@@ -21,7 +21,7 @@ const mayDependOn: Record<string, readonly string[]> = {
   platform: ['contract', 'port', 'adapter', 'platform'],
   service: ['contract', 'port', 'domain', 'adapter', 'platform'],
   tool: ['contract', 'port', 'domain', 'adapter', 'platform', 'service', 'tool', 'dev-tool'],
-  tests: ['contract', 'port', 'domain', 'adapter', 'platform', 'tool', 'dev-tool'],
+  tests: ['contract', 'port', 'domain', 'adapter', 'platform', 'service', 'tool', 'dev-tool'],
   'dev-tool': [],
 }
 

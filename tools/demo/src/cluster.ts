@@ -9,7 +9,9 @@ import type { EventLog } from '@plateau/event-log'
 import { eventLogConfig, openEventLog } from '@plateau/service-kit'
 
 export const serviceNames = ['target-model', 'flatness-scorer', 'trainer', 'serving'] as const
-export type ServiceName = (typeof serviceNames)[number]
+/** The console reads what the others write; a cluster has one only where it is asked for. */
+const stopOrder = ['console', ...serviceNames.toReversed()] as const
+export type ServiceName = (typeof stopOrder)[number]
 /** A process of a service; further ones of the same service are "serving#2", "serving#3", ... */
 export type ProcessName = ServiceName | `${ServiceName}#${number}`
 
@@ -32,7 +34,7 @@ interface Running {
   exited: Promise<number | string>
 }
 
-/** Where a process listens. Only target-model and serving use the first, only serving the others but the last. */
+/** Where a process listens: gRPC of target-model and serving, HTTP of serving and console, admin of serving. */
 interface Ports {
   readonly grpc: number
   readonly http: number
@@ -66,7 +68,7 @@ export class Cluster {
 
   /** Starts the services and waits until each says it is ready. Throws with the end of a service's log when one is not. */
   static async start(options: ClusterOptions): Promise<Cluster> {
-    mkdirSync(join(options.directory, 'logs'), { recursive: true })
+    for (const folder of ['logs', 'checkpoints']) mkdirSync(join(options.directory, folder), { recursive: true })
     const names = options.services ?? serviceNames
     const free = await freePorts(4 * names.length)
     const ports = new Map(
@@ -179,7 +181,7 @@ export class Cluster {
 
   /** Ends all services, those that feed others last. */
   async stop(): Promise<void> {
-    for (const service of serviceNames.toReversed()) {
+    for (const service of stopOrder) {
       const names = [...this.#running.keys()].filter((name) => serviceOf(name) === service)
       await Promise.all(names.map((name) => this.terminate(name)))
     }
@@ -230,6 +232,13 @@ export class Cluster {
         return { ...common, PLATEAU_MODEL: model, PLATEAU_TARGET_ADDRESS: `127.0.0.1:${grpc}` }
       case 'flatness-scorer':
         return common
+      case 'console':
+        return {
+          ...common,
+          PLATEAU_CONSOLE_PORT: String(http),
+          PLATEAU_CHECKPOINTS: this.checkpointDirectory,
+          PLATEAU_VERIFY_KEY_FILE: this.keys.publicKeyFile,
+        }
       case 'trainer':
         return {
           ...common,

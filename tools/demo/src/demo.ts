@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { acceptanceCurve, type AcceptanceCurve } from './acceptance-curve.js'
-import { Cluster } from './cluster.js'
+import { Cluster, serviceNames } from './cluster.js'
 import { resolveTarget, type DemoTarget } from './demo-target.js'
 import { checkGreedy } from './greedy-check.js'
 import { compareWithPlain, nearTieGap } from './lossless.js'
@@ -86,12 +86,14 @@ export async function runDemo(
     signal.throwIfAborted()
 
     const on = await resolveTarget(options.target, { signal, say: (line) => view.say(line) })
-    view.say(`starting target-model, flatness-scorer, trainer and serving (files in ${directory})`)
+    view.say(`starting target-model, flatness-scorer, trainer, serving and console (files in ${directory})`)
     if (on.warmStart !== undefined) view.say(`the draft begins as ${on.warmStart}`)
     const lineage = broker?.isShared ? `demo-${Date.now().toString(36)}` : 'default'
     const settings = { env: demoSettings(lineage, on), ...(broker && { eventLog: broker.settings }) }
-    const cluster = await Cluster.start({ directory, model: resolve(on.path), ...settings })
+    const services = [...serviceNames, 'console'] as const
+    const cluster = await Cluster.start({ directory, model: resolve(on.path), services, ...settings })
     open.push(() => cluster.stop())
+    view.say(`versions, acceptance and why each was swapped: ${cluster.httpUrlOf('console')}`)
     const log = await cluster.openEventLog()
     open.push(() => log.close())
     const target = await TargetClient.connect(cluster.targetAddress, on.path)
@@ -331,6 +333,7 @@ async function keepRunning(cluster: Cluster, stream: NodeJS.WriteStream, signal:
     [
       '\nstill running; Ctrl-C ends it',
       `  completions  ${cluster.httpUrl}/v1/completions`,
+      `  console      ${cluster.httpUrlOf('console')}`,
       `  metrics      ${cluster.httpUrl}/metrics and, per service:`,
       ...(['target-model', 'flatness-scorer', 'trainer'] as const).map(
         (name) => `    ${name.padEnd(16)} ${cluster.opsUrl(name)}/metrics`,

@@ -18,8 +18,8 @@ export interface DemoOptions {
 
 export const helpText = `npm run demo -- [options]
 
-Starts target-model, flatness-scorer, trainer and serving as four processes on one machine, sends them real prompts and
-shows a draft model getting better while it serves: first on one domain, then, after a shift, on another.
+Starts target-model, flatness-scorer, trainer, serving and the console as processes on one machine, sends them real
+prompts and shows a draft model getting better while it serves: first on one domain, then, after a shift, on another.
 
   --kafka         on Apache Kafka: starts a broker of its own (Java 17; Maven fetches it once)
   --kafka HOST:PORT[,HOST:PORT]

@@ -142,6 +142,7 @@ it('while the log is away the live version stays, and what was announced meanwhi
   const { fleet, running } = fleetOn(log, [w.rollout])
   await live(w, 1)
   await live(w, 2)
+  expect(w.events().filter((event) => event.endsWith('announced'))).toEqual(['1 announced', '2 announced'])
   await fleet.close()
   await running
 }, 20_000)

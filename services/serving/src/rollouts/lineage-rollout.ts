@@ -387,7 +387,6 @@ export class LineageRollout {
     const identity = { lineage: this.lineage, version, name: nameOf(version), checkpoint }
     return new LoadedDraft(draft, identity, {
       maxProposal: settings.maxProposal,
-      after: this.#live?.loaded,
       onReleased,
     })
   }
@@ -589,10 +588,11 @@ export class LineageRollout {
 
   /** By order, or to begin with: no shadow and no canary, but all of the verification. */
   async #makeLive(version: number, order: OrderDetails, pin: boolean): Promise<void> {
-    if (pin) this.#setPin(version, order)
     const { clock } = this.#options
     if (version === this.#live?.loaded.version) {
-      if (pin) this.#live = { ...this.#live, trial: undefined }
+      if (!pin) return
+      this.#setPin(version, order)
+      this.#live = { ...this.#live, trial: undefined }
       return
     }
     const nowMs = clock()
@@ -602,6 +602,7 @@ export class LineageRollout {
       )
       const loaded = known ?? (await this.#fetched(version))
       const served = this.#newlyServed(loaded, 'live', nowMs)
+      if (pin) this.#setPin(version, order)
       this.#kept = this.#kept.filter((kept) => kept !== loaded)
       if (this.#lastGood === loaded) this.#lastGood = undefined
       if (this.#candidate !== undefined && this.#candidate.loaded !== loaded && pin) {

@@ -19,8 +19,6 @@ export interface DraftIdentity {
 
 export interface LoadedDraftOptions {
   readonly maxProposal: number
-  /** The version that it follows: what is known of that is believed of this one at first. */
-  readonly after?: LoadedDraft | undefined
   /** Told when its native memory is freed, or could not be. */
   readonly onReleased: (identity: DraftIdentity, error?: unknown) => void
 }
@@ -42,12 +40,11 @@ export class LoadedDraft {
   #retired = false
 
   /** Owns `draft` from now on. */
-  constructor(draft: Draft, identity: DraftIdentity, { maxProposal, after, onReleased }: LoadedDraftOptions) {
+  constructor(draft: Draft, identity: DraftIdentity, { maxProposal, onReleased }: LoadedDraftOptions) {
     this.draft = draft
     this.identity = identity
     this.controller = new SpeculationController({
       maxProposal: Math.min(maxProposal, draft.maxProposal),
-      after: after?.controller,
     })
     this.#onReleased = onReleased
   }

@@ -84,6 +84,11 @@ export async function startServingFixture(
     PLATEAU_ADMIN_ADDRESS: '127.0.0.1:0',
     PLATEAU_REPORT_SECONDS: '0.05',
     PLATEAU_DRAIN_SECONDS: '5',
+    // Nobody asks for anything while a version is tested: its steps end by time.
+    PLATEAU_STAGE_SECONDS: '0.1',
+    // Which version a request gets is not by chance.
+    PLATEAU_CANARY_SHARE: '1',
+    PLATEAU_HOLDBACK_SHARE: '0',
     ...environment,
   })
   const logger = recordingLogger(logs)
