@@ -1,5 +1,5 @@
 import type { StoredFile } from '@plateau/checkpoints'
-import { PlateauError, RolloutState, serving, target, topics } from '@plateau/contracts'
+import { PlateauError, RolloutState, type Rollout, serving, target, topics } from '@plateau/contracts'
 import { callServerStream, callUnary, createClient } from '@plateau/rpc'
 import { loadTokenizer } from '@plateau/model-files'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -338,6 +338,8 @@ describe('drafts', () => {
     const root = await mkdtemp(join(tmpdir(), 'serving-'))
     const first = await start({}, { root })
     await first.publish(1)
+    const isLive = ({ version, state }: Rollout) => version === 1 && state === RolloutState.ROLLOUT_STATE_LIVE
+    await until(async () => (await first.records(topics.rollouts)).some(isLive))
     await first.publish(2)
     await until(async () => (await complete(first.url, { max_tokens: 1 })).plateau?.draft_version === '2')
     const before = (await first.records(topics.rollouts)).length
