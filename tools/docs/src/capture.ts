@@ -1,6 +1,6 @@
 /** Takes the sample records of the topic pages from a system that ran: every record is held against the promises. */
 import { openEmbeddedEventLog } from '@plateau/event-log-embedded'
-import { ScoredWindow } from '@plateau/contracts'
+import { Rollout, ScoredWindow } from '@plateau/contracts'
 import { products, type Product } from './products.js'
 import type { Sample } from './sample.js'
 
@@ -10,7 +10,7 @@ interface Found {
   readonly value: Uint8Array
 }
 
-/** One sample per public topic, from the embedded log in `directory` (a demo's --dir has it in event-log/). */
+/** A sample of every public topic that has records, from the embedded log in `directory` (a demo's --dir has it in event-log/). */
 export async function captureSamples(directory: string): Promise<Map<string, Sample>> {
   const log = openEmbeddedEventLog(directory)
   try {
@@ -23,7 +23,13 @@ export async function captureSamples(directory: string): Promise<Map<string, Sam
         for (const { key, headers, value } of batch.records) if (value) records.push({ key, headers, value })
       }
       for (const { key, value } of records) refuseBroken(product, key, value)
-      const { key, headers, value } = pick(product, records)
+      // Traffic that stays what it was leaves no word of drift: the sample of before stays.
+      const found = pick(product, records)
+      if (found === undefined) {
+        console.log(`${product.slug}: no record, its sample is not replaced`)
+        continue
+      }
+      const { key, headers, value } = found
       samples.set(product.slug, {
         topic: product.topic.name,
         key,
@@ -43,15 +49,17 @@ function refuseBroken(product: Product, key: string, value: Uint8Array): void {
   if (broken.length > 0) throw new Error(`${product.topic.name}: a record of ${key} breaks ${broken.join(', ')}`)
 }
 
-/** The newest record; of scored windows the shortest one that a draft took part in, as pages should stay readable. */
-function pick(product: Product, records: readonly Found[]): Found {
+/** The newest record, of roll-outs with evidence; of scored windows the shortest one that a draft took part in, as pages should stay readable. */
+function pick(product: Product, records: readonly Found[]): Found | undefined {
   if (product.slug === 'scored-tokens') {
     const windows = records.map((record) => ({ record, window: ScoredWindow.decode(record.value) }))
     const speculated = windows.filter(({ window }) => window.draftOverlap.length > 0 && window.tokenIds.length >= 8)
     const shortest = speculated.toSorted((a, b) => a.window.tokenIds.length - b.window.tokenIds.length)[0]
     if (shortest) return shortest.record
   }
-  const newest = records.at(-1)
-  if (!newest) throw new Error(`${product.topic.name} holds no record to show`)
-  return newest
+  if (product.slug === 'rollouts') {
+    const explained = records.findLast(({ value }) => Rollout.decode(value).evidence !== undefined)
+    if (explained) return explained
+  }
+  return records.at(-1)
 }

@@ -60,7 +60,7 @@ export function dataContract(product: Product, schema: Schema): string {
     ],
     team: {
       name: topic.owner,
-      description: `The service ${topic.owner} is the only writer; its maintainers own the contract.`,
+      description: writers(topic.owner),
     },
     roles: [
       {
@@ -106,6 +106,12 @@ export function dataContract(product: Product, schema: Schema): string {
   }
   const note = '# Generated from libs/contracts and proto/: do not edit; run `npm run gen:docs`.\n'
   return note + stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })
+}
+
+function writers(owner: string): string {
+  const services = owner.split(', ')
+  if (services.length === 1) return `The service ${owner} is the only writer; its maintainers own the contract.`
+  return `The services ${services.join(' and ')} are the only writers; their maintainers own the contract.`
 }
 
 function property(field: DescField, keyField?: string): object {

@@ -4,10 +4,12 @@ import {
   Decision,
   decodeHeaders,
   DraftCheckpoint,
+  Drift,
   Rollout,
+  RolloutEvidence,
   ScoredWindow,
 } from '@plateau/contracts'
-import { Arm, RolloutState, type TopicSpec } from '@plateau/contracts'
+import { Arm, DriftKind, RolloutState, type TopicSpec } from '@plateau/contracts'
 import { expect, test } from 'vitest'
 import { sampleOf } from './documents.js'
 import { products, type Product } from './products.js'
@@ -55,6 +57,24 @@ const checkpoint = (change: Partial<DraftCheckpoint>) => encoded('draft-checkpoi
 const rollout = (change: Partial<Rollout>) => encoded('rollouts', Rollout, change)
 const acceptance = (change: Partial<Acceptance>) => encoded('acceptance', Acceptance, change)
 
+const drift = (change: Partial<Drift>) => encoded('drift', Drift, change)
+const slice = { label: 'domain', name: 'code', positions: 200, value: 0.4, otherValue: 0.5 }
+const compared: RolloutEvidence = {
+  comparison: 'live-pairs',
+  positions: 200,
+  value: 0.4,
+  otherValue: 0.5,
+  difference: -0.1,
+  low: -0.2,
+  high: 0.1,
+  errorRate: 0.01,
+  margin: 0.03,
+  acceptanceLength: 1.6,
+  otherAcceptanceLength: 1.9,
+  requests: 3,
+  slices: [slice],
+}
+
 const breaches: Record<string, Record<string, Uint8Array>> = {
   'scored-tokens': {
     key: scored({ sampleId: 'another' }),
@@ -76,13 +96,23 @@ const breaches: Record<string, Record<string, Uint8Array>> = {
   rollouts: {
     key: rollout({ lineage: 'another' }),
     state: rollout({ state: RolloutState.ROLLOUT_STATE_UNSPECIFIED }),
-    reason: rollout({ state: RolloutState.ROLLOUT_STATE_REJECTED, reason: '' }),
+    reason: rollout({ state: RolloutState.ROLLOUT_STATE_ROLLED_BACK, reason: '' }),
+    'other version': rollout({ version: 3, otherVersion: 3 }),
+    evidence: rollout({ evidence: { ...compared, low: 0.2, high: 0.1 } }),
+    slices: rollout({ evidence: { ...compared, slices: [{ ...slice, label: 'country' }] } }),
   },
   acceptance: {
     key: acceptance({ draftVersion: '999' }),
     interval: acceptance({ fromMs: 2, toMs: 1 }),
     counts: acceptance({ numAcceptedTokens: 1_000_000 }),
     alpha: acceptance({ alphaSum: 2, alphaPositions: 1 }),
+  },
+  drift: {
+    key: drift({ lineage: 'another' }),
+    said: drift({ reason: '' }),
+    flatness: drift({ kind: DriftKind.DRIFT_KIND_FLATNESS_SETTLED, reference: 0, value: 0.2, threshold: 0.1 }),
+    acceptance: drift({ kind: DriftKind.DRIFT_KIND_ACCEPTANCE_FELL, value: 1.2 }),
+    response: drift({ kind: DriftKind.DRIFT_KIND_ACCEPTANCE_VERY_LOW, value: 0, sampleId: '' }),
   },
 }
 
@@ -111,3 +141,27 @@ function encoded<T>(slug: string, codec: Encodable<T>, change: Partial<T>): Uint
   const sample = codec.decode(Buffer.from(sampleOf(repository, slug).value, 'base64'))
   return codec.encode({ ...sample, ...change }).finish()
 }
+
+test('a roll-out with evidence, and one without, keep every rule', () => {
+  const product = products.find(({ slug }) => slug === 'rollouts')!
+  const { key } = sampleOf(repository, 'rollouts')
+  for (const evidence of [compared, undefined]) {
+    for (const state of [RolloutState.ROLLOUT_STATE_SHADOW, RolloutState.ROLLOUT_STATE_CONFIRMED]) {
+      expect(brokenBy(product, key, rollout({ state, version: 9, otherVersion: 7, evidence }))).toEqual([])
+    }
+  }
+})
+
+test('every kind of drift keeps every rule', () => {
+  const product = products.find(({ slug }) => slug === 'drift')!
+  const { key } = sampleOf(repository, 'drift')
+  const said: readonly Partial<Drift>[] = [
+    { kind: DriftKind.DRIFT_KIND_FLATNESS_SHIFTED, value: 0.3, reference: 0, threshold: 0.25 },
+    { kind: DriftKind.DRIFT_KIND_FLATNESS_SETTLED, value: 0.08, reference: 0, threshold: 0.1 },
+    { kind: DriftKind.DRIFT_KIND_ACCEPTANCE_FELL, value: 0.3, reference: 0.5, threshold: 0.1 },
+    { kind: DriftKind.DRIFT_KIND_ACCEPTANCE_RECOVERED, value: 0.48, reference: 0.5, threshold: 0.05 },
+    { kind: DriftKind.DRIFT_KIND_ACCEPTANCE_VERY_LOW, value: 0, reference: 0.02, threshold: 0.02, sampleId: 's1' },
+    { kind: DriftKind.DRIFT_KIND_ACCEPTANCE_VERY_HIGH, value: 1, reference: 0.98, threshold: 0.98, sampleId: 's1' },
+  ]
+  for (const change of said) expect(brokenBy(product, key, drift(change))).toEqual([])
+})

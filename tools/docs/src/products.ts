@@ -6,7 +6,9 @@ import {
   Acceptance,
   Arm,
   Decision,
+  Drift,
   DraftCheckpoint,
+  DriftKind,
   Rollout,
   RolloutState,
   ScoredWindow,
@@ -57,10 +59,24 @@ const scored = rule((value) => ScoredWindow.decode(value))
 const checkpoint = rule((value) => DraftCheckpoint.decode(value))
 const rollout = rule((value) => Rollout.decode(value))
 const acceptance = rule((value) => Acceptance.decode(value))
+const drift = rule((value) => Drift.decode(value))
 
 const SHA256 = /^[0-9a-f]{64}$/
 /** Sums of probabilities in 32-bit numbers. */
 const ROUNDING = 1e-5
+
+/** What a version never meets without somebody being told why. */
+const EXPLAINED: readonly RolloutState[] = [
+  RolloutState.ROLLOUT_STATE_REJECTED,
+  RolloutState.ROLLOUT_STATE_ROLLED_BACK,
+  RolloutState.ROLLOUT_STATE_PINNED,
+  RolloutState.ROLLOUT_STATE_UNPINNED,
+]
+const COMPARISONS = ['windows', 'live-pairs', 'live-acceptance']
+const OF_ONE_RESPONSE: readonly DriftKind[] = [
+  DriftKind.DRIFT_KIND_ACCEPTANCE_VERY_LOW,
+  DriftKind.DRIFT_KIND_ACCEPTANCE_VERY_HIGH,
+]
 
 const between = (low: number, high: number) => (x: number) => x >= low - ROUNDING && x <= high + ROUNDING
 
@@ -182,12 +198,13 @@ export const products: readonly Product[] = [
     title: 'Rollouts',
     topic: topics.rollouts as unknown as TopicSpec,
     purpose:
-      'What each serving process did with each published draft version, and why: announced, verified, live, rejected, replaced.',
+      'What each serving process did with each published draft version, why, and what was measured: announced, verified, compared in shadow and as a canary, live, confirmed, rejected, rolled back, replaced.',
     idForm: 'a random UUID per event; a record that is delivered again has the same one',
     freshness: { seconds: 10, of: 'at_ms' },
-    usage: 'Marking version changes in dashboards; alerting on rejected versions; measuring time to serve.',
+    usage:
+      'Marking version changes in dashboards; alerting on versions that are rejected or rolled back; reading what two versions were compared on; measuring time to serve.',
     limitations:
-      'Compacted by lineage: what is certain to remain is the newest event of a lineage. Follow the topic to see them all.',
+      'Events of 30 days. Every server tells of itself: several may say the same of a version, and differ for moments.',
     keyField: 'lineage',
     rules: [
       rollout('key', 'consistency', 'The record key is lineage.', (m, key) => m.lineage === key && key !== ''),
@@ -200,8 +217,31 @@ export const products: readonly Product[] = [
       rollout(
         'reason',
         'completeness',
-        'A rejected version has a reason.',
-        (m) => m.state !== RolloutState.ROLLOUT_STATE_REJECTED || m.reason !== '',
+        'A version that is rejected, rolled back, pinned or unpinned has a reason.',
+        (m) => !EXPLAINED.includes(m.state) || m.reason !== '',
+      ),
+      rollout(
+        'other version',
+        'consistency',
+        'other_version is another one than version, or 0.',
+        (m) => m.otherVersion === 0 || m.otherVersion !== m.version,
+      ),
+      rollout(
+        'evidence',
+        'accuracy',
+        'Evidence names what was compared (windows, live-pairs, live-acceptance); value and other_value lie in [0, 1], low is not above high, error_rate lies in (0, 1).',
+        ({ evidence }) => {
+          if (evidence === undefined) return true
+          const { comparison, value, otherValue, low, high, errorRate } = evidence
+          const isMeasured = [value, otherValue].every(between(0, 1)) && low <= high
+          return COMPARISONS.includes(comparison) && isMeasured && errorRate > 0 && errorRate < 1
+        },
+      ),
+      rollout(
+        'slices',
+        'conformity',
+        'Slices of the evidence are of a tenant or of a domain.',
+        (m) => m.evidence?.slices.every(({ label }) => label === 'tenant' || label === 'domain') ?? true,
       ),
     ],
   },
@@ -236,6 +276,50 @@ export const products: readonly Product[] = [
       ),
       acceptance('alpha', 'accuracy', 'alpha_sum lies in [0, alpha_positions].', (m) =>
         between(0, m.alphaPositions)(m.alphaSum),
+      ),
+    ],
+  },
+  {
+    slug: 'drift',
+    title: 'Drift',
+    topic: topics.drift as unknown as TopicSpec,
+    purpose:
+      'That the traffic is not what it was: its flatness is distributed otherwise, acceptance fell below what it was over a long time, or hardly anything, or all but everything, of one response was accepted.',
+    idForm:
+      '`flatness:<domain>:<sample id>:<window index>` of the window that showed it; of acceptance a random UUID per event; a record that is delivered again has the same one',
+    freshness: { seconds: 10, of: 'at_ms' },
+    usage:
+      'Alerting on shifts of the traffic, beside the time that the draft needs to follow them; finding responses to look at.',
+    limitations:
+      'Signs, not causes. Every process watches the traffic that it sees, since it started; of unusual responses a server says six a minute at most. What shifted is settled when the old traffic comes back or the new one has become usual.',
+    keyField: 'lineage',
+    rules: [
+      drift('key', 'consistency', 'The record key is lineage.', (m, key) => m.lineage === key && key !== ''),
+      drift(
+        'said',
+        'completeness',
+        'kind is set, there is a reason, server is named, count is at least 1.',
+        (m) => m.kind >= DriftKind.DRIFT_KIND_FLATNESS_SHIFTED && m.reason !== '' && m.server !== '' && m.count >= 1,
+      ),
+      drift(
+        'flatness',
+        'accuracy',
+        'Of flatness, value is an index of 0 or more and reference is 0: at least threshold where it shifted, at most threshold where it settled.',
+        ({ kind, value, reference, threshold }) => {
+          if (kind === DriftKind.DRIFT_KIND_FLATNESS_SHIFTED) return reference === 0 && value >= threshold
+          if (kind === DriftKind.DRIFT_KIND_FLATNESS_SETTLED) return reference === 0 && between(0, threshold)(value)
+          return true
+        },
+      ),
+      drift('acceptance', 'accuracy', 'Of acceptance, value, reference and threshold lie in [0, 1].', (m) => {
+        const isFlatness = m.kind <= DriftKind.DRIFT_KIND_FLATNESS_SETTLED
+        return isFlatness || [m.value, m.reference, m.threshold].every(between(0, 1))
+      }),
+      drift(
+        'response',
+        'consistency',
+        'sample_id is set where it is about one response, and only there.',
+        (m) => OF_ONE_RESPONSE.includes(m.kind) === (m.sampleId !== ''),
       ),
     ],
   },

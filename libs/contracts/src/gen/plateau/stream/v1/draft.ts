@@ -337,19 +337,23 @@ export interface RolloutEvidence {
   comparison: string;
   /** Positions, or proposals of this version, that were compared. */
   positions: number;
-  /** Mean alpha, or acceptance, of this version and of the other one. */
+  /** Mean alpha, or acceptance, of this version. */
   value: number;
+  /** The same of the other one. */
   otherValue: number;
+  /** This version minus the other one; of pairs the mean over their positions. */
   difference: number;
-  /** Confidence interval of the difference; it holds at any time it is looked at. */
+  /** Lower end of a confidence interval of the difference; it holds at any time it is looked at. */
   low: number;
+  /** Its upper end. */
   high: number;
   /** Probability that the interval misses, at most. */
   errorRate: number;
   /** How much worse it may be. */
   margin: number;
-  /** Expected tokens of a round at five proposals: (1 - a^6) / (1 - a) (Leviathan et al. 2023) of both means. */
+  /** Expected tokens of a round at five proposals, where a is `value`: (1 - a^6) / (1 - a) (Leviathan et al. 2023). */
   acceptanceLength: number;
+  /** The same where a is `other_value`. */
   otherAcceptanceLength: number;
   /** Requests that used it so far. */
   requests: number;
@@ -361,9 +365,13 @@ export interface RolloutEvidence {
 export interface RolloutSlice {
   /** tenant or domain. */
   label: string;
+  /** Which one; other: those that came later than the first 64. */
   name: string;
+  /** Positions, or proposals of this version, of that traffic. */
   positions: number;
+  /** As in the whole, of that traffic: of this version. */
   value: number;
+  /** The same of the other one. */
   otherValue: number;
 }
 

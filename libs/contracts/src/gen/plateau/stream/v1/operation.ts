@@ -76,9 +76,11 @@ export enum DriftKind {
   DRIFT_KIND_UNSPECIFIED = 0,
   /** DRIFT_KIND_FLATNESS_SHIFTED - The distribution of flatness moved (population stability index above its threshold). */
   DRIFT_KIND_FLATNESS_SHIFTED = 1,
+  /** DRIFT_KIND_FLATNESS_SETTLED - It is as it was, or has become usual. */
   DRIFT_KIND_FLATNESS_SETTLED = 2,
   /** DRIFT_KIND_ACCEPTANCE_FELL - Acceptance over a short time fell below that over a long time. */
   DRIFT_KIND_ACCEPTANCE_FELL = 3,
+  /** DRIFT_KIND_ACCEPTANCE_RECOVERED - It came back, or that over a long time has followed it. */
   DRIFT_KIND_ACCEPTANCE_RECOVERED = 4,
   /** DRIFT_KIND_ACCEPTANCE_VERY_LOW - Hardly anything of one response was accepted. */
   DRIFT_KIND_ACCEPTANCE_VERY_LOW = 5,
@@ -166,9 +168,11 @@ export interface Drift {
   schemaVersion: number;
   /** The draft's line of versions, for example "default"; it is the record's key. */
   lineage: string;
+  /** What changed. */
   kind: DriftKind;
-  /** Whose traffic; both empty where it is about all of it. */
+  /** Whose traffic; tenant and domain are empty where it is about all of it. */
   tenant: string;
+  /** As `tenant`: the caller's label for the kind of traffic. */
   domain: string;
   /** One sentence for a person. */
   reason: string;
