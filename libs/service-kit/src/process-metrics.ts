@@ -7,6 +7,9 @@ export function declareProcessMetrics(metrics: Metrics): { stop(): void } {
     .gauge({ name: 'plateau_process_resident_memory_bytes', help: 'Resident memory of the process.' })
     .observe(() => [[{}, process.memoryUsage.rss()]])
   metrics
+    .gauge({ name: 'plateau_process_heap_used_bytes', help: 'JavaScript objects of the process, garbage included.' })
+    .observe(() => [[{}, process.memoryUsage().heapUsed]])
+  metrics
     .gauge({ name: 'plateau_process_cpu_seconds', help: 'User and system processor time since the start.' })
     .observe(() => {
       const { user, system } = process.cpuUsage()

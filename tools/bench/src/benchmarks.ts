@@ -50,6 +50,11 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     help: async () => (await import('./acceptance.js')).acceptanceHelp,
     run: async (args) => (await import('./acceptance.js')).benchAcceptance(args),
   },
+  swap: {
+    summary: 'drafts that take each other’s place under load: time between tokens, failures, memory (gapP99Ratio)',
+    help: async () => (await import('./swap/swap.js')).swapHelp,
+    run: async (args) => (await import('./swap/swap.js')).benchSwap(args),
+  },
   selection: {
     summary: 'drafts trained on what selectors keep, against random at matched tokens (learnedMinusRandom)',
     help: async () => (await import('./selection/selection.js')).selectionHelp,
