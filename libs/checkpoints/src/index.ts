@@ -2,6 +2,7 @@ export { retainNewest, versionPath, type CheckpointStore, type StoredFile } from
 export { fileStore } from './file-store.js'
 export {
   EVERY_TENANT,
+  isTenantList,
   MANIFEST_FILE,
   parseManifest,
   sha256Hex,

@@ -162,6 +162,14 @@ export function mustBeSafePath(path: string, where: string): void {
   )
 }
 
+/** Whether it can stand as a manifest's `gradientTenants` or `sumTenants`; undefined: it was written before there were any. */
+export function isTenantList(value: unknown): value is readonly string[] | undefined {
+  if (value === undefined) return true
+  if (!Array.isArray(value)) return false
+  if (value.length === 1 && value[0] === EVERY_TENANT) return true
+  return value.every((one, i) => /^[0-9a-f]{16}$/.test(String(one)) && (i === 0 || String(value[i - 1]) < String(one)))
+}
+
 type Check = (value: unknown) => boolean
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -174,13 +182,6 @@ const isListOf =
   (value) =>
     Array.isArray(value) && value.every(item)
 
-/** Absent in manifests that were written before there was such a list. */
-const isTenants: Check = (value) => {
-  if (value === undefined) return true
-  if (!Array.isArray(value)) return false
-  if (value.length === 1 && value[0] === EVERY_TENANT) return true
-  return value.every((one, i) => /^[0-9a-f]{16}$/.test(String(one)) && (i === 0 || String(value[i - 1]) < String(one)))
-}
 const TENANTS = `a sorted list of 16 hex digits each, or ["${EVERY_TENANT}"]`
 
 const FIELDS: readonly (readonly [keyof CheckpointManifest, Check, string])[] = [
@@ -219,8 +220,8 @@ const FIELDS: readonly (readonly [keyof CheckpointManifest, Check, string])[] = 
     '{positions, alpha, parentAlpha, greedyMatch}',
   ],
   ['trainedPositions', isCount, 'a whole number from 0'],
-  ['gradientTenants', isTenants, TENANTS],
-  ['sumTenants', isTenants, TENANTS],
+  ['gradientTenants', isTenantList, TENANTS],
+  ['sumTenants', isTenantList, TENANTS],
   ['codeVersion', isText, 'a version'],
   ['createdAt', (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)), 'a time in ISO 8601'],
 ]

@@ -3,7 +3,7 @@ import { topics } from '@plateau/contracts'
 import type { EventLog, Lease } from '@plateau/event-log'
 import type { ModelDescription } from '@plateau/model-files'
 import type { Logger } from '@plateau/telemetry'
-import { TRAINER_GROUP } from './dead-letters.js'
+import { lagGroupOf, type LagGroupOptions } from './lag-group.js'
 import type { TrainerMetrics } from './metrics.js'
 import { within, worksNow } from './retry-later.js'
 import { encodeSnapshot, SNAPSHOT_NAME, type Snapshot } from './snapshot.js'
@@ -21,8 +21,7 @@ export interface SavingParts {
   readonly snapshot: () => Promise<Omit<Snapshot, 'kind' | 'targetFingerprint' | 'tokenizerHash'>>
 }
 
-export interface SavingOptions {
-  readonly lineage: string
+export interface SavingOptions extends LagGroupOptions {
   /** Least time between two snapshots, unless one is asked for. */
   readonly snapshotMs: number
 }
@@ -88,7 +87,7 @@ export class Saving {
   async #reportLag({ offsets }: Pick<Snapshot, 'offsets'>): Promise<void> {
     const { logger, log } = this.#parts
     await worksNow(logger, 'lag not reported', () =>
-      within(LAG_REPORT_MS, log.commit(TRAINER_GROUP, topics.trainingWindows.name, offsets)),
+      within(LAG_REPORT_MS, log.commit(lagGroupOf(this.#options), topics.trainingWindows.name, offsets)),
     )
   }
 }

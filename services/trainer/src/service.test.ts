@@ -49,6 +49,11 @@ describe('the configuration', () => {
     expect(schema.parse(environment())).toMatchObject({ lineage: 'default', loss: 'tv', gradients: true })
     const shared = { PLATEAU_PARTITIONS: '0, 2', PLATEAU_MERGE_LINEAGES: 'other' }
     expect(schema.parse(environment(shared))).toMatchObject({ partitions: [0, 2], mergeLineages: ['other'] })
+    const chosen = { PLATEAU_TRAIN_DOMAINS: 'chat, code', PLATEAU_TRAIN_TENANTS: ',acme' }
+    expect(schema.parse(environment(chosen))).toMatchObject({
+      trainDomains: ['chat', 'code'],
+      trainTenants: ['', 'acme'],
+    })
     expect(() => schema.parse({})).toThrow(/PLATEAU_MODEL[^]*PLATEAU_SIGNING_KEY_FILE/)
   })
 
@@ -57,6 +62,7 @@ describe('the configuration', () => {
     [{ PLATEAU_GRADIENT_SHARE: '0' }, /PLATEAU_GRADIENTS=off/],
     [{ PLATEAU_DRAFT: 'trigrams' }, /PLATEAU_DRAFT.*feature-head, causal-lm/],
     [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_GRADIENTS: 'off' }, /PLATEAU_GRADIENTS=on/],
+    [{ PLATEAU_TRAIN_DOMAIN: 'chat' }, /did you mean PLATEAU_TRAIN_DOMAINS/],
     [{ PLATEAU_PARTITIONS: '0,x' }, /PLATEAU_PARTITIONS.*"x" is none/],
     [{ PLATEAU_MERGE_LINEAGES: 'other,default' }, /PLATEAU_LINEAGE itself/],
     [{ PLATEAU_DRAFT: 'causal-lm', PLATEAU_MERGE_LINEAGES: 'other' }, /causal-lm has none/],

@@ -16,7 +16,8 @@ export const trainer: ServiceSpec<typeof trainerConfig.fields> = {
     // Imported late: the contracts load grpc-js, which tracing has to see first.
     const { openTrainer, readTrainerFiles } = await import('./open-trainer.js')
     const { lineageTopics, serveTerms, toldTopics } = await import('./writer-terms.js')
-    const { trainerDeadLetters, TRAINER_GROUP } = await import('./dead-letters.js')
+    const { trainerDeadLetters } = await import('./dead-letters.js')
+    const { lagGroupOf } = await import('./lag-group.js')
     const { topics } = await import('@plateau/contracts')
     const source = topics.trainingWindows
     await eventLog.ensureTopics([source, ...toldTopics, ...lineageTopics, trainerDeadLetters])
@@ -24,7 +25,7 @@ export const trainer: ServiceSpec<typeof trainerConfig.fields> = {
     const consumer = watchConsumer(health, clock, config.kafkaPatienceMs)
     await watchLag({
       log: eventLog,
-      group: TRAINER_GROUP,
+      group: lagGroupOf(config),
       topic: source.name,
       metrics: registry,
       logger,

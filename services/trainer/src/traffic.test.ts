@@ -3,6 +3,7 @@ import type { NewRecord } from '@plateau/event-log'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { trainerDeadLetters } from './dead-letters.js'
+import { lagGroupOf } from './lag-group.js'
 import { Teacher, trainingRecord, type Bench } from './testing.js'
 import { useTrainerWorld } from './testing-world.js'
 import { isLearnedFrom } from './traffic.js'
@@ -73,6 +74,8 @@ test('two lineages make two drafts of one stream: each sees every window and lea
   ] as const) {
     const { offsets, waiting, replay, heldOut, calibration, closedForm } = await world.savedHeadState(store, lineage)
     expect(offsets.toSorted((a, b) => a.partition - b.partition)).toEqual(ends)
+    const committed = await world.log.committed(lagGroupOf({ lineage }), topics.trainingWindows.name)
+    expect(committed.filter(({ offset }) => offset >= 0)).toEqual(ends)
     const held = [...waiting, ...replay, ...heldOut, ...calibration]
     expect(held.length).toBeGreaterThan(5)
     expect(new Set(held.map((at) => domainAt.get(`${at.partition}/${at.offset}`)))).toEqual(new Set([domain]))
@@ -96,4 +99,10 @@ test('what waited is not taken up again when its domain is no longer learned fro
     Object.fromEntries(of.closedForm.bank.cells.map(({ key, sums }) => [key.domain, sums.weight]))
   expect(weights(after)['chat']).toBe(weights(before)['chat'])
   expect(weights(after)['code']).toBeGreaterThan(weights(before)['code'] ?? 0)
+})
+
+test('lineages that read the whole stream show each its own lag, those that share it one', () => {
+  expect(lagGroupOf({ lineage: 'default' })).toBe('trainer.train.v1')
+  expect(lagGroupOf({ lineage: 'code' })).toBe('trainer.train.v1.code')
+  expect(lagGroupOf({ lineage: 'second', partitions: [2, 3] })).toBe('trainer.train.v1')
 })

@@ -1,5 +1,6 @@
+import { EVERY_TENANT, tenantDigest, type CheckpointManifest } from '@plateau/checkpoints'
 import { encodeRidgePrior, ridgePrior, SumBank } from '@plateau/training'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { evaluateDraft } from '@plateau/inference'
@@ -91,9 +92,33 @@ test('a causal-lm begins warm, too', async () => {
   const warmStart = await warmDirectory('causal-lm', 100)
   const bench = await world.open({ draft: 'causal-lm', warmStart, checkpointDtype: 'F32' })
   await bench.trainer.close()
-  const { files } = await world.versionFiles(bench.store, 1)
+  const { files, manifest } = await world.versionFiles(bench.store, 1)
   const warm = await readCausalDraft(warmStart)
   expect(decodeCausalDraft(files, 'test')).toEqual(warm)
+  expect([manifest.gradientTenants, manifest.sumTenants]).toEqual([[], []])
+})
+
+test('a lineage that begins with a version of another says whose windows are in that, as far as it is known', async () => {
+  await before.send(records(teacher, 's', 100))
+  const bench = await before.open({ draft: 'causal-lm' })
+  const running = bench.trainer.run()
+  while (bench.line.version < 2) await sleep(5)
+  await bench.trainer.close()
+  await running
+  const version = join(before.directory, 'store', 'default', 'v00000002')
+  const begun = async (lineage: string) => {
+    const next = await world.open({ draft: 'causal-lm', warmStart: version, lineage })
+    await next.trainer.close()
+    return (await world.versionFiles(next.store, 1, lineage)).manifest.gradientTenants
+  }
+  expect(await begun('default')).toEqual([tenantDigest('')])
+  // As it would have been written before this was noted.
+  const path = join(version, 'manifest.json')
+  const { gradientTenants: _, ...unnoted } = JSON.parse(await readFile(path, 'utf8')) as CheckpointManifest
+  await writeFile(path, JSON.stringify(unnoted))
+  expect(await begun('another')).toEqual([EVERY_TENANT])
+  await writeFile(path, JSON.stringify({ ...unnoted, gradientTenants: ['acme'] }))
+  await expect(begun('third')).rejects.toMatchObject({ code: 'WARM_START_INVALID' })
 })
 
 test('a lineage that is under way stays as it is', async () => {

@@ -1,4 +1,4 @@
-import { MANIFEST_FILE, type CheckpointManifest } from '@plateau/checkpoints'
+import { isTenantList, MANIFEST_FILE, type CheckpointManifest } from '@plateau/checkpoints'
 import { messageOf, PlateauError } from '@plateau/contracts'
 import type { ModelDescription } from '@plateau/model-files'
 import { readFile } from 'node:fs/promises'
@@ -54,8 +54,12 @@ interface MadeFor {
 async function madeFor(directory: string): Promise<MadeFor> {
   const bytes = await readIfThere(join(directory, MANIFEST_FILE))
   if (bytes !== undefined) {
-    const manifest = asWarmStart(directory, () => JSON.parse(bytes.toString('utf8')) as CheckpointManifest)
-    return { ...manifest, learnedFrom: learnedFrom(manifest) }
+    return asWarmStart(directory, () => {
+      const manifest = JSON.parse(bytes.toString('utf8')) as CheckpointManifest
+      const isSaid = isTenantList(manifest.gradientTenants) && isTenantList(manifest.sumTenants)
+      if (!isSaid) throw new RangeError(`has a ${MANIFEST_FILE} that does not say whose windows it is of`)
+      return { ...manifest, learnedFrom: learnedFrom(manifest) }
+    })
   }
   const card = await readIfThere(join(directory, CARD_FILE))
   if (card === undefined) throw invalid(directory, `has neither ${CARD_FILE} nor ${MANIFEST_FILE}: it is not complete`)
