@@ -146,7 +146,8 @@ export class DraftLine<Model> {
     const newest = { version: this.#version, model: this.#incumbent }
     const { verdicts } = this.#parts
     const { live } = verdicts
-    if (!verdicts.hasRefused(this.#version) || live === 0 || live === this.#version) {
+    // A live version that is refused itself has none in its place yet.
+    if (!verdicts.hasRefused(this.#version) || live === 0 || verdicts.hasRefused(live)) {
       this.#live = undefined
       return [newest]
     }

@@ -550,8 +550,12 @@ describe('a lineage', () => {
     expect(await rivals()).toEqual([3])
     await line.publish(line.incumbent, facts)
     expect(await rivals()).toEqual([4])
+    // What was live is out itself, and nothing has taken its place.
+    await send([serving.rollout(4, 'ROLLED_BACK'), serving.rollout(2, 'ROLLED_BACK')], topics.rollouts.name)
+    expect(await rivals()).toEqual([4])
+    await send([serving.order('LIVE', 3)], orders)
+    expect(await rivals()).toEqual([3, 4])
     // What the store does not have cannot be compared with.
-    await send([serving.rollout(4, 'ROLLED_BACK'), serving.rollout(4, 'ROLLED_BACK')], topics.rollouts.name)
     await send([serving.order('LIVE', 77)], orders)
     expect(await rivals()).toEqual([4])
   })
