@@ -4,6 +4,8 @@ import { complete } from '@plateau/demo'
 /** Clients that never stop asking, each its own server of several, and remember when an answer failed. */
 export class Clients {
   readonly failedAtMs: number[] = []
+  /** What was said of each. */
+  readonly reasons: string[] = []
   answered = 0
   #stopping = false
   readonly #loops: Promise<void>[]
@@ -23,8 +25,9 @@ export class Clients {
       try {
         await complete(url, { prompt, maxTokens: 40, temperature: i % 2, seed: i + 1, domain: 'sotu' })
         this.answered++
-      } catch {
+      } catch (error) {
         this.failedAtMs.push(Date.now())
+        this.reasons.push(error instanceof Error ? error.message : String(error))
         await sleep(100)
       }
     }

@@ -98,7 +98,7 @@ describeWithKafka('Kafka away for good', () => {
   test('target-model and serving answer on, ready, and no request fails', () => {
     expect(answeredWhileAway).toBeGreaterThan(0)
     expect(isReadyWhileAway).toEqual([true, true])
-    expect(clients.failedAtMs).toEqual([])
+    expect(clients.reasons).toEqual([])
   })
 
   test('both drain within their bound, with nobody to flush to', () => {

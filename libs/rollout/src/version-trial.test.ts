@@ -61,10 +61,25 @@ describe('in the shadow', () => {
     expect(trialIn('shadow').decide(30_000)).toMatchObject({ to: 'canary', evidence: [] })
   })
 
-  it('one that is worse is rejected at once, by held-out windows or live positions', () => {
-    const byWindows = trialIn('shadow')
-    pairs(byWindows, 'windows', 0.2, 0.6, 3)
-    expect(byWindows.decide(0)).toMatchObject({ to: 'rejected', evidence: [{ comparison: 'windows' }] })
+  it('one that is worse is rejected by held-out windows as soon as live positions agree, or where there are none', () => {
+    const agreeing = trialIn('shadow')
+    pairs(agreeing, 'windows', 0.2, 0.6, 3)
+    expect(agreeing.decide(0)).toBeUndefined()
+    for (let i = 0; i < 32; i++) agreeing.observeLivePair(0.5 + (i % 2) / 100, 0.6, anyone)
+    expect(agreeing.decide(0)).toMatchObject({ to: 'rejected', reason: expect.stringContaining('held-out windows') })
+    const alone = trialIn('shadow')
+    pairs(alone, 'windows', 0.2, 0.6, 3)
+    expect(alone.decide(30_000)).toMatchObject({ to: 'rejected', evidence: [{ comparison: 'windows' }] })
+  })
+
+  it('one that follows a shift is not held to windows of before', () => {
+    const trial = trialIn('shadow')
+    pairs(trial, 'windows', 0.2, 0.6, 3)
+    pairs(trial, 'live', 0.6, 0.2, 2)
+    expect(trial.decide(0)).toMatchObject({ to: 'canary' })
+  })
+
+  it('one that is worse at live positions is rejected at once', () => {
     const byTraffic = trialIn('shadow', { shadowPositions: 1_000 })
     expect(untilMove(byTraffic, 0.2, 0.6, 4).to).toBe('rejected')
     expect(byTraffic.phase).toBe('rejected')

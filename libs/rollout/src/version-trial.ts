@@ -17,6 +17,8 @@ export interface Move {
 
 /** Where nothing is live, a draft has to have a mean alpha above this: below, no cost of a proposal pays. */
 const LEAST_USEFUL_ALPHA = 0.1
+/** Live positions that must agree with held-out windows. */
+const AGREEING_POSITIONS = 32
 /** Positions of a short epoch. */
 const RECENT_POSITIONS = 400
 /** Responses, or short ones together, of either version that show a collapse of acceptance, before a version is confirmed. */
@@ -122,15 +124,15 @@ export class VersionTrial {
   #due(nowMs: number): Move | undefined {
     const isTested = this.#phase === 'shadow' || this.#phase === 'canary'
     if (!isTested && !this.#isWatched()) return undefined
-    const worse = [this.#windows, this.#pairs, this.#recentPairs, this.#acceptance].find(
-      (one) => one.verdict() === 'worse',
-    )
+    const isLate = nowMs - this.#sinceMs >= this.#options.stageMs
+    const windows = this.#windowsCount(isLate) ? [this.#windows] : []
+    const judges = [this.#pairs, this.#recentPairs, this.#acceptance, ...windows]
+    const worse = judges.find((one) => one.verdict() === 'worse')
     if (worse !== undefined) {
       const reason = `worse than ${this.#other()}: ${numbersOf(worse.evidence(this.#requests)!)}`
       return this.#move(isTested ? 'rejected' : 'rolled-back', reason)
     }
     this.#isShown ||= this.#pairs.verdict() === 'not-worse'
-    const isLate = nowMs - this.#sinceMs >= this.#options.stageMs
     if (this.#phase === 'shadow') return this.#endOfShadow(isLate)
     if (this.#phase === 'canary') return this.#endOfCanary(isLate)
     if (this.#phase === 'confirmed' || !this.#isShown || !this.#isProven) return undefined
@@ -174,6 +176,14 @@ export class VersionTrial {
 
   #isWatched(): boolean {
     return this.#phase === 'live' || this.#phase === 'confirmed'
+  }
+
+  /**
+   * Held-out windows are of the traffic that was: a version that follows a shift may be worse on them. They count where live
+   * positions agree, or where there are none.
+   */
+  #windowsCount(isLate: boolean): boolean {
+    return this.#pairs.count < AGREEING_POSITIONS ? isLate : this.#pairs.isProbablyWorse
   }
 
   /** What it proposes was compared too, as far as there is something to compare it with. */

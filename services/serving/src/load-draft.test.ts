@@ -28,6 +28,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { threadProgram } from './draft-build/build-thread.js'
 import { DraftLoader, type DraftLoaderOptions } from './load-draft.js'
 import type { LoadAndEnd } from './testing/load-and-end.js'
+import { swapMany } from './testing/swap-many.js'
 
 const modelDirectory = new URL('../../../models/tiny-target', import.meta.url).pathname
 const model = await readDraftTarget(modelDirectory)
@@ -284,6 +285,25 @@ it('closing ends a build that is under way, and nothing is built here in its pla
   expect(await refused).toMatchObject({ code: 'BUILD_THREAD_CLOSED' })
   await expect(loader.load('default', await publishedHead(), 1)).rejects.toMatchObject({ code: 'BUILD_THREAD_CLOSED' })
   expect(logs).toEqual([])
+})
+
+/** Kept by mistake, a version takes .5 MiB and more (its model, and the layout its matrices are multiplied in). */
+const LEAK_MIB = 0.25
+
+it.each([
+  ['heads', publishedHead, hiddenSize, {}],
+  ['heads with a shared output head', publishedHead, hiddenSize, shared],
+  ['causal drafts', publishedCausal, 0, {}],
+] as const)('hundreds of swapped %s leave no memory behind', async (_, publish, width, options) => {
+  const announced = [await publish(), await publish(), await publish()]
+  const { loader } = loaderWith(options)
+  const rssMib: number[] = []
+  const onSwap = () => void rssMib.push(process.memoryUsage.rss() / 2 ** 20)
+  await swapMany(loader, announced, { swaps: 400, hiddenSize: width, onSwap })
+  const mean = (from: number) => rssMib.slice(from, from + 100).reduce((sum, mib) => sum + mib, 0) / 100
+  // The first hundred find the process still growing into its size.
+  console.log('GROWTH', mean(300) - mean(100), mean(0))
+  expect(mean(300) - mean(100)).toBeLessThan(200 * LEAK_MIB)
 })
 
 it('a process may end in the middle of a build, and one that has nothing else to do ends after it', async () => {

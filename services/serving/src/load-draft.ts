@@ -15,18 +15,20 @@ import type { Logger } from '@plateau/telemetry'
 import {
   DraftBuilder,
   draftInvalid,
+  largeArrays,
   type BuildRequest,
   type BuiltDraft,
   type DraftBuilderOptions,
 } from './draft-build/build-draft.js'
 import { BUILD_THREAD_LOST, BuildThread, type ThreadProgram } from './draft-build/build-thread.js'
-import { shareTarget } from './draft-build/share-target.js'
+import { freeBuffers } from './draft-build/owned-buffers.js'
+import { sharedModel } from './draft-build/shared-model.js'
 
 export interface DraftLoaderOptions {
   /** What `read` returns is given away: it must not be kept. */
   readonly store: CheckpointStore
   readonly verifyingKey: VerifyingKey
-  /** Its tensors are copied to where the thread sees them, unless they lie there already (shareTarget). */
+  /** Its tensors are copied to where the thread sees them, unless they lie there already (sharedModel). */
   readonly model: DraftTargetModel
   readonly maxProposal: number
   readonly logger: Logger
@@ -53,8 +55,7 @@ export class DraftLoader {
   constructor(options: DraftLoaderOptions) {
     this.#options = options
     const { store, verifyingKey, model, thread } = options
-    const { fingerprint, tokenizerHash, config } = model
-    const target = shareTarget(model.target)
+    const { fingerprint, tokenizerHash, config, target } = sharedModel(model)
     const about = { fingerprint, tokenizerHash, vocabSize: config.vocabSize, target }
     const { sharedOutputElements = SHARED_OUTPUT_ELEMENTS } = options
     this.#builder = { verifyingKey, model: about, sharedOutputElements }
@@ -110,6 +111,9 @@ export class DraftLoader {
       return await FeatureHeadDraft.fromBuilt(built.head, this.#targetOf(built), { ...options, outputs: this.#outputs })
     } catch (cause) {
       throw draftInvalid(built.version, cause)
+    } finally {
+      const kept = this.#target?.target.embeddingScales
+      freeBuffers(largeArrays(built).filter((array) => array !== kept))
     }
   }
 

@@ -12,6 +12,7 @@ import { startAccess } from './access/start-access.js'
 import { Admission } from './admission.js'
 import { BoundedLabels } from './bounded-labels.js'
 import type { ServingConfig } from './config.js'
+import { sharedModel } from './draft-build/shared-model.js'
 import { DriftWatch } from './drift-watch.js'
 import { grpcApi, statusOf } from './grpc-api.js'
 import { chatPrompts } from './openai/chat-prompt.js'
@@ -38,7 +39,7 @@ const REPORTS_MS = 2_000
 export async function startServing(context: Context): Promise<RunningService> {
   const { config, logger, metrics: registry, health, eventLog, clock } = context
   await eventLog.ensureTopics([topics.draftCheckpoints, topics.rollouts, topics.acceptance, topics.drift])
-  const model = await readDraftTarget(config.model)
+  const model = sharedModel(await readDraftTarget(config.model))
   const tokenizer = await loadTokenizer(config.model)
   const chat = chatPrompts(config.chatFormat, model.chatTemplate, tokenizer)
   const identity: TargetIdentity = { fingerprint: model.fingerprint, tokenizerHash: model.tokenizerHash }

@@ -22,6 +22,7 @@ import {
 } from '@plateau/inference'
 import { decodeCausalDraft, decodeFeatureHead } from '@plateau/model-files'
 import { dirname } from 'node:path'
+import { freeBuffers } from './owned-buffers.js'
 
 export interface DraftBuilderOptions {
   readonly verifyingKey: VerifyingKey
@@ -82,7 +83,7 @@ export class DraftBuilder {
   }
 
   /**
-   * Throws PlateauError saying what does not match, is missing or is damaged.
+   * Throws PlateauError saying what does not match, is missing or is damaged. What the store read is freed at the end.
    *
    * @param stillWanted asked between stages: throws where nobody waits for the draft any more
    */
@@ -110,6 +111,8 @@ export class DraftBuilder {
       return await buildKind({ version, files, where: dirname(announced.manifestPath), loadedOutputs })
     } catch (cause) {
       throw draftInvalid(version, cause)
+    } finally {
+      freeBuffers(files.values())
     }
   }
 
@@ -140,6 +143,13 @@ export class DraftBuilder {
     }
     return this.#prepared.target
   }
+}
+
+/** What is worth handing over instead of copying, and worth freeing at once. */
+export function largeArrays(built: BuiltDraft): (Uint8Array | Float32Array)[] {
+  if (built.kind === causalDraftKind) return [built.draft.step.model]
+  const { model, output } = built.head
+  return [model, built.embeddingScales, ...(output?.model === undefined ? [] : [output.model])]
 }
 
 export function draftInvalid(version: number, cause: unknown): PlateauError {

@@ -2,13 +2,12 @@
  * The thread that builds drafts. It never enters the engine: a thread inside the engine cannot be ended without taking the
  * process with it, and this one may be ended at any moment.
  */
-import { featureHeadKind } from '@plateau/causal-lm'
 import { PlateauError } from '@plateau/contracts'
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { DraftBuilder, type BuiltDraft, type ReadableStore } from './build-draft.js'
+import { DraftBuilder, largeArrays, type ReadableStore } from './build-draft.js'
+import { ownedBuffers } from './owned-buffers.js'
 import {
-  buffersOf,
   receivedError,
   sentError,
   type FromBuildThread,
@@ -50,16 +49,10 @@ async function build({ build, request }: Extract<ToBuildThread, { say: 'build' }
   }
   try {
     const draft = await builder.build(store, request, stillWanted)
-    tell({ say: 'built', build, draft }, handedOver(draft))
+    tell({ say: 'built', build, draft }, ownedBuffers(largeArrays(draft)))
   } catch (error) {
     tell({ say: 'failed', build, error: sentError(error) })
   }
-}
-
-function handedOver(built: BuiltDraft): ArrayBuffer[] {
-  if (built.kind !== featureHeadKind) return buffersOf(built.draft.step.model)
-  const { model, output } = built.head
-  return buffersOf(model, built.embeddingScales, ...(output?.model === undefined ? [] : [output.model]))
 }
 
 function tell(message: FromBuildThread, transfer: ArrayBuffer[] = []): void {

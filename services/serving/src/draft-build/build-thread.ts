@@ -10,8 +10,8 @@
 import { messageOf, PlateauError } from '@plateau/contracts'
 import { Worker } from 'node:worker_threads'
 import type { BuildRequest, BuiltDraft, DraftBuilderOptions, ReadableStore } from './build-draft.js'
+import { ownedBuffers } from './owned-buffers.js'
 import {
-  buffersOf,
   receivedError,
   sentError,
   type FromBuildThread,
@@ -110,7 +110,7 @@ export class BuildThread {
   async #read(worker: Worker, { read, path, maxBytes }: Extract<FromBuildThread, { say: 'read' }>): Promise<void> {
     try {
       const bytes = await this.#store.read(path, maxBytes)
-      this.#tell(worker, { say: 'file', read, bytes }, buffersOf(bytes))
+      this.#tell(worker, { say: 'file', read, bytes }, ownedBuffers([bytes]))
     } catch (error) {
       this.#tell(worker, { say: 'no file', read, error: sentError(error) })
     }

@@ -40,10 +40,3 @@ export function receivedError({ message, code, facts = {}, retryable = false, ca
     ? new Error(message, because)
     : new PlateauError(code, message, { facts, retryable, ...because })
 }
-
-/** Buffers of large arrays, which are handed over instead of copied. An array that shares its buffer is copied. */
-export function buffersOf(...arrays: readonly (Uint8Array | Float32Array)[]): ArrayBuffer[] {
-  return arrays.flatMap(({ buffer, byteLength }) =>
-    buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [],
-  )
-}

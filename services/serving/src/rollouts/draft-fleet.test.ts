@@ -82,6 +82,7 @@ function fleetOn(log: EventLog, lineages: readonly LineageRollout[], draw = () =
     eventLog: log,
     server: 'here',
     onInvalid: () => void invalid++,
+    onClosed: async () => {},
     logger: silentLogger,
     clock: () => 0,
   })

@@ -50,6 +50,8 @@ export interface DraftFleetOptions {
   readonly server: string
   /** A record that is no announcement or no order. */
   readonly onInvalid: () => void
+  /** Called when the last draft is released. */
+  readonly onClosed: () => Promise<void>
   readonly logger: Logger
   readonly clock: () => number
 }
@@ -164,6 +166,7 @@ export class DraftFleet implements RolloutControl {
     this.#stop.abort()
     await Promise.all(this.lineages.map((lineage) => lineage.close()))
     await this.#options.floor()?.retire()
+    await this.#options.onClosed()
   }
 
   #assignment({ lease, pair, finished }: LineageAssignment, label: string, traffic: Traffic): Assignment {

@@ -12,7 +12,7 @@ export interface ProbeOptions {
   readonly clockUs: () => number
 }
 
-const TOKENS = 24
+const TOKENS = 16
 const PROPOSED = 4
 const DEADLINE_MS = 20_000
 /**
@@ -37,15 +37,18 @@ export class EquivalenceProbe {
 
   /** What was compared, for a person. Throws PlateauError PROBE_DIFFERS, or what the target or the draft throws. */
   async run(loaded: LoadedDraft, signal: AbortSignal): Promise<string> {
-    let tokens = 0
-    for (const [i, prompt] of this.#options.prompts.entries()) {
-      const plain = this.#plain.get(i) ?? (await this.#decode(prompt, undefined, signal))
-      this.#plain.set(i, plain)
-      const speculative = await this.#decode(prompt, loaded, signal)
-      await this.#compare(prompt, plain, speculative, loaded, signal)
-      tokens += plain.length
-    }
+    const lengths = await Promise.all(this.#options.prompts.map((prompt, i) => this.#ask(i, prompt, loaded, signal)))
+    const tokens = lengths.reduce((sum, length) => sum + length, 0)
     return `${tokens} greedy tokens of ${this.#options.prompts.length} prompts are those of plain decoding`
+  }
+
+  /** How many tokens were compared. */
+  async #ask(i: number, prompt: readonly number[], loaded: LoadedDraft, signal: AbortSignal): Promise<number> {
+    const plain = this.#plain.get(i) ?? (await this.#decode(prompt, undefined, signal))
+    this.#plain.set(i, plain)
+    const speculative = await this.#decode(prompt, loaded, signal)
+    await this.#compare(prompt, plain, speculative, loaded, signal)
+    return plain.length
   }
 
   async #decode(prompt: readonly number[], loaded: LoadedDraft | undefined, signal: AbortSignal): Promise<number[]> {

@@ -13,7 +13,7 @@ export interface RolloutSettings extends TrialOptions {
 /** Positions of held-out windows that both versions are asked at. */
 export const WINDOW_POSITIONS = 192
 /** Share of responses on which two versions are compared position by position: while one is tested, while the live one is watched, after. */
-export const PAIR_SHARE = { trial: 0.5, watch: 0.25, confirmed: 0.1 }
+export const PAIR_SHARE = { trial: 1, watch: 0.25, confirmed: 0.1 }
 /** Responses that are all compared after acceptance fell. */
 export const SUSPECTED_RESPONSES = 64
 /** Once a version is confirmed the one before it keeps this share: a watch goes on at little cost. */

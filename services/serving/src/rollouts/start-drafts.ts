@@ -111,6 +111,7 @@ export async function startDrafts(
     eventLog,
     server,
     onInvalid: () => metrics.rejectedVersions.add({}),
+    onClosed: () => loader.close(),
     logger,
     clock,
   })
