@@ -30,6 +30,9 @@ interface Build {
   readonly result: PromiseWithResolvers<BuiltDraft>
 }
 
+/** Builds make large arrays and few objects; left alone, room for young objects grows by tens of megabytes. */
+const YOUNG_MB = 8
+
 /** Code of the error that says that the thread, and not the draft, is to blame: the draft can be built elsewhere. */
 export const BUILD_THREAD_LOST = 'BUILD_THREAD_LOST'
 
@@ -88,7 +91,12 @@ export class BuildThread {
 
   #start(): Worker {
     const { url, execArgv } = this.#program
-    const worker = new Worker(url, { name: 'draft-build', workerData: this.#data, execArgv: [...execArgv] })
+    const worker = new Worker(url, {
+      name: 'draft-build',
+      workerData: this.#data,
+      execArgv: [...execArgv],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     let reason: unknown
     worker.on('message', (message: FromBuildThread) => this.#heard(worker, message))
     worker.on('error', (error) => (reason = error))
