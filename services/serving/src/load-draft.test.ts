@@ -267,9 +267,11 @@ function dyingOnce(): NonNullable<DraftLoaderOptions['thread']> {
   }
 }
 
-it('where no thread can be started, drafts are built here', async () => {
-  const nowhere = { url: new URL('nowhere.js', import.meta.url), execArgv: [] }
-  const { loader, logs } = loaderWith({ thread: nowhere })
+it.each([
+  ['its file is missing', new URL('nowhere.js', import.meta.url)],
+  ['it has no file', new URL('https://example.org/thread.js')],
+])('where no thread can be started since %s, drafts are built here', async (_, url) => {
+  const { loader, logs } = loaderWith({ thread: { url, execArgv: [] } })
   await load(loader, await publishedHead())
   await load(loader, await publishedCausal())
   expect(logs).toHaveLength(2)

@@ -71,12 +71,12 @@ export class BuildThread {
   async #buildNow(request: BuildRequest, signal: AbortSignal | undefined): Promise<BuiltDraft> {
     signal?.throwIfAborted()
     if (this.#closed) throw closed()
+    const worker = (this.#worker ??= this.#start())
     const number = ++this.#builds
     const build: Build = { number, result: Promise.withResolvers() }
     const abandon = () => Atomics.store(this.#data.abandoned, 0, number)
     signal?.addEventListener('abort', abandon)
     this.#current = build
-    const worker = (this.#worker ??= this.#start())
     try {
       // Whoever waits for a build wants the process to stay for it.
       worker.ref()
@@ -90,19 +90,13 @@ export class BuildThread {
   }
 
   #start(): Worker {
-    const { url, execArgv } = this.#program
-    const worker = new Worker(url, {
-      name: 'draft-build',
-      workerData: this.#data,
-      execArgv: [...execArgv],
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    })
+    const worker = newWorker(this.#program, this.#data)
     let reason: unknown
     worker.on('message', (message: FromBuildThread) => this.#heard(worker, message))
     worker.on('error', (error) => (reason = error))
     worker.on('exit', () => {
       this.#worker = undefined
-      this.#current?.result.reject(this.#closed ? closed() : lost(reason))
+      this.#current?.result.reject(this.#closed ? closed() : lost('ended in the middle of a build', reason))
     })
     return worker
   }
@@ -138,8 +132,17 @@ export const threadProgram: ThreadProgram = {
     : [],
 }
 
-function lost(cause: unknown): PlateauError {
-  const message = `The thread that builds drafts ended in the middle of a build: ${messageOf(cause ?? 'no reason given')}`
+function newWorker({ url, execArgv }: ThreadProgram, workerData: ThreadData): Worker {
+  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB }
+  try {
+    return new Worker(url, { name: 'draft-build', workerData, execArgv: [...execArgv], resourceLimits })
+  } catch (error) {
+    throw lost('could not be started', error)
+  }
+}
+
+function lost(how: string, cause: unknown): PlateauError {
+  const message = `The thread that builds drafts ${how}: ${messageOf(cause ?? 'no reason given')}`
   return new PlateauError(BUILD_THREAD_LOST, message, { cause, retryable: true })
 }
 
