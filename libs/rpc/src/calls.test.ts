@@ -2,8 +2,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PlateauError, target } from '@plateau/contracts'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { callServerStream, callUnary, createClient } from './client.js'
-import { generateRequest, scoreRequest, serve, token } from './testing.js'
+import { callBidi, callServerStream, callUnary, createClient } from './client.js'
+import { generateRequest, scoreRequest, serve, token, verdict } from './testing.js'
 import { rawCall } from './testing-http2.js'
 
 const aborted = (signal: AbortSignal) =>
@@ -191,3 +191,46 @@ async function countingProxy(address: string) {
   })
   return { address: `127.0.0.1:${(proxy.address() as AddressInfo).port}`, connections: () => connections }
 }
+
+it('thousands of calls that are over, read to their end or finished, leave the connection open', async () => {
+  // A server closes the connection of a client that resets more than 1,000 streams, and 33 more each second.
+  const { client } = await serve({
+    async *generate() {
+      yield token(1)
+    },
+    async *speculate(requests) {
+      for await (const _ of requests) {
+        yield verdict(0)
+        return
+      }
+    },
+  })
+  const once = async (): Promise<void> => {
+    const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>((...args) => client.speculate(...args))
+    await call.send(target.SpeculateRequest.fromPartial({}))
+    expect(await call.receive()).toEqual(verdict(0))
+    call.finish()
+    const tokens: target.GenerateResponse[] = []
+    for await (const one of callServerStream<target.GenerateRequest, target.GenerateResponse>(
+      (...args) => client.generate(...args),
+      generateRequest,
+    ))
+      tokens.push(one)
+    expect(tokens).toEqual([token(1)])
+  }
+  for (let i = 0; i < 150; i++) await Promise.all(Array.from({ length: 10 }, once))
+})
+
+it('a call that is finished and not ended by its server is cancelled after a while', async () => {
+  const reason = Promise.withResolvers<unknown>()
+  const { client } = await serve({
+    async *speculate(_, { signal }) {
+      yield verdict(0)
+      reason.resolve(await aborted(signal))
+    },
+  })
+  const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>((...args) => client.speculate(...args))
+  await call.receive()
+  call.finish()
+  expect(await reason.promise).toMatchObject({ code: 'CANCELLED' })
+}, 10_000)

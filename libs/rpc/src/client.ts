@@ -99,7 +99,9 @@ export interface BidiCall<Request, Response> {
   receive(): Promise<Response | undefined>
   /** No more requests; the server may still answer. */
   end(): void
-  /** Ends both directions at once. */
+  /** No more requests, and what the server still says is not listened to; a server that says no end is cancelled. */
+  finish(): void
+  /** Ends both directions at once: resets the stream. A server that is sent many resets (1,000 and 33 a second) closes the connection. */
   cancel(): void
 }
 
@@ -120,7 +122,23 @@ export function callBidi<Request, Response>(
       return next.done ? undefined : next.value
     },
     end: () => call.end(),
+    finish: () => {
+      call.end()
+      const timer = setTimeout(() => call.cancel(), FINISH_MS).unref()
+      void drained(messages).finally(() => clearTimeout(timer))
+    },
     cancel: () => call.cancel(),
+  }
+}
+
+/** How long a server may take to end a call that its client has finished. */
+const FINISH_MS = 5_000
+
+async function drained(messages: AsyncIterable<unknown>): Promise<void> {
+  try {
+    for await (const _ of messages);
+  } catch {
+    // Nobody listens any more.
   }
 }
 
@@ -137,13 +155,17 @@ function messagesOf<Response>(
   call.on('error', () => {})
   const forget = cancelOn(signal, call)
   return (async function* () {
+    let isOver = false
     try {
       for await (const message of call) yield message as Response
+      isOver = true
     } catch (error) {
+      isOver = true
       throw fromServiceError(error)
     } finally {
       forget()
-      call.cancel()
+      // Of a call that the server has ended there is nothing to cancel, and a reset would count against this client.
+      if (!isOver) call.cancel()
     }
   })()
 }

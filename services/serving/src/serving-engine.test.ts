@@ -121,8 +121,8 @@ describe('a response', () => {
     expect(metrics.roundSeconds.value({ part: 'target' })).toBe(0)
     holder.swap(new MarkovDraft('1', V), 1)
     const { stats } = await run(engine, request([3, 4], 30))
-    // MarkovTarget says 500 us for a round and 20 more for each proposed token.
-    const expected = (500 * stats.numDrafts + 20 * stats.numDraftTokens) / 1e6
+    // MarkovTarget says 20,000 us for a round and 800 more for each proposed token.
+    const expected = (20_000 * stats.numDrafts + 800 * stats.numDraftTokens) / 1e6
     expect(metrics.roundSeconds.value({ part: 'target' })).toBeCloseTo(expected, 9)
   })
 

@@ -11,7 +11,7 @@ export interface SpeculateStream {
   propose(proposal: target.SpeculateProposal): Promise<Verdict>
   /** The verdict of a further plain round that the last proposal asked for. */
   next(): Promise<Verdict>
-  /** Ends it at both ends at once and frees the response's cache. Idempotent. */
+  /** Ends it at both ends and frees the response's cache: at once, or, once it is finished, as the target ends it. Idempotent. */
   close(): void
 }
 
@@ -30,11 +30,18 @@ export function openSpeculateStream(
     (metadata, options) => client.speculate(metadata, options),
     settings,
   )
+  let isFinished = false
+  const answer = async (verdict: Promise<Verdict>): Promise<Verdict> => {
+    const found = await withinStall(verdict, stallMs)
+    isFinished = found.finishReason !== target.FinishReason.FINISH_REASON_UNSPECIFIED
+    return found
+  }
   return {
-    open: (value) => withinStall(round(call, { message: { $case: 'open', value } }), stallMs),
-    propose: (value) => withinStall(round(call, { message: { $case: 'proposal', value } }), stallMs),
-    next: () => withinStall(verdict(call), stallMs),
-    close: () => call.cancel(),
+    open: (value) => answer(round(call, { message: { $case: 'open', value } })),
+    propose: (value) => answer(round(call, { message: { $case: 'proposal', value } })),
+    next: () => answer(verdict(call)),
+    // Cancelling resets the stream, and a server that sees many resets closes the connection.
+    close: () => (isFinished ? call.finish() : call.cancel()),
   }
 }
 

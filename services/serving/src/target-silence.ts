@@ -18,14 +18,16 @@ export async function* withoutStalls<T>(
   stallMs: number,
   call: AbortController,
 ): AsyncGenerator<T, void> {
+  let isOver = false
   try {
     for (;;) {
       const next = await withinStall(messages.next(), stallMs)
+      isOver = next.done === true
       if (next.done === true) return
       yield next.value
     }
   } finally {
     // Not `messages.return()`: it would wait for the message that does not come.
-    call.abort()
+    if (!isOver) call.abort()
   }
 }

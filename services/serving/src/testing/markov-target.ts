@@ -208,7 +208,8 @@ async function* respond(
       alpha: unpackRows(proposal.rawQ)
         .slice(0, verdict.accepted + 1)
         .map((q, i) => alphaOf(q, rows[i]!)),
-      stepUs: 500 + 20 * proposal.tokenIds.length,
+      // As of a large target: what a small draft takes is nothing beside it.
+      stepUs: 20_000 + 800 * proposal.tokenIds.length,
       shadowAlpha: unpackRows(proposal.shadowQ).map((q) => alphaOf(q, rows[0]!)),
       logprobs: logprobs === 0 ? [] : fresh.map((token, i) => logProbsOf(token, rows[i]!, logprobs - 1)),
     }
