@@ -45,7 +45,13 @@ describe('a version that is not worse', () => {
   })
 
   it('proposes nothing in shadow, for its share as a canary, and for all but the holdback once it is live', async () => {
-    const w = await settled({ shadowPositions: 1_000, canaryRequests: 10_000, falsePromotion: 1e-9, margin: 0.01 })
+    const w = await settled({
+      shadowPositions: 1_000,
+      canaryRequests: 10_000,
+      falsePromotion: 1e-9,
+      margin: 0.01,
+      stageMs: 1e9,
+    })
     await w.announce(2, GOOD)
     expect([...w.serve(60).keys()]).toEqual([1])
     await w.serveUntil(() => w.rollout.candidate?.phase === 'canary')
