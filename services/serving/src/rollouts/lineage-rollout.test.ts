@@ -49,7 +49,7 @@ describe('a version that is not worse', () => {
       shadowPositions: 1_000,
       canaryRequests: 10_000,
       falsePromotion: 1e-9,
-      margin: 0.01,
+      margin: 0.001,
       stageMs: 1e9,
     })
     await w.announce(2, GOOD)
