@@ -55,6 +55,12 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     help: async () => (await import('./swap/swap.js')).swapHelp,
     run: async (args) => (await import('./swap/swap.js')).benchSwap(args),
   },
+  rollback: {
+    summary:
+      'requests that a bad draft serves until it is off traffic, and good ones thrown out (rollback, falseRollbacks)',
+    help: async () => (await import('./rollback/rollback.js')).rollbackHelp,
+    run: async (args) => (await import('./rollback/rollback.js')).benchRollback(args),
+  },
   selection: {
     summary: 'drafts trained on what selectors keep, against random at matched tokens (learnedMinusRandom)',
     help: async () => (await import('./selection/selection.js')).selectionHelp,

@@ -20,6 +20,7 @@ export class SteadyLoad {
   #sent = 0
   #stopping = false
   #clients: Promise<void>[] = []
+  readonly #inHand = new Set<Promise<void>>()
 
   constructor(private readonly options: SteadyLoadOptions) {}
 
@@ -46,15 +47,27 @@ export class SteadyLoad {
     await Promise.all(this.#clients)
   }
 
+  /** Resolves when all answers that are under way now have ended. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#inHand)
+  }
+
   async #client(): Promise<void> {
     while (!this.#stopping) {
-      try {
-        this.options.onCompletion(await streamCompletion(this.options.url, this.#next()))
-      } catch (error) {
-        this.failures.push(error instanceof Error ? error.message : String(error))
-        // A server that is away must not be hammered.
-        await sleep(200)
-      }
+      const one = this.#ask(this.#next())
+      this.#inHand.add(one)
+      await one
+      this.#inHand.delete(one)
+    }
+  }
+
+  async #ask(request: StreamedRequest): Promise<void> {
+    try {
+      this.options.onCompletion(await streamCompletion(this.options.url, request))
+    } catch (error) {
+      this.failures.push(error instanceof Error ? error.message : String(error))
+      // A server that is away must not be hammered.
+      await sleep(200)
     }
   }
 

@@ -1,0 +1,40 @@
+/** What drafts are worth on recorded windows that none of them was trained on. */
+import type { FeatureHead } from '@plateau/causal-lm'
+import { Arm, topics, TrainingWindow, type TokenWindow } from '@plateau/contracts'
+import { readUpToNow, type EventLog } from '@plateau/event-log'
+import { evaluateDraft, type EvaluationTarget } from '@plateau/inference'
+
+/** Of the evaluation arm, all there are. */
+export async function recordedWindows(log: EventLog): Promise<TokenWindow[]> {
+  const windows: TokenWindow[] = []
+  for await (const { records } of readUpToNow(log.reader({ topic: topics.trainingWindows.name, from: 'earliest' }))) {
+    for (const { value } of records) {
+      if (value === null) continue
+      const { arm, window } = TrainingWindow.decode(value)
+      if (arm === Arm.ARM_EVALUATION && window !== undefined) windows.push(window)
+    }
+  }
+  return windows
+}
+
+export class RecordedAlpha {
+  constructor(
+    private readonly target: EvaluationTarget,
+    private readonly windows: readonly TokenWindow[],
+  ) {}
+
+  /** Positions, of one domain or of all. */
+  positions(domain?: string): number {
+    return this.#of(domain).reduce((sum, { tokenIds }) => sum + tokenIds.length, 0)
+  }
+
+  /** Mean alpha; NaN where nothing was recorded. */
+  async of(head: FeatureHead, domain?: string): Promise<number> {
+    const windows = this.#of(domain)
+    return windows.length === 0 ? Number.NaN : (await evaluateDraft(head, this.target, windows)).alpha
+  }
+
+  #of(domain: string | undefined): readonly TokenWindow[] {
+    return domain === undefined ? this.windows : this.windows.filter((window) => window.domain === domain)
+  }
+}
