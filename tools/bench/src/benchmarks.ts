@@ -61,6 +61,12 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     help: async () => (await import('./rollback/rollback.js')).rollbackHelp,
     run: async (args) => (await import('./rollback/rollback.js')).benchRollback(args),
   },
+  serve: {
+    summary:
+      'what 1, 4 and 16 streaming clients get, plain and speculative (overPlain), and what 64 do to it (overload)',
+    help: async () => (await import('./serve/serve.js')).serveHelp,
+    run: async (args) => (await import('./serve/serve.js')).benchServe(args),
+  },
   selection: {
     summary: 'drafts trained on what selectors keep, against random at matched tokens (learnedMinusRandom)',
     help: async () => (await import('./selection/selection.js')).selectionHelp,

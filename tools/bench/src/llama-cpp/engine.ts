@@ -83,13 +83,18 @@ export class LlamaCppSequences {
     return { first: () => tokens(1), tokens, end }
   }
 
-  /** One response, which ends where the model ends it. */
-  one(prompt: readonly number[], sampling: { readonly temperature: number; readonly seed: number }) {
-    return this.sequences[0]!.evaluate(prompt, {
+  /** One response, which ends where the model ends it, on a sequence that has nothing else to do. */
+  one(prompt: readonly number[], sampling: { readonly temperature: number; readonly seed: number }, sequence = 0) {
+    return this.sequences[sequence]!.evaluate(prompt, {
       temperature: sampling.temperature,
       seed: sampling.seed,
       yieldEogToken: false,
     })
+  }
+
+  /** Forgets what a sequence answered last: the next response begins with its prompt. */
+  clear(sequence: number): Promise<void> {
+    return this.sequences[sequence]!.clearHistory()
   }
 
   close(): Promise<void> {

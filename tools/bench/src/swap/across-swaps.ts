@@ -1,7 +1,7 @@
 /** What swaps did to the requests that were under way. */
 import type { StreamedCompletion } from '../live/streamed-completion.js'
 import { quantile } from '../statistics.js'
-import type { Span } from './gaps.js'
+import type { Span } from '../live/token-gaps.js'
 
 /** When a version was announced, entered shadow and canary, and when new requests were first given it. */
 export interface Swap {

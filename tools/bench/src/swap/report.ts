@@ -1,5 +1,5 @@
 import type { RequestFigures, SwapStep } from './across-swaps.js'
-import type { GapFigures } from './gaps.js'
+import type { GapFigures } from '../live/token-gaps.js'
 
 export interface SwapReport extends RequestFigures {
   readonly swaps: number

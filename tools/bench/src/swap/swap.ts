@@ -13,7 +13,7 @@ import type { StreamedCompletion } from '../live/streamed-completion.js'
 import { endTraining, train } from '../live/trained-draft.js'
 import { quantile } from '../statistics.js'
 import { requestFigures, spanOf, stepOf, swapSteps, type Swap, type SwapStep } from './across-swaps.js'
-import { gapFigures, gapsOf, splitGaps } from './gaps.js'
+import { gapFigures, gapsOf, splitGaps } from '../live/token-gaps.js'
 import { growth, watchMemory } from './memory.js'
 import { printSwaps, type SwapReport } from './report.js'
 

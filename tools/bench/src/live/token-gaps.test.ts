@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { gapFigures, gapsOf, splitGaps } from './gaps.js'
+import { gapFigures, gapsOf, splitGaps } from './token-gaps.js'
 
 const arrivals = [
   { atMs: 100, tokens: 1 },

@@ -1,9 +1,8 @@
 /**
- * The time between tokens as a client sees it, beside a swap of drafts and far from one. A gap lies between two arrivals of
- * one answer; divided by the tokens that came at its end it counts once for each of them, as serving's
- * plateau_inter_token_latency_seconds does.
+ * The time between tokens as a client sees it. A gap lies between two arrivals of one answer; divided by the tokens that
+ * came at its end it counts once for each of them, as serving's plateau_inter_token_latency_seconds does.
  */
-import type { Arrival } from '../live/streamed-completion.js'
+import type { Arrival } from './streamed-completion.js'
 import { quantile, weightedQuantile, type Weighted } from '../statistics.js'
 
 /** All times are of one clock, in milliseconds. */

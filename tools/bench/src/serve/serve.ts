@@ -1,0 +1,225 @@
+/** What clients of the HTTP API get, one and many at once, without and with speculation, and when there are too many. */
+import { Cluster, resolveTarget, type DemoTarget, type PromptSet } from '@plateau/demo'
+import type { Tokenizer } from '@plateau/model-files'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { BenchError, progress, wholeNumber } from '../bench-error.js'
+import { RolloutHistory } from '../live/rollout-history.js'
+import { endTraining, train } from '../live/trained-draft.js'
+import { LlamaCppEngine } from '../llama-cpp/engine.js'
+import { ggufOf, openRealModel } from '../real-model.js'
+import { llamaCpp, served, type Contestant, type Question } from './contestants.js'
+import { crowd, crowdFigures, type CrowdFigures } from './overload.js'
+import { printLevels, printOverload, type LevelRow } from './report.js'
+import { serveFigures, takeTurn, type Turn } from './turn.js'
+
+export const serveHelp = `npm run bench -- serve [options]
+       npm run bench -- serve --target smollm2 [options]
+
+Requests and tokens a second, time to the first token and between tokens as streaming clients see them, at several numbers
+of clients: plain and speculative over HTTP in turn in every round, on the same questions of both domains, greedy and
+sampled. The draft is what --train-seconds of the loop's traffic make, or the one that is shipped for the target; the
+trainer has ended when this begins. With --target beside llama.cpp: as many sequences at once inside this process, which
+spares it HTTP, text and everything else that a server does. Nothing is captured. Some eight minutes.
+
+Then too many: 64 clients for 16 places and a queue of 16, which come back when they are told to, and what is done
+meanwhile beside what 16 clients get.
+
+  --target NAME|PATH   a real target (fetched when it is known and missing)
+  --levels LIST        clients at once (default 1,4,16)
+  --temperatures LIST  (default 0,0.7)
+  --rounds N           turns of each (default 3)
+  --tokens N           of an answer, at most (default 64)
+  --train-seconds N    without --target (default 120)
+  --threads N          of the target, and of llama.cpp (default 1; with --target all cores)
+  --without-llama-cpp  ours alone
+  --quick              one round, few levels: does it run, not how fast
+  --help               this text
+`
+
+const PLACES = { PLATEAU_MAX_CONCURRENT: '16', PLATEAU_MAX_WAITING: '16' }
+const CROWD = { few: 16, many: 64 }
+
+interface ServeOptions {
+  readonly target: string
+  readonly levels: readonly number[]
+  readonly temperatures: readonly number[]
+  readonly rounds: number
+  readonly maxTokens: number
+  readonly trainSeconds: number
+  readonly crowdSeconds: number
+  readonly threads: number
+  readonly llamaCpp: boolean
+}
+
+export async function benchServe(args: readonly string[]): Promise<object> {
+  const options = parseOptions(args)
+  const on = await resolveTarget(options.target, { signal: new AbortController().signal, say: progress })
+  const directory = await mkdtemp(join(tmpdir(), 'plateau-serve-'))
+  const cluster = await Cluster.start({
+    directory,
+    model: resolve(on.path),
+    env: {
+      ...on.env,
+      'target-model': { ...on.env['target-model'], PLATEAU_THREADS: String(options.threads) },
+      serving: PLACES,
+    },
+  })
+  try {
+    const version = await prepareDraft(cluster, on, options)
+    const domains = measuredDomains(on)
+    const other = on.isReal && options.llamaCpp ? await openLlamaCpp(on, domains, options) : undefined
+    try {
+      const ours = [served(cluster.httpUrl, false), served(cluster.httpUrl, true)]
+      const rows = await measureLevels([...ours, ...(other === undefined ? [] : [other.contestant])], domains, options)
+      printLevels(rows)
+      const overload = await measureOverload(served(cluster.httpUrl, true), domains, options)
+      printOverload(overload)
+      return { ...ratios(rows), rows, overload, version, options, serving: PLACES }
+    } finally {
+      await other?.engine.close()
+    }
+  } finally {
+    await cluster.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function prepareDraft(cluster: Cluster, on: DemoTarget, { trainSeconds }: ServeOptions): Promise<number> {
+  const log = await cluster.openEventLog()
+  const history = new RolloutHistory(log)
+  try {
+    const isShipped = on.warmStart !== undefined
+    await train(cluster, isShipped ? [] : [{ domains: on.domains, seconds: trainSeconds }])
+    return (await endTraining(cluster, history)).manifest.version
+  } finally {
+    await history.close()
+    await log.close()
+  }
+}
+
+/** Of a real target those that its shipped draft knows: chat and code. */
+function measuredDomains({ isReal, domains, alsoMeasured }: DemoTarget): readonly PromptSet[] {
+  return isReal ? [domains[0]!, ...alsoMeasured] : domains
+}
+
+async function openLlamaCpp(on: DemoTarget, domains: readonly PromptSet[], { threads, maxTokens }: ServeOptions) {
+  const model = await openRealModel({ model: on.path })
+  const engine = await LlamaCppEngine.open(ggufOf(model), threads)
+  const contextTokens = longestPrompt(domains, model.tokenizer) + maxTokens + 16
+  return { engine, contestant: llamaCpp(engine, model.tokenizer, contextTokens) }
+}
+
+function longestPrompt(domains: readonly PromptSet[], tokenizer: Tokenizer): number {
+  const lengths = domains.flatMap(({ prompts }) => prompts.map((prompt) => tokenizer.encode(prompt).length))
+  return Math.max(...lengths)
+}
+
+async function measureLevels(
+  contestants: readonly Contestant[],
+  domains: readonly PromptSet[],
+  { levels, temperatures, rounds, maxTokens }: ServeOptions,
+): Promise<LevelRow[]> {
+  const rows: LevelRow[] = []
+  for (const clients of levels) {
+    for (const temperature of temperatures) {
+      progress(`${clients} clients at temperature ${temperature}`)
+      const questions = questionsOf(domains, Math.max(8, 3 * clients), temperature, maxTokens)
+      const turns = new Map(contestants.map(({ name }): [string, Turn[]] => [name, []]))
+      for (let round = 0; round < rounds; round++) {
+        for (const [i] of contestants.entries()) {
+          const contestant = contestants[(round + i) % contestants.length]!
+          const answering = await contestant.open(clients)
+          turns.get(contestant.name)!.push(await takeTurn(answering, questions, clients))
+          await answering.close()
+        }
+      }
+      const figures = Object.fromEntries([...turns].map(([name, taken]) => [name, serveFigures(taken)]))
+      rows.push({ clients, temperature, figures })
+    }
+  }
+  return rows
+}
+
+async function measureOverload(
+  contestant: Contestant,
+  domains: readonly PromptSet[],
+  { crowdSeconds, maxTokens }: ServeOptions,
+): Promise<{ readonly few: CrowdFigures; readonly many: CrowdFigures; readonly goodputKept: number }> {
+  progress(`${CROWD.few} and ${CROWD.many} clients for ${PLACES.PLATEAU_MAX_CONCURRENT} places`)
+  const questions = questionsOf(domains, 128, 0.7, maxTokens)
+  const measure = async (clients: number): Promise<CrowdFigures> => {
+    const answering = await contestant.open(clients)
+    return crowdFigures(await crowd(answering, { clients, seconds: crowdSeconds, questions }))
+  }
+  const few = await measure(CROWD.few)
+  const many = await measure(CROWD.many)
+  return { few, many, goodputKept: many.tokensPerSecond / few.tokensPerSecond }
+}
+
+/** The domains in turn, from the end of their prompts: the loop's traffic begins at their start. */
+function questionsOf(
+  domains: readonly PromptSet[],
+  count: number,
+  temperature: number,
+  maxTokens: number,
+): readonly Question[] {
+  return Array.from({ length: count }, (_, i) => {
+    const { name, prompts } = domains[i % domains.length]!
+    const prompt = prompts.at(-1 - (Math.floor(i / domains.length) % prompts.length))!
+    return { prompt, domain: name, temperature, seed: i + 1, maxTokens }
+  })
+}
+
+/** Speculative tokens a second over those of the others, by clients and temperature. */
+function ratios(rows: readonly LevelRow[]) {
+  const over = (name: string) =>
+    Object.fromEntries(
+      rows.map(({ clients, temperature, figures }) => {
+        const [ours, theirs] = [figures['speculative'], figures[name]]
+        const ratio = ours === undefined || theirs === undefined ? null : ours.tokensPerSecond / theirs.tokensPerSecond
+        return [`${clients} at ${temperature}`, ratio]
+      }),
+    )
+  const hasOther = rows.some(({ figures }) => figures['llama.cpp'] !== undefined)
+  return { overPlain: over('plain'), ...(hasOther ? { overLlamaCpp: over('llama.cpp') } : {}) }
+}
+
+function parseOptions(args: readonly string[]): ServeOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      target: { type: 'string' },
+      levels: { type: 'string' },
+      temperatures: { type: 'string', default: '0,0.7' },
+      rounds: { type: 'string' },
+      tokens: { type: 'string' },
+      'train-seconds': { type: 'string' },
+      threads: { type: 'string' },
+      'without-llama-cpp': { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+    },
+  })
+  const { quick } = values
+  const list = (text: string): string[] => text.split(',')
+  const threads = values.threads ?? String(values.target === undefined ? 1 : availableParallelism())
+  return {
+    target: values.target ?? 'demo-target',
+    levels: list(values.levels ?? (quick ? '1,4' : '1,4,16')).map((text) => wholeNumber('levels', text)),
+    temperatures: list(values.temperatures).map(temperature),
+    rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '3')),
+    maxTokens: wholeNumber('tokens', values.tokens ?? (quick ? '32' : '64')),
+    trainSeconds: wholeNumber('train-seconds', values['train-seconds'] ?? (quick ? '20' : '120')),
+    crowdSeconds: quick ? 6 : 20,
+    threads: wholeNumber('threads', threads),
+    llamaCpp: !values['without-llama-cpp'],
+  }
+}
+
+function temperature(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= 0 && value <= 2) return value
+  throw new BenchError(`--temperatures are numbers from 0 to 2, not "${text}"`, { exitCode: 2 })
+}

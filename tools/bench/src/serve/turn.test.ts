@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import type { Answered, Answering, Question } from './contestants.js'
+import { serveFigures, takeTurn } from './turn.js'
+
+const questions: Question[] = Array.from({ length: 7 }, (_, seed) => ({
+  prompt: 'a',
+  domain: '',
+  temperature: 0,
+  seed,
+  maxTokens: 2,
+}))
+const answer: Answered = {
+  startedMs: 100,
+  arrivals: [
+    { atMs: 140, tokens: 1 },
+    { atMs: 160, tokens: 2 },
+  ],
+  tokens: 3,
+}
+
+describe('a turn', () => {
+  it('asks every question once, no more at a time than there are clients, and one per client', async () => {
+    const asked: number[] = []
+    const busy = new Set<number>()
+    let most = 0
+    const answering: Answering = {
+      ask: async ({ seed }, client) => {
+        expect(busy.has(client)).toBe(false)
+        busy.add(client)
+        most = Math.max(most, busy.size)
+        asked.push(seed)
+        await Promise.resolve()
+        busy.delete(client)
+        return answer
+      },
+      close: async () => {},
+    }
+    const turn = await takeTurn(answering, questions, 3)
+    expect(asked.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect(most).toBe(3)
+    expect(turn.answers).toHaveLength(7)
+  })
+
+  it('counts by its whole time, and waits by request and by token', () => {
+    const slow = { ...answer, arrivals: [{ atMs: 500, tokens: 3 }] }
+    const figures = serveFigures([
+      { seconds: 1, answers: [answer, answer] },
+      { seconds: 3, answers: [slow] },
+    ])
+    expect(figures.requestsPerSecond).toBe(0.75)
+    expect(figures.tokensPerSecond).toBe(2.25)
+    expect(figures.firstTokenMs).toEqual({ p50: 40, p99: 400 })
+    expect(figures.interTokenMs).toEqual({ p50: 10, p99: 10 })
+  })
+})

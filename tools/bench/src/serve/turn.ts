@@ -1,0 +1,56 @@
+/** One turn of a contestant: so many clients, each asking one question after the other until all are answered. */
+import { gapFigures, gapsOf } from '../live/token-gaps.js'
+import { quantile } from '../statistics.js'
+import type { Answered, Answering, Question } from './contestants.js'
+
+export interface Turn {
+  readonly seconds: number
+  readonly answers: readonly Answered[]
+}
+
+export interface ServeFigures {
+  readonly requestsPerSecond: number
+  readonly tokensPerSecond: number
+  readonly firstTokenMs: Percentiles
+  readonly interTokenMs: Percentiles
+}
+
+export interface Percentiles {
+  readonly p50: number
+  readonly p99: number
+}
+
+export async function takeTurn(answering: Answering, questions: readonly Question[], clients: number): Promise<Turn> {
+  const answers: Answered[] = []
+  const waiting = [...questions]
+  const startMs = performance.now()
+  const client = async (index: number): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+      answers.push(await answering.ask(next, index))
+  }
+  await Promise.all(Array.from({ length: clients }, (_, index) => client(index)))
+  return { seconds: (performance.now() - startMs) / 1000, answers }
+}
+
+/** Of several turns together. */
+export function serveFigures(turns: readonly Turn[]): ServeFigures {
+  const seconds = turns.reduce((sum, turn) => sum + turn.seconds, 0)
+  const answers = turns.flatMap((turn) => turn.answers)
+  const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0)
+  return {
+    requestsPerSecond: answers.length / seconds,
+    tokensPerSecond: tokens / seconds,
+    firstTokenMs: firstTokenMs(answers),
+    interTokenMs: interTokenMs(answers),
+  }
+}
+
+export function firstTokenMs(answers: readonly Answered[]): Percentiles {
+  const waits = answers.map(({ startedMs, arrivals }) => arrivals[0]!.atMs - startedMs)
+  return { p50: quantile(waits, 0.5), p99: quantile(waits, 0.99) }
+}
+
+export function interTokenMs(answers: readonly Answered[]): Percentiles {
+  const { p50Ms, p99Ms } = gapFigures(answers.flatMap(({ arrivals }) => gapsOf(arrivals)))
+  return { p50: p50Ms, p99: p99Ms }
+}
