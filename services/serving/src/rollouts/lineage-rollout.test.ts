@@ -210,6 +210,20 @@ describe('operators', () => {
     expect(w.events()).toContain('2 rolled_back')
   })
 
+  it('what is tested while another version is made live is tested against that, or is out where it is older', async () => {
+    const w = await settled()
+    w.qualities.set(3, GOOD)
+    await w.announce(2, GOOD)
+    await w.rollout.promote(3, BY)
+    expect([w.live, w.events().at(-1)]).toEqual([3, '2 rejected'])
+    await w.announce(5, WORSE)
+    w.qualities.set(4, BETTER)
+    await w.rollout.promote(4, BY)
+    await w.serveUntil(() => w.rollout.candidate === undefined)
+    expect(w.rollouts().find(({ version, otherVersion }) => version === 5 && otherVersion === 4)).toBeDefined()
+    expect(w.live).toBe(4)
+  })
+
   it('take a version off traffic; without one before it decoding is plain', async () => {
     const w = await settled()
     await expect(w.rollout.rollback(0, BY)).resolves.toEqual({ version: 1, liveVersion: 0 })

@@ -1,49 +1,31 @@
-import {
-  messageOf,
-  PlateauError,
-  RolloutOrderKind,
-  RolloutState,
-  topics,
-  type DraftCheckpoint,
-} from '@plateau/contracts'
-import { shareOf, VersionTrial, type Move, type TrafficLabels } from '@plateau/rollout'
-import type { Draft } from '@plateau/speculation'
+import { messageOf, PlateauError, RolloutOrderKind, RolloutState, topics } from '@plateau/contracts'
+import { VersionTrial, type Move, type TrafficLabels } from '@plateau/rollout'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Announcement } from './announcements.js'
+import { assignVersion, requestShare, type LineageAssignment, type Standing } from './assign-version.js'
 import type { HeldOutWindows } from './held-out-windows.js'
-import { LoadedDraft, type DraftIdentity, type DraftLease } from './loaded-draft.js'
+import type { LoadedDraft } from './loaded-draft.js'
 import type { Order } from './order-book.js'
-import type { DraftPair } from './paired-sessions.js'
 import type { OrderDetails, RolloutDetails, RolloutReporter } from './rollout-reporter.js'
 import {
-  CONFIRMED_HOLDBACK_SHARE,
   IDLE_STAGE_MS,
   MAX_FAILURES,
-  PAIR_SHARE,
   SUSPECTED_RESPONSES,
   WINDOW_POSITIONS,
   type RolloutSettings,
 } from './rollout-settings.js'
 import { STATE_OF, wireEvidence, type ServedPhase, type ServedVersion } from './served-version.js'
+import { VersionLoader, type VersionLoaderOptions } from './version-loader.js'
 
-export interface LineageRolloutOptions {
-  readonly lineage: string
+export interface LineageRolloutOptions extends Omit<VersionLoaderOptions, 'maxProposal' | 'signal'> {
   readonly settings: RolloutSettings
-  /** Verifies a checkpoint in full and builds its draft beside the live one. Throws when it may not be served. */
-  readonly load: (checkpoint: DraftCheckpoint, minVersion: number, signal: AbortSignal) => Promise<Draft>
-  /** Plain against speculative decoding; what it found, for a person. Throws when they differ. */
-  readonly probe: (loaded: LoadedDraft, signal: AbortSignal) => Promise<string>
   readonly windows: HeldOutWindows
   /** Proposes where no version is live, and is what the first one is compared with. Its owner releases it. */
   readonly floor: () => LoadedDraft | undefined
   readonly reporter: RolloutReporter
-  /** A checkpoint that is not announced any more; throws when the store does not have it. */
-  readonly find: (version: number) => Promise<DraftCheckpoint>
-  readonly nameOf: (version: number) => string
   /** Which of these replaced versions should stay loaded for traffic that they are best at. */
   readonly keep: (replaced: readonly LoadedDraft[]) => ReadonlySet<LoadedDraft>
-  readonly onReleased: (identity: DraftIdentity, error?: unknown) => void
   readonly onSwap: () => void
   readonly onRejected: () => void
   readonly onRolledBack: () => void
@@ -52,23 +34,10 @@ export interface LineageRolloutOptions {
   readonly clock: () => number
 }
 
-/** A request's place in the comparison of two versions. */
-export interface LineageAssignment {
-  readonly lease: DraftLease | undefined
-  readonly pair: DraftPair | undefined
-  /** What became of the proposals of the version that the request was on. */
-  readonly finished: (accepted: number, judged: number) => void
-}
-
-/** Tries at a checkpoint whose failure may pass (a store that is slow or down), with growing pauses. */
-const TRIES = 4
-const FIRST_RETRY_MS = 200
+/** Between tries at the version to begin with. */
 const BEGIN_AGAIN_MS = 2_000
 /** Between looks at whether a step is over by time. */
 const LOOK_MS = 100
-/** Announcements that are remembered, for orders that name them. */
-const KNOWN = 256
-
 const {
   ROLLOUT_ORDER_KIND_LIVE,
   ROLLOUT_ORDER_KIND_PIN,
@@ -101,7 +70,7 @@ export class LineageRollout {
   readonly #options: LineageRolloutOptions
   readonly #stop = new AbortController()
   readonly #retired = new Set<number>()
-  readonly #known = new Map<number, DraftCheckpoint>()
+  readonly #loader: VersionLoader
   readonly #failures = new Map<LoadedDraft, number>()
   readonly #releases = new Set<Promise<void>>()
   #live: ServedVersion | undefined
@@ -122,6 +91,8 @@ export class LineageRollout {
 
   constructor(options: LineageRolloutOptions) {
     this.#options = options
+    const { maxProposal } = options.settings
+    this.#loader = new VersionLoader({ ...options, maxProposal, signal: this.#stop.signal })
   }
 
   get lineage(): string {
@@ -149,7 +120,7 @@ export class LineageRollout {
   }
 
   get newestAnnounced(): number {
-    return this.#newest?.checkpoint.version ?? Math.max(0, ...this.#known.keys())
+    return this.#newest?.checkpoint.version ?? this.#loader.newest
   }
 
   start(): void {
@@ -159,7 +130,7 @@ export class LineageRollout {
   /** Delivery is at least once: what is live, tested or out already is not news. */
   announced(announcement: Announcement): void {
     const { checkpoint } = announcement
-    this.#remember(checkpoint)
+    this.#loader.remember(checkpoint)
     if (this.#stop.signal.aborted || this.#isOld(checkpoint.version)) return
     this.#newest = announcement
     this.#bringNext()
@@ -168,7 +139,7 @@ export class LineageRollout {
   /** An order of this or another server's, in the order of the log. Idempotent. */
   follow(order: Order): void {
     const { kind, version, checkpoint, reason, orderedBy } = order
-    if (checkpoint !== undefined) this.#remember(checkpoint)
+    if (checkpoint !== undefined) this.#loader.remember(checkpoint)
     const details = { reason, orderedBy }
     if (kind === ROLLOUT_ORDER_KIND_UNPIN) return this.#unpin(details)
     const applied = this.#enqueue(async () => {
@@ -185,34 +156,30 @@ export class LineageRollout {
     for (const { kind, version } of orders) if (kind === ROLLOUT_ORDER_KIND_RETIRE) this.#retired.add(version)
     const pin = orders.find(({ kind }) => kind === ROLLOUT_ORDER_KIND_PIN)
     const begin = pin ?? orders.find(({ kind }) => kind === ROLLOUT_ORDER_KIND_LIVE)
-    for (const { checkpoint } of orders) if (checkpoint !== undefined) this.#remember(checkpoint)
+    for (const { checkpoint } of orders) if (checkpoint !== undefined) this.#loader.remember(checkpoint)
     if (begin === undefined || (this.#retired.has(begin.version) && pin === undefined)) return
     const reason = pin === undefined ? 'it was the last one found good' : `pinned: ${pin.reason}`
     const details = { reason, orderedBy: pin?.orderedBy ?? '' }
     void this.#enqueue(() => this.#begin(begin.version, details, pin !== undefined)).catch(() => {})
   }
 
-  /** The version that a request uses, and whether two are compared on it. The same sample id always falls on the same side. */
-  assign(sampleId: string, slice: TrafficLabels): LineageAssignment {
+  /** What a request is served with, and takes part in. */
+  assign(sampleId: string, labels: TrafficLabels): LineageAssignment {
     this.#lastRequestMs = this.#options.clock()
-    const [live, candidate] = [this.#live, this.#candidate]
-    const { settings } = this.#options
-    const draw = shareOf(sampleId, `${this.lineage}/${candidate?.loaded.version ?? 0}/${live?.loaded.version ?? 0}`)
-    if (candidate?.phase === 'canary' && draw < settings.canaryShare)
-      return this.#compared(sampleId, slice, candidate.loaded)
-    if (live?.trial !== undefined && draw > 1 - this.#holdback(live))
-      return this.#compared(sampleId, slice, this.#lastGood)
-    return this.#compared(sampleId, slice, live?.loaded)
+    const assigned = assignVersion(this.#standing(), sampleId, labels, this.#suspected > 0)
+    if (assigned.pair !== undefined && this.#suspected > 0) this.#suspected--
+    return {
+      ...assigned,
+      finished: (accepted, judged) => {
+        assigned.finished(accepted, judged)
+        this.#decide()
+      },
+    }
   }
 
   /** Share of new requests that a version gets by the roll-out alone. */
   shareOf(loaded: LoadedDraft): number {
-    const [live, candidate] = [this.#live, this.#candidate]
-    const canary = candidate?.phase === 'canary' ? this.#options.settings.canaryShare : 0
-    const held = live?.trial === undefined ? 0 : this.#holdback(live)
-    if (loaded === candidate?.loaded) return canary
-    if (loaded === this.#lastGood) return held
-    return loaded === live?.loaded ? 1 - canary - held : 0
+    return requestShare(loaded, this.#standing())
   }
 
   /** Acceptance fell: the next responses are all compared, so that a draft that is at fault is found out soon. */
@@ -282,48 +249,15 @@ export class LineageRollout {
     await Promise.all(this.#releases)
   }
 
-  #holdback({ phase }: ServedVersion): number {
-    if (this.#lastGood === undefined) return 0
-    return phase === 'confirmed' ? CONFIRMED_HOLDBACK_SHARE : this.#options.settings.holdbackShare
-  }
-
-  #compared(sampleId: string, slice: TrafficLabels, chosen: LoadedDraft | undefined): LineageAssignment {
-    const floor = this.#options.floor()
-    const proposing = chosen ?? floor
-    const [candidate, live] = [this.#candidate, this.#live]
-    // Whatever becomes of them while the response runs, it counts for what it began with.
-    const compared = [
-      { served: candidate, incumbent: live?.loaded ?? floor },
-      { served: live, incumbent: this.#lastGood ?? floor },
-    ].filter(({ served }) => served?.trial !== undefined)
-    const [first] = compared
+  #standing(): Standing {
+    const { lineage, settings, floor } = this.#options
     return {
-      lease: proposing?.lease(true),
-      pair: first === undefined ? undefined : this.#pair(sampleId, slice, first.served!, first.incumbent),
-      finished: (accepted, judged) => {
-        for (const { served, incumbent } of compared) {
-          if (proposing === served!.loaded) served!.trial!.observeResponse('candidate', accepted, judged, slice)
-          else if (proposing === incumbent) served!.trial!.observeResponse('incumbent', accepted, judged, slice)
-        }
-        this.#decide()
-      },
-    }
-  }
-
-  #pair(
-    sampleId: string,
-    slice: TrafficLabels,
-    { trial, phase, loaded }: ServedVersion,
-    other: LoadedDraft | undefined,
-  ): DraftPair | undefined {
-    if (trial === undefined) return undefined
-    const share = phase === 'confirmed' ? PAIR_SHARE.confirmed : phase === 'live' ? PAIR_SHARE.watch : PAIR_SHARE.trial
-    if (this.#suspected > 0) this.#suspected--
-    else if (shareOf(sampleId, `${this.lineage}/pair`) >= share) return undefined
-    return {
-      candidate: loaded.lease(false),
-      incumbent: other?.lease(false),
-      record: (value, otherValue) => trial.observeLivePair(value, otherValue, { ...slice, sampleId }),
+      lineage,
+      settings,
+      live: this.#live,
+      candidate: this.#candidate,
+      lastGood: this.#lastGood,
+      floor: floor(),
     }
   }
 
@@ -353,7 +287,12 @@ export class LineageRollout {
     })
     const details = { traceparent: span.traceparent }
     try {
-      const loaded = await span.run(() => this.#verified(checkpoint, details))
+      this.#say(version, ROLLOUT_STATE_ANNOUNCED, 'its files are being checked', details)
+      const minVersion = (this.#live?.loaded.version ?? 0) + 1
+      const { loaded, found } = await span.run(() =>
+        this.#loader.verified(checkpoint, minVersion, () => this.#newest !== undefined),
+      )
+      this.#say(version, ROLLOUT_STATE_VERIFIED, found, details)
       this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), span }
       this.#say(version, STATE_OF.shadow, 'compared on held-out windows and live traffic', details)
       await this.#compareWindows(this.#candidate)
@@ -361,45 +300,6 @@ export class LineageRollout {
     } catch (error) {
       span.end(error)
       if (!this.#stop.signal.aborted) this.#refuse(version, error, details)
-    }
-  }
-
-  /** Loaded and checked; throws what is wrong with it. */
-  async #verified(checkpoint: DraftCheckpoint, details: RolloutDetails): Promise<LoadedDraft> {
-    const { version } = checkpoint
-    this.#say(version, ROLLOUT_STATE_ANNOUNCED, 'its files are being checked', details)
-    const loaded = await this.#load(checkpoint, (this.#live?.loaded.version ?? 0) + 1)
-    try {
-      const probed = await this.#options.probe(loaded, this.#stop.signal)
-      const matches = `signature, digests, target, tokenizer and shapes match; ${probed}`
-      this.#say(version, ROLLOUT_STATE_VERIFIED, matches, details)
-      return loaded
-    } catch (error) {
-      this.#retire(loaded)
-      throw error
-    }
-  }
-
-  async #load(checkpoint: DraftCheckpoint, minVersion: number): Promise<LoadedDraft> {
-    const { settings, nameOf, onReleased } = this.#options
-    const draft = await this.#loadWithRetries(checkpoint, minVersion)
-    const { version } = checkpoint
-    const identity = { lineage: this.lineage, version, name: nameOf(version), checkpoint }
-    return new LoadedDraft(draft, identity, {
-      maxProposal: settings.maxProposal,
-      onReleased,
-    })
-  }
-
-  async #loadWithRetries(checkpoint: DraftCheckpoint, minVersion: number): Promise<Draft> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#options.load(checkpoint, minVersion, this.#stop.signal)
-      } catch (error) {
-        const passing = error instanceof PlateauError && error.retryable
-        if (!passing || attempt === TRIES || this.#newest !== undefined) throw error
-        await sleep(FIRST_RETRY_MS * 2 ** attempt, undefined, { signal: this.#stop.signal })
-      }
     }
   }
 
@@ -510,6 +410,7 @@ export class LineageRollout {
       replaced: replaced?.version ?? 0,
       swapMs,
     })
+    this.#testAgain()
     this.#bringNext()
   }
 
@@ -552,11 +453,17 @@ export class LineageRollout {
         checkpoint: back.identity.checkpoint,
       })
     }
-    // What is tested was held against a version that is gone.
-    const tested = this.#candidate
-    if (tested !== undefined)
-      this.#candidate = { ...this.#newlyServed(tested.loaded, 'shadow', tested.arrivedMs), span: tested.span }
+    this.#testAgain()
     this.#bringNext()
+  }
+
+  /** What is tested was held against a version that is not live any more. */
+  #testAgain(): void {
+    const tested = this.#candidate
+    if (tested === undefined) return
+    const live = this.#live?.loaded.version ?? 0
+    if (tested.loaded.version < live) this.#reject(`version ${live}, which is newer, was made live meanwhile`)
+    else this.#candidate = { ...this.#newlyServed(tested.loaded, 'shadow', tested.arrivedMs), span: tested.span }
   }
 
   /** By order: whatever it is at present, it is off traffic afterwards. */
@@ -600,7 +507,7 @@ export class LineageRollout {
       const known = [this.#candidate?.loaded, this.#lastGood, ...this.#kept].find(
         (loaded) => loaded?.version === version,
       )
-      const loaded = known ?? (await this.#fetched(version))
+      const loaded = known ?? (await this.#loader.fetched(version))
       const served = this.#newlyServed(loaded, 'live', nowMs)
       if (pin) this.#setPin(version, order)
       this.#kept = this.#kept.filter((kept) => kept !== loaded)
@@ -614,19 +521,6 @@ export class LineageRollout {
       if (pin) this.#recordLive(order.reason)
     } catch (error) {
       this.#refuse(version, error, { orderedBy: order.orderedBy })
-      throw error
-    }
-  }
-
-  async #fetched(version: number): Promise<LoadedDraft> {
-    const checkpoint = this.#known.get(version) ?? (await this.#options.find(version))
-    this.#remember(checkpoint)
-    const loaded = await this.#load(checkpoint, version)
-    try {
-      await this.#options.probe(loaded, this.#stop.signal)
-      return loaded
-    } catch (error) {
-      this.#retire(loaded)
       throw error
     }
   }
@@ -701,11 +595,6 @@ export class LineageRollout {
     this.#options.reporter.report(this.lineage, version, state, reason, details)
   }
 
-  #remember(checkpoint: DraftCheckpoint): void {
-    this.#known.set(checkpoint.version, checkpoint)
-    if (this.#known.size > KNOWN) this.#known.delete(Math.min(...this.#known.keys()))
-  }
-
   #isOld(version: number): boolean {
     const newest = Math.max(this.#live?.loaded.version ?? 0, this.#candidate?.loaded.version ?? 0)
     return version <= newest || this.#retired.has(version)
@@ -718,7 +607,7 @@ export class LineageRollout {
     apply: () => Promise<void>,
   ): Promise<number> {
     await this.#enqueue(apply)
-    const checkpoint = this.#known.get(version)
+    const checkpoint = this.#loader.known(version)
     this.#options.reporter.order(this.lineage, kind, version, { ...details, checkpoint })
     return version
   }
