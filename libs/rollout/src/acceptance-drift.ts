@@ -53,6 +53,16 @@ export class AcceptanceDrift {
     return this.#finding(key, state)
   }
 
+  /** By key: both means, and how many judged proposals the long one is over. The one seen longest ago first. */
+  means(): { readonly key: string; readonly short: number; readonly long: number; readonly judged: number }[] {
+    return [...this.#keys].map(([key, { short, long }]) => ({
+      key,
+      short: short.mean,
+      long: long.mean,
+      judged: Math.round(long.judged),
+    }))
+  }
+
   #finding(key: string, { isFallen, short, long }: KeyState): DriftFinding {
     const count = Math.round(short.judged)
     const [shortMean, longMean] = [short.mean.toFixed(3), long.mean.toFixed(3)]

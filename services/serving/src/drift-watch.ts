@@ -50,6 +50,8 @@ const UNUSUAL_PER_MINUTE = 6
 export class DriftWatch {
   readonly #options: DriftWatchOptions
   readonly #acceptance = new AcceptanceDrift()
+  /** What the keys of `#acceptance` stand for. */
+  readonly #traffic = new Map<string, { readonly tenant: string; readonly domain: string }>()
   #minute = 0
   #said = 0
 
@@ -57,11 +59,17 @@ export class DriftWatch {
     this.#options = options
   }
 
+  /** Acceptance of the drafts' proposals by tenant and domain, whose names are bounded, over a short and a long time. */
+  means(): { readonly tenant: string; readonly domain: string; readonly short: number; readonly long: number }[] {
+    return this.#acceptance.means().map(({ key, short, long }) => ({ ...this.#traffic.get(key)!, short, long }))
+  }
+
   /** True when acceptance of this traffic has just fallen. */
   finished({ sampleId, tenant, domain, draft, all }: SpeculatedResponse): boolean {
     const { tenants, domains, metrics } = this.#options
     const traffic = { tenant: tenants.of(tenant), domain: domains.of(domain) }
     const key = `tenant ${JSON.stringify(traffic.tenant)}, domain ${JSON.stringify(traffic.domain)}`
+    this.#traffic.set(key, traffic)
     const changed = this.#acceptance.observe(key, draft.accepted, draft.judged)
     if (changed !== undefined) this.#say(changed, traffic, '')
     const unusual = unusualResponse(all.accepted, all.judged, all.rounds)

@@ -1,4 +1,5 @@
 import type { Metrics } from '@plateau/telemetry'
+import type { DriftWatch } from './drift-watch.js'
 
 const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
@@ -120,6 +121,7 @@ export function observeServing(
     readonly proposal: () => number
     readonly breakEven: () => number | undefined
     readonly targetConnected: () => boolean
+    readonly acceptance: DriftWatch['means']
   },
 ): void {
   const gauge = (name: string, help: string, value: () => number): void =>
@@ -134,5 +136,17 @@ export function observeServing(
     'Acceptance of one proposed token above which proposing pays; NaN until measured.',
     () => read.breakEven() ?? Number.NaN,
   )
+  metrics
+    .gauge({
+      name: 'plateau_spec_decode_recent_acceptance',
+      help: 'Accepted / judged proposals of drafts, fading: over some 1,000 proposals (short) and 20,000 (long).',
+      labels: ['tenant', 'domain', 'over'],
+    })
+    .observe(() =>
+      read.acceptance().flatMap(({ tenant, domain, short, long }) => [
+        [{ tenant, domain, over: 'short' }, short],
+        [{ tenant, domain, over: 'long' }, long],
+      ]),
+    )
   gauge('plateau_target_connected', '1 while the target answers.', () => (read.targetConnected() ? 1 : 0))
 }

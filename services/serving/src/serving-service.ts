@@ -114,6 +114,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     proposal: () => live()?.controller.snapshot().proposal ?? 0,
     breakEven: () => live()?.controller.snapshot().breakEvenAcceptance,
     targetConnected: () => target.whyNotReady() === undefined,
+    acceptance: () => drift.means(),
   })
 
   if (config.metricAliases === 'vllm') aliasForVllm(registry, model.modelId)

@@ -17,6 +17,7 @@ it('tenants, versions and copies are summed under vLLM’s names and labels', ()
     proposal: () => 0,
     breakEven: () => undefined,
     targetConnected: () => true,
+    acceptance: () => [],
   })
   aliasForVllm(registry, 'tiny')
   const engine = { model_name: 'tiny', engine: '0' }
