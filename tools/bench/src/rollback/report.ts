@@ -41,7 +41,7 @@ export function copyFigures(
 }
 
 const row = (first: string, ...cells: (string | number)[]): string =>
-  first.padEnd(24) + cells.map((cell) => String(cell).padStart(13)).join('')
+  first.padEnd(24) + cells.map((cell) => String(cell).padStart(15)).join('')
 
 export function printOutcome(kind: string, { version, place, requests, seconds, reason }: Outcome): void {
   process.stderr.write(

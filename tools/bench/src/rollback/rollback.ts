@@ -38,15 +38,15 @@ no other draft can be chosen for them.
             Their alphas are equal at every position, so that only the comparison of acceptance can err; what the others
             do with drafts that are as good but not the same, the simulation says
 
-At the end the roll-out's rules alone, simulated. A round takes seconds (random), half a minute (degraded), some three
-minutes (shifted), and one or two (aa): all of it some four hours on two cores. --kinds runs parts of it.
+At the end the roll-out's rules alone, simulated. A round takes some seconds (random, degraded) or one to two minutes
+(shifted, aa): all of it some three hours on two cores. --kinds runs parts of it.
 
   --kinds LIST         (default random,degraded,shifted,aa)
   --seeds N            rounds of each bad kind (default 20)
   --aa N               rounds of aa (default 100)
   --clients N          that stream at once (default 8)
   --train-seconds N    of traffic in each of the two domains (default 60)
-  --patience-seconds N a version that is not decided about by then is given up on (default 300)
+  --patience-seconds N  a version that is not decided about by then is given up on (default 300)
   --simulated N        versions a line (default 1000)
   --quick              2 rounds of each: does it run, not how well
   --help               this text

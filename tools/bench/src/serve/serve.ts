@@ -22,7 +22,8 @@ Requests and tokens a second, time to the first token and between tokens as stre
 of clients: plain and speculative over HTTP in turn in every round, on the same questions of both domains, greedy and
 sampled. The draft is what --train-seconds of the loop's traffic make, or the one that is shipped for the target; the
 trainer has ended when this begins. With --target beside llama.cpp: as many sequences at once inside this process, which
-spares it HTTP, text and everything else that a server does. Nothing is captured. Some eight minutes.
+spares it HTTP, text and everything else that a server does. Nothing is captured. The target decodes up to 16 answers at once
+(PLATEAU_MAX_SEQUENCES). Some eight minutes.
 
 Then too many: 64 clients for 16 places and a queue of 16, which come back when they are told to, and what is done
 meanwhile beside what 16 clients get.
@@ -39,6 +40,8 @@ meanwhile beside what 16 clients get.
   --help               this text
 `
 
+/** As many as the target decodes at once, by default fewer. */
+const SEQUENCES = { PLATEAU_MAX_SEQUENCES: '16' }
 const PLACES = { PLATEAU_MAX_CONCURRENT: '16', PLATEAU_MAX_WAITING: '16' }
 const CROWD = { few: 16, many: 64 }
 
@@ -63,7 +66,7 @@ export async function benchServe(args: readonly string[]): Promise<object> {
     model: resolve(on.path),
     env: {
       ...on.env,
-      'target-model': { ...on.env['target-model'], PLATEAU_THREADS: String(options.threads) },
+      'target-model': { ...on.env['target-model'], ...SEQUENCES, PLATEAU_THREADS: String(options.threads) },
       serving: PLACES,
     },
   })
@@ -77,7 +80,7 @@ export async function benchServe(args: readonly string[]): Promise<object> {
       printLevels(rows)
       const overload = await measureOverload(served(cluster.httpUrl, true), domains, options)
       printOverload(overload)
-      return { ...ratios(rows), rows, overload, version, options, serving: PLACES }
+      return { ...ratios(rows), rows, overload, version, options, serving: PLACES, targetModel: SEQUENCES }
     } finally {
       await other?.engine.close()
     }
