@@ -38,5 +38,5 @@ export function printOverload(overload: {
   console.log(
     `goodput kept: ${overload.goodputKept.toFixed(2)}; of the refusals ${withoutRetryAfter} did not say when to come back, the longest said ${longestRetryAfterSeconds} s`,
   )
-  for (const failure of failures) console.log(`  failed: ${failure}`)
+  for (const failure of failures) console.log(`  failed: ${failure.slice(0, 160)}`)
 }

@@ -1,6 +1,5 @@
 /** What clients of the HTTP API get, one and many at once, without and with speculation, and when there are too many. */
-import { Cluster, resolveTarget, type DemoTarget, type PromptSet } from '@plateau/demo'
-import type { Tokenizer } from '@plateau/model-files'
+import { Cluster, resolveTarget, type DemoTarget } from '@plateau/demo'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -9,9 +8,10 @@ import { BenchError, progress, wholeNumber } from '../bench-error.js'
 import { RolloutHistory } from '../live/rollout-history.js'
 import { endTraining, train } from '../live/trained-draft.js'
 import { LlamaCppEngine } from '../llama-cpp/engine.js'
-import { ggufOf, openRealModel } from '../real-model.js'
-import { llamaCpp, served, type Contestant, type Question } from './contestants.js'
+import { ggufOf, openRealModel, type RealModel } from '../real-model.js'
+import { llamaCpp, served, type Contestant } from './contestants.js'
 import { crowd, crowdFigures, type CrowdFigures } from './overload.js'
+import { numberedChats, numberedPrompts, Questions } from './questions.js'
 import { printLevels, printOverload, type LevelRow } from './report.js'
 import { serveFigures, takeTurn, type Turn } from './turn.js'
 
@@ -20,9 +20,10 @@ export const serveHelp = `npm run bench -- serve [options]
 
 Requests and tokens a second, time to the first token and between tokens as streaming clients see them, at several numbers
 of clients: plain and speculative over HTTP in turn in every round, on the same questions of both domains, greedy and
-sampled. The draft is what --train-seconds of the loop's traffic make, or the one that is shipped for the target; the
-trainer has ended when this begins. With --target beside llama.cpp: as many sequences at once inside this process, which
-spares it HTTP, text and everything else that a server does. Nothing is captured. The target decodes up to 16 answers at once
+sampled; a number before each question makes it one whose prompt was not computed before. The draft is what
+--train-seconds of the loop's traffic make, or the one that is shipped for the target; the trainer has ended when this
+begins. With --target beside llama.cpp: as many sequences at once inside this process, which spares it HTTP, text and
+everything else that a server does. Nothing is captured, and the target decodes up to 16 answers at once
 (PLATEAU_MAX_SEQUENCES). Some eight minutes.
 
 Then too many: 64 clients for 16 places and a queue of 16, which come back when they are told to, and what is done
@@ -72,13 +73,18 @@ export async function benchServe(args: readonly string[]): Promise<object> {
   })
   try {
     const version = await prepareDraft(cluster, on, options)
-    const domains = measuredDomains(on)
-    const other = on.isReal && options.llamaCpp ? await openLlamaCpp(on, domains, options) : undefined
+    const model = on.isReal ? await openRealModel({ model: on.path }) : undefined
+    const questions = new Questions(model === undefined ? on.domains.map(numberedPrompts) : numberedChats(model))
+    const other = model !== undefined && options.llamaCpp ? await openLlamaCpp(model, questions, options) : undefined
     try {
       const ours = [served(cluster.httpUrl, false), served(cluster.httpUrl, true)]
-      const rows = await measureLevels([...ours, ...(other === undefined ? [] : [other.contestant])], domains, options)
+      const rows = await measureLevels(
+        [...ours, ...(other === undefined ? [] : [other.contestant])],
+        questions,
+        options,
+      )
       printLevels(rows)
-      const overload = await measureOverload(served(cluster.httpUrl, true), domains, options)
+      const overload = await measureOverload(served(cluster.httpUrl, true), questions, options)
       printOverload(overload)
       return { ...ratios(rows), rows, overload, version, options, serving: PLACES, targetModel: SEQUENCES }
     } finally {
@@ -103,39 +109,29 @@ async function prepareDraft(cluster: Cluster, on: DemoTarget, { trainSeconds }: 
   }
 }
 
-/** Of a real target those that its shipped draft knows: chat and code. */
-function measuredDomains({ isReal, domains, alsoMeasured }: DemoTarget): readonly PromptSet[] {
-  return isReal ? [domains[0]!, ...alsoMeasured] : domains
-}
-
-async function openLlamaCpp(on: DemoTarget, domains: readonly PromptSet[], { threads, maxTokens }: ServeOptions) {
-  const model = await openRealModel({ model: on.path })
+async function openLlamaCpp(model: RealModel, questions: Questions, { threads, maxTokens }: ServeOptions) {
   const engine = await LlamaCppEngine.open(ggufOf(model), threads)
-  const contextTokens = longestPrompt(domains, model.tokenizer) + maxTokens + 16
+  const lengths = questions.all().map((prompt) => model.tokenizer.encode(prompt).length)
+  const contextTokens = Math.max(...lengths) + maxTokens + 16
   return { engine, contestant: llamaCpp(engine, model.tokenizer, contextTokens) }
-}
-
-function longestPrompt(domains: readonly PromptSet[], tokenizer: Tokenizer): number {
-  const lengths = domains.flatMap(({ prompts }) => prompts.map((prompt) => tokenizer.encode(prompt).length))
-  return Math.max(...lengths)
 }
 
 async function measureLevels(
   contestants: readonly Contestant[],
-  domains: readonly PromptSet[],
+  questions: Questions,
   { levels, temperatures, rounds, maxTokens }: ServeOptions,
 ): Promise<LevelRow[]> {
   const rows: LevelRow[] = []
   for (const clients of levels) {
     for (const temperature of temperatures) {
       progress(`${clients} clients at temperature ${temperature}`)
-      const questions = questionsOf(domains, Math.max(8, 3 * clients), temperature, maxTokens)
+      const asked = { count: Math.max(8, 3 * clients), temperature, maxTokens }
       const turns = new Map(contestants.map(({ name }): [string, Turn[]] => [name, []]))
       for (let round = 0; round < rounds; round++) {
         for (const [i] of contestants.entries()) {
           const contestant = contestants[(round + i) % contestants.length]!
           const answering = await contestant.open(clients)
-          turns.get(contestant.name)!.push(await takeTurn(answering, questions, clients))
+          turns.get(contestant.name)!.push(await takeTurn(answering, questions.next(asked), clients))
           await answering.close()
         }
       }
@@ -148,32 +144,18 @@ async function measureLevels(
 
 async function measureOverload(
   contestant: Contestant,
-  domains: readonly PromptSet[],
+  questions: Questions,
   { crowdSeconds, maxTokens }: ServeOptions,
 ): Promise<{ readonly few: CrowdFigures; readonly many: CrowdFigures; readonly goodputKept: number }> {
   progress(`${CROWD.few} and ${CROWD.many} clients for ${PLACES.PLATEAU_MAX_CONCURRENT} places`)
-  const questions = questionsOf(domains, 128, 0.7, maxTokens)
+  const asked = { count: 2048, temperature: 0.7, maxTokens }
   const measure = async (clients: number): Promise<CrowdFigures> => {
     const answering = await contestant.open(clients)
-    return crowdFigures(await crowd(answering, { clients, seconds: crowdSeconds, questions }))
+    return crowdFigures(await crowd(answering, { clients, seconds: crowdSeconds, questions: questions.next(asked) }))
   }
   const few = await measure(CROWD.few)
   const many = await measure(CROWD.many)
   return { few, many, goodputKept: many.tokensPerSecond / few.tokensPerSecond }
-}
-
-/** The domains in turn, from the end of their prompts: the loop's traffic begins at their start. */
-function questionsOf(
-  domains: readonly PromptSet[],
-  count: number,
-  temperature: number,
-  maxTokens: number,
-): readonly Question[] {
-  return Array.from({ length: count }, (_, i) => {
-    const { name, prompts } = domains[i % domains.length]!
-    const prompt = prompts.at(-1 - (Math.floor(i / domains.length) % prompts.length))!
-    return { prompt, domain: name, temperature, seed: i + 1, maxTokens }
-  })
 }
 
 /** Speculative tokens a second over those of the others, by clients and temperature. */
