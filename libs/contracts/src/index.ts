@@ -1,5 +1,6 @@
 export * from './gen/plateau/stream/v1/window.js'
 export * from './gen/plateau/stream/v1/draft.js'
+export * from './gen/plateau/stream/v1/drift.js'
 export * from './gen/plateau/stream/v1/operation.js'
 export * as target from './gen/plateau/target/v1/target.js'
 export * as serving from './gen/plateau/serving/v1/serving.js'

@@ -5,7 +5,8 @@ import {
   Rollout,
   SelectionPolicy,
 } from './gen/plateau/stream/v1/draft.js'
-import { Drift, RolloutOrder } from './gen/plateau/stream/v1/operation.js'
+import { Drift } from './gen/plateau/stream/v1/drift.js'
+import { RolloutOrder } from './gen/plateau/stream/v1/operation.js'
 import { ScoredWindow, TokenWindow, TrainingWindow } from './gen/plateau/stream/v1/window.js'
 
 /** Encodes and decodes one topic's value. Satisfied by every generated message. */
@@ -50,6 +51,7 @@ const topic = <T>(spec: Declared<T>): TopicSpec<T> => Object.freeze({ ...spec, r
 
 const WINDOW_PROTO = 'plateau/stream/v1/window.proto'
 const DRAFT_PROTO = 'plateau/stream/v1/draft.proto'
+const DRIFT_PROTO = 'plateau/stream/v1/drift.proto'
 const OPERATION_PROTO = 'plateau/stream/v1/operation.proto'
 
 /** Every topic of Plateau. The README's table is checked against this list. */
@@ -181,7 +183,7 @@ export const topics = {
     owner: 'flatness-scorer, serving',
     key: 'lineage',
     messageType: 'plateau.stream.v1.Drift',
-    schema: { file: OPERATION_PROTO, messageIndex: 1 },
+    schema: { file: DRIFT_PROTO, messageIndex: 0 },
     codec: Drift,
   }),
 } as const

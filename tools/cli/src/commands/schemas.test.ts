@@ -48,7 +48,7 @@ test('what is registered stays; a second run changes nothing', async () => {
 
 test('a check tells missing, behind and incompatible apart, and changes nothing', async () => {
   const registry = await RegistryServer.start()
-  const [behind, incompatible, registered, missing] = subjects
+  const [behind, incompatible, registered, ...missing] = subjects
   registry.add(behind!, textOf(behind!).replace(/^.* = 1;$/m, ''))
   registry.add(incompatible!, `${textOf(incompatible!)}\nmessage More { string gone = 77; }\n`)
   registry.add(registered!, textOf(registered!))
@@ -59,7 +59,7 @@ test('a check tells missing, behind and incompatible apart, and changes nothing'
     [behind!]: 'behind',
     [incompatible!]: 'incompatible',
     [registered!]: 'unchanged',
-    [missing!]: 'missing',
+    ...Object.fromEntries(missing.map((subject) => [subject, 'missing'])),
   })
   expect(registry.subjects).toEqual(before)
 })
