@@ -1,6 +1,6 @@
 import { target as wire } from '@plateau/contracts'
 import { loadTokenizer } from '@plateau/model-files'
-import { goodnessOfFit, seededRandom, transformLogits } from '@plateau/speculation'
+import { DecodingModes, goodnessOfFit, seededRandom, transformLogits } from '@plateau/speculation'
 import { MetricRegistry, silentLogger } from '@plateau/telemetry'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AcceptanceLedger } from './acceptance-ledger.js'
@@ -56,6 +56,7 @@ async function setUp(targetOptions: Partial<MarkovTargetOptions> = {}, options: 
     maxProposal: 8,
     promptFeatures: 3,
     speculation: true,
+    modes: new DecodingModes(),
     promptLookup: false,
     mayCapture: (tenant) => tenant !== 'private',
     // Held still: how much is proposed must not depend on how busy this machine is.

@@ -1,6 +1,6 @@
 import { PlateauError, target } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
-import { SpeculationController, type Random } from '@plateau/speculation'
+import { SpeculationController, type DecodingModes, type Random } from '@plateau/speculation'
 import { withSpan, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
@@ -63,6 +63,8 @@ export interface ServingEngineOptions {
   readonly maxProposal: number
   readonly promptFeatures: number
   readonly speculation: boolean
+  /** What was seen of decoding with proposals and without, by traffic and load. */
+  readonly modes: DecodingModes
   /** Propose copies from prompt and response where they pay, with a draft or without. */
   readonly promptLookup: boolean
   /** Whether this tenant's traffic may be streamed to the event log at all. */
@@ -151,8 +153,9 @@ export class ServingEngine {
       share = ledger.share(stats.draftVersion, request.tenant, request.domain)
       metrics.promptTokens.add({ tenant }, request.promptTokenIds.length)
       const remainingMs = Math.max(1, timeoutMs - (nowMs() - startedMs))
-      const rounds = this.#rounds(request, sampling, { signal, assignment, remainingMs, sampleId })
-      const counted = this.#count(rounds, share, { stats, steps, startedMs })
+      const mode = this.#mode(request, assignment)
+      const rounds = this.#rounds(request, sampling, { signal, assignment, mode, remainingMs, sampleId })
+      const counted = this.#count(rounds, share, { stats, steps, startedMs, mode })
       const wanted = { stops: request.stop, logprobs: sampling.logprobs > 0 }
       for await (const piece of textPieces(counted, this.#options.tokenizer.decoder(), wanted)) {
         if (piece.finish !== undefined) outcome = piece.finish
@@ -203,12 +206,28 @@ export class ServingEngine {
     return maxTokens
   }
 
+  /** How a response is decoded: with proposals where they pay by what rounds cost, and by how fast responses really came. */
+  #mode(request: GenerationRequest, assignment: Assignment | undefined): Mode {
+    const { modes, admission, promptLookup, random } = this.#options
+    const [loaded, pair] = [assignment?.draft, assignment?.pair]
+    const copies = request.speculate && promptLookup
+    const controller = loaded?.controller ?? this.#copying
+    const kind = kindOf(request)
+    const traffic = `${kind} ${Math.floor(Math.log2(Math.max(1, admission.running)))}`
+    const may = loaded !== undefined || copies
+    const pays = may && controller.pays(kind, copies) && modes.speculates(traffic)
+    // Two versions are compared on some responses even where neither pays.
+    const speculates = pays || (pair !== undefined && (!may || random() < PAIRED_ANYWAY))
+    return { kind, traffic, copies, controller, speculates }
+  }
+
   #rounds(
     request: GenerationRequest,
     sampling: target.SamplingParams,
     call: {
       readonly signal: AbortSignal
       readonly assignment: Assignment | undefined
+      readonly mode: Mode
       readonly remainingMs: number
       readonly sampleId: string
     },
@@ -226,10 +245,7 @@ export class ServingEngine {
       logger.error('draft failed, response goes on without it', { version: failing.identity.name, error })
       assignment?.failed(failing, error)
     }
-    const copies = request.speculate && this.#options.promptLookup
-    const controller = loaded?.controller ?? this.#copying
-    const kind = kindOf(request)
-    const speculates = pair !== undefined || ((loaded !== undefined || copies) && controller.pays(kind, copies))
+    const { kind, copies, controller, speculates } = call.mode
     if (!speculates) return plainResponse(link.generate(asked, settings))
     return speculativeResponse(asked, {
       stream: link.open(settings),
@@ -255,18 +271,35 @@ export class ServingEngine {
       stats,
       steps,
       startedMs,
-    }: { readonly stats: Mutable<ResponseStats>; readonly steps: SpeculationStep[]; readonly startedMs: number },
+      mode,
+    }: {
+      readonly stats: Mutable<ResponseStats>
+      readonly steps: SpeculationStep[]
+      readonly startedMs: number
+      readonly mode: Mode
+    },
   ): AsyncGenerator<Round> {
-    const { metrics, ledger, nowMs } = this.#options
+    const { metrics, ledger, nowMs, modes } = this.#options
     let pulledMs = startedMs
+    const after = { tokens: 0, seconds: 0 }
     for await (const round of rounds) {
       const tookSeconds = (nowMs() - pulledMs) / 1000
       if (stats.numEmittedTokens === 0) metrics.firstToken.record({}, tookSeconds)
-      else for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
+      else {
+        for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
+        after.tokens += round.tokens.length
+        after.seconds += tookSeconds
+      }
       if (round.work !== undefined) countParts(metrics, tookSeconds, round.work)
       countRound(stats, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
+      if (
+        round.finish !== target.FinishReason.FINISH_REASON_UNSPECIFIED &&
+        after.tokens >= LEAST_TIMED &&
+        after.seconds > 0
+      )
+        modes.observe(mode.traffic, mode.speculates, (after.seconds / after.tokens) * 1e6)
       yield round
       // The time in between is the client's, not ours.
       pulledMs = nowMs()
@@ -289,6 +322,21 @@ export class ServingEngine {
     return unavailable(`the target broke off the response: ${error.message}`, error)
   }
 }
+
+/** How one response is decoded, and as what its time counts. */
+interface Mode {
+  readonly kind: string
+  /** Its kind at the load that it met. */
+  readonly traffic: string
+  readonly copies: boolean
+  readonly controller: SpeculationController
+  readonly speculates: boolean
+}
+
+/** Tokens after the first that a response must have for its time to count. */
+const LEAST_TIMED = 8
+/** Share of the responses of a comparison that are compared although plain decoding is faster. */
+const PAIRED_ANYWAY = 0.25
 
 /** Further back than this a copy is not worth its memory: 12 bytes a token. */
 const MAX_REACH = 16_384

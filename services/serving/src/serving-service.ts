@@ -2,7 +2,7 @@ import { readDescriptorSet, topics } from '@plateau/contracts'
 import type { RunningService, ServiceContext } from '@plateau/service-kit'
 import { loadTokenizer, readDraftTarget } from '@plateau/model-files'
 import { startServer, type CallContext } from '@plateau/rpc'
-import { seededRandom } from '@plateau/speculation'
+import { DecodingModes, seededRandom } from '@plateau/speculation'
 import { randomInt, randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { AcceptanceLedger } from './acceptance-ledger.js'
@@ -81,9 +81,10 @@ export async function startServing(context: Context): Promise<RunningService> {
   })
   acceptance.start()
 
+  const modes = new DecodingModes()
   const drift = new DriftWatch({ lineage, server, outbox, metrics, tenants, domains, logger, clock })
   const fleet = config.speculation
-    ? await startDrafts(context, { server, model, tokenizer, target, outbox, drift, metrics, random })
+    ? await startDrafts(context, { server, model, tokenizer, target, outbox, drift, metrics, modes, random })
     : undefined
   const live = () => fleet?.lineages[0]?.live?.loaded
 
@@ -101,6 +102,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     maxProposal: config.maxProposal,
     promptFeatures: config.promptFeatures,
     speculation: config.speculation,
+    modes,
     promptLookup: config.speculation && config.promptLookup,
     mayCapture: captureRule(config),
     nowMs,

@@ -3,7 +3,7 @@ import { PlateauError, topics } from '@plateau/contracts'
 import type { DraftTargetModel, Tokenizer } from '@plateau/model-files'
 import { DraftRouter, standardRouting, standardTrial } from '@plateau/rollout'
 import type { ServiceContext } from '@plateau/service-kit'
-import type { Random } from '@plateau/speculation'
+import type { DecodingModes, Random } from '@plateau/speculation'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServingConfig } from '../config.js'
 import { DraftLoader } from '../load-draft.js'
@@ -28,6 +28,7 @@ export interface DraftParts {
   readonly outbox: Outbox
   readonly drift: DriftWatch
   readonly metrics: ServingMetrics
+  readonly modes: DecodingModes
   readonly random: Random
 }
 
@@ -40,7 +41,7 @@ const RETRY_MS = 500
 /** Everything about drafts, from the log's announcements to the one that a request uses. Runs until it is closed. */
 export async function startDrafts(
   { config, logger, eventLog, clock, fail }: ServiceContext<ServingConfig>,
-  { server, model, tokenizer, target, outbox, drift, metrics, random }: DraftParts,
+  { server, model, tokenizer, target, outbox, drift, metrics, modes, random }: DraftParts,
 ): Promise<DraftFleet> {
   await eventLog.ensureTopics([topics.rolloutOrders, topics.trainingWindows])
   const store = fileStore(config.checkpoints)
@@ -94,7 +95,10 @@ export async function startDrafts(
         return new Set(replaced.filter(({ identity }) => best.has(identity.name)))
       },
       onReleased,
-      onSwap: () => metrics.swaps.add({}),
+      onSwap: () => {
+        metrics.swaps.add({})
+        modes.renew()
+      },
       onRejected: () => metrics.rejectedVersions.add({}),
       onRolledBack: () => metrics.rolledBack.add({}),
       logger,
