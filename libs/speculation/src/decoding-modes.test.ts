@@ -2,61 +2,74 @@ import { expect, it } from 'vitest'
 import { DecodingModes } from './decoding-modes.js'
 import { seededRandom } from './random.js'
 
-/** So many responses of one kind; the share that was decoded with proposals. */
-function serve(
-  modes: DecodingModes,
-  kind: string,
-  us: { plain: number; speculative: number },
-  responses: number,
-  seed = 1,
-) {
+interface World {
+  readonly plain: number
+  readonly speculative: number
+  /** Responses at once; default 1. */
+  readonly running?: number
+}
+
+/**
+ * So many responses; the share that was decoded with proposals. Each takes what the mix of the responses around it takes, its
+ * own way having no part in it, as in one batch.
+ */
+function serve(modes: DecodingModes, { plain, speculative, running = 1 }: World, responses: number, seed = 1): number {
   const random = seededRandom(seed)
+  const batch: boolean[] = []
   let speculated = 0
   for (let i = 0; i < responses; i++) {
-    const speculative = modes.speculates(kind)
-    if (speculative) speculated++
-    const noise = 0.9 + 0.2 * random()
-    modes.observe(kind, speculative, noise * (speculative ? us.speculative : us.plain))
+    const mode = modes.next(running)
+    if (mode.speculates) speculated++
+    batch.push(mode.speculates)
+    const around = batch.slice(-running)
+    const share = around.filter(Boolean).length / around.length
+    const us = (share * speculative + (1 - share) * plain) * (0.9 + 0.2 * random())
+    if (mode.counts) modes.observe(running, mode, us)
   }
   return speculated / responses
 }
 
-it('goes the faster way, and looks at the other one time in twenty', () => {
-  const modes = new DecodingModes()
-  serve(modes, 'slow', { plain: 1000, speculative: 1500 }, 20)
-  expect(serve(modes, 'slow', { plain: 1000, speculative: 1500 }, 400)).toBeCloseTo(1 / 20, 2)
-  serve(modes, 'fast', { plain: 1000, speculative: 700 }, 20)
-  expect(serve(modes, 'fast', { plain: 1000, speculative: 700 }, 400)).toBeCloseTo(19 / 20, 2)
+it.each([1, 4, 16])('goes the faster way with %d at once, though a batch is as slow for all in it', (running) => {
+  const slow = new DecodingModes()
+  serve(slow, { plain: 1000, speculative: 1400, running }, 20 * running)
+  expect(serve(slow, { plain: 1000, speculative: 1400, running }, 400 * running)).toBeLessThan(0.07)
+  const fast = new DecodingModes()
+  serve(fast, { plain: 1000, speculative: 700, running }, 20 * running)
+  expect(serve(fast, { plain: 1000, speculative: 700, running }, 400 * running)).toBeGreaterThan(0.93)
 })
 
 it('what it costs where proposals do not pay stays under 3 %', () => {
   const modes = new DecodingModes()
-  serve(modes, 'x', { plain: 1000, speculative: 1500 }, 20)
-  const speculated = serve(modes, 'x', { plain: 1000, speculative: 1500 }, 1000)
-  expect(speculated * 0.5).toBeLessThan(0.03)
+  serve(modes, { plain: 1000, speculative: 1500 }, 20)
+  expect(serve(modes, { plain: 1000, speculative: 1500 }, 2000) * 0.5).toBeLessThan(0.03)
 })
 
 it('notices when it turns, either way', () => {
   const modes = new DecodingModes()
-  serve(modes, 'x', { plain: 1000, speculative: 700 }, 50)
-  serve(modes, 'x', { plain: 1000, speculative: 1500 }, 50)
-  expect(serve(modes, 'x', { plain: 1000, speculative: 1500 }, 100)).toBeLessThan(0.1)
-  serve(modes, 'x', { plain: 1000, speculative: 700 }, 400)
-  expect(serve(modes, 'x', { plain: 1000, speculative: 700 }, 100)).toBeGreaterThan(0.9)
+  serve(modes, { plain: 1000, speculative: 700 }, 50)
+  serve(modes, { plain: 1000, speculative: 1500 }, 200)
+  expect(serve(modes, { plain: 1000, speculative: 1500 }, 200)).toBeLessThan(0.1)
+  serve(modes, { plain: 1000, speculative: 700 }, 800)
+  expect(serve(modes, { plain: 1000, speculative: 700 }, 200)).toBeGreaterThan(0.9)
 })
 
 it('another draft is looked at soon', () => {
   const modes = new DecodingModes()
-  serve(modes, 'x', { plain: 1000, speculative: 1500 }, 100)
+  serve(modes, { plain: 1000, speculative: 1500 }, 100)
   modes.renew()
-  expect(serve(modes, 'x', { plain: 1000, speculative: 600 }, 40)).toBeGreaterThan(0.5)
+  expect(serve(modes, { plain: 1000, speculative: 600 }, 40)).toBeGreaterThan(0.7)
 })
 
-it('kinds are apart, and a single long pause decides nothing', () => {
+it('loads are apart, and a single long pause decides nothing', () => {
   const modes = new DecodingModes()
-  serve(modes, 'a', { plain: 1000, speculative: 1500 }, 60)
-  serve(modes, 'b', { plain: 1000, speculative: 700 }, 60)
-  modes.observe('b', true, 1e9)
-  expect(serve(modes, 'a', { plain: 1000, speculative: 1500 }, 40)).toBeLessThan(0.1)
-  expect(serve(modes, 'b', { plain: 1000, speculative: 700 }, 100)).toBeGreaterThan(0.6)
+  serve(modes, { plain: 1000, speculative: 1500, running: 16 }, 400)
+  serve(modes, { plain: 1000, speculative: 700, running: 1 }, 60)
+  modes.observe(1, { speculates: true, counts: true }, 1e9)
+  expect(serve(modes, { plain: 1000, speculative: 1500, running: 16 }, 400)).toBeLessThan(0.1)
+  expect(serve(modes, { plain: 1000, speculative: 700, running: 1 }, 200)).toBeGreaterThan(0.8)
+})
+
+it('where nothing can be timed, responses go with proposals', () => {
+  const modes = new DecodingModes()
+  expect(Array.from({ length: 50 }, () => modes.next(1).speculates)).not.toContain(false)
 })

@@ -1,65 +1,87 @@
 import { Mean } from './running-mean.js'
 
+/** How a response is decoded, and whether its time says something about that. */
+export interface DecodingMode {
+  /** With proposals; otherwise plainly. */
+  readonly speculates: boolean
+  readonly counts: boolean
+}
+
 /**
  * Whether responses come faster with proposals or without, as they really came. What a round costs is known by itself
  * (SpeculationController), but not what it costs beside others: a batch of many responses has no room for positions that may
- * be rejected, and turns break it up. So each kind of traffic, at each load, is decoded both ways, mostly the faster one.
+ * be rejected, and who decodes plainly in it waits for them too. So the two ways are not mixed: at each load the responses of
+ * a block all go one way, mostly the faster one, and the first of a block, which meet those of the block before, do not count.
  */
 export class DecodingModes {
-  readonly #records = new Map<string, ModeRecord>()
+  readonly #loads = new Map<number, Load>()
 
-  /** How the next response should be decoded: with proposals (true) or plainly. */
-  speculates(kind: string): boolean {
-    const record = this.#record(kind)
-    const { plain, speculative } = record
-    const turn = ++record.turns
-    const known = { plain: plain.weight >= LEAST_SEEN, speculative: speculative.weight >= LEAST_SEEN }
-    // Until something was timed there is nothing to compare.
-    if (plain.weight + speculative.weight === 0) return true
-    if (!known.plain) return turn % FIRST_LOOKS !== 0
-    if (!known.speculative) return turn % FIRST_LOOKS === 0
-    record.pays = speculative.value < plain.value * (record.pays ? 1 : ON_GAIN)
-    return turn % LOOKS === 0 ? !record.pays : record.pays
+  /** Of the next response. `running`: responses that are decoded at once, this one among them. */
+  next(running: number): DecodingMode {
+    const load = this.#load(running)
+    if (load.left === 0) load.begin(running)
+    load.left--
+    return { speculates: load.speculates, counts: load.left < load.length - running }
   }
 
-  /** A response has ended: what a token after the first took, microseconds. */
-  observe(kind: string, speculative: boolean, tokenUs: number): void {
-    const { plain, speculative: proposed } = this.#record(kind)
-    const mean = speculative ? proposed : plain
+  /** A response that counts has ended; it began at this load. `tokenUs`: what a token after the first took. */
+  observe(running: number, { speculates }: DecodingMode, tokenUs: number): void {
+    const load = this.#load(running)
+    const mean = speculates ? load.speculative : load.plain
     mean.observe(mean.weight < LEAST_SEEN ? tokenUs : Math.min(tokenUs, OUTLIER * mean.value), MEMORY)
   }
 
   /** Another draft proposes: what was seen of the one before it says little. */
   renew(): void {
-    for (const { speculative } of this.#records.values()) speculative.weight = Math.min(speculative.weight, RENEWED)
+    for (const { speculative } of this.#loads.values()) speculative.weight = Math.min(speculative.weight, RENEWED)
   }
 
-  #record(kind: string): ModeRecord {
-    const record = this.#records.get(kind) ?? { plain: new Mean(), speculative: new Mean(), pays: true, turns: 0 }
-    this.#records.delete(kind)
-    this.#records.set(kind, record)
-    if (this.#records.size > MAX_KINDS) this.#records.delete(this.#records.keys().next().value!)
-    return record
+  /** Loads are told apart by powers of two. */
+  #load(running: number): Load {
+    const power = Math.floor(Math.log2(Math.max(1, running)))
+    const load = this.#loads.get(power) ?? new Load()
+    this.#loads.set(power, load)
+    return load
   }
 }
 
-interface ModeRecord {
-  readonly plain: Mean
-  readonly speculative: Mean
-  pays: boolean
-  turns: number
+class Load {
+  readonly plain = new Mean()
+  readonly speculative = new Mean()
+  speculates = true
+  /** Of the present block: responses in all, and those that are still to come. */
+  length = 0
+  left = 0
+  #pays = true
+  #blocks = 0
+
+  begin(running: number): void {
+    this.length = this.left = Math.max(LEAST_BLOCK, BLOCK_PER_RUNNING * running)
+    this.#blocks++
+    this.speculates = this.#next()
+  }
+
+  #next(): boolean {
+    const { plain, speculative } = this
+    // Until something was timed there is nothing to compare.
+    if (plain.weight + speculative.weight === 0) return true
+    if (plain.weight < LEAST_SEEN) return false
+    if (speculative.weight < LEAST_SEEN) return true
+    this.#pays = speculative.value < plain.value * (this.#pays ? 1 : ON_GAIN)
+    return this.#blocks % LOOKS === 0 ? !this.#pays : this.#pays
+  }
 }
 
+/** Responses of a block: so many for each that runs at once, and at least so many. */
+const BLOCK_PER_RUNNING = 3
+const LEAST_BLOCK = 4
+/** One block in so many goes the slower way. */
+const LOOKS = 20
 /** Responses that a mean looks back on. */
-const MEMORY = 16
-/** Responses of a mode before it is compared, and what is left of that after another draft came. */
+const MEMORY = 24
+/** Responses of a way before it is compared, and what is left of that after another draft came. */
 const LEAST_SEEN = 3
 const RENEWED = 1
-/** One response in so many goes to the slower mode, while it is hardly known and afterwards. */
-const FIRST_LOOKS = 4
-const LOOKS = 20
 /** Speculation comes back where it takes less than this share of plain decoding's time. */
 const ON_GAIN = 0.98
 const OUTLIER = 3
-/** Kinds that are kept apart; the one that was asked for longest ago gives way. */
-const MAX_KINDS = 256

@@ -1,4 +1,4 @@
-export { DecodingModes } from './decoding-modes.js'
+export { DecodingModes, type DecodingMode } from './decoding-modes.js'
 export type { Draft, DraftSession, DraftStart, Proposal, SparseDistribution } from './draft.js'
 export { denseDraftSignals, draftSignals, type DraftSignals } from './draft-signals.js'
 export { goodnessOfFit, type GoodnessOfFit } from './goodness-of-fit.js'

@@ -1,6 +1,6 @@
 import { PlateauError, target } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
-import { SpeculationController, type DecodingModes, type Random } from '@plateau/speculation'
+import { SpeculationController, type DecodingMode, type DecodingModes, type Random } from '@plateau/speculation'
 import { withSpan, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
@@ -213,12 +213,15 @@ export class ServingEngine {
     const copies = request.speculate && promptLookup
     const controller = loaded?.controller ?? this.#copying
     const kind = kindOf(request)
-    const traffic = `${kind} ${Math.floor(Math.log2(Math.max(1, admission.running)))}`
+    const { running } = admission
     const may = loaded !== undefined || copies
-    const pays = may && controller.pays(kind, copies) && modes.speculates(traffic)
+    const decoding = may ? modes.next(running) : { speculates: false, counts: false }
+    const pays = may && decoding.speculates && controller.pays(kind, copies)
     // Two versions are compared on some responses even where neither pays.
     const speculates = pays || (pair !== undefined && (!may || random() < PAIRED_ANYWAY))
-    return { kind, traffic, copies, controller, speculates }
+    // One that went the other way than its block says nothing of either.
+    const counts = decoding.counts && speculates === decoding.speculates
+    return { kind, running, decoding: { ...decoding, counts }, copies, controller, speculates }
   }
 
   #rounds(
@@ -294,12 +297,9 @@ export class ServingEngine {
       countRound(stats, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
-      if (
-        round.finish !== target.FinishReason.FINISH_REASON_UNSPECIFIED &&
-        after.tokens >= LEAST_TIMED &&
-        after.seconds > 0
-      )
-        modes.observe(mode.traffic, mode.speculates, (after.seconds / after.tokens) * 1e6)
+      if (round.finish !== UNFINISHED && mode.decoding.counts && after.tokens >= LEAST_TIMED && after.seconds > 0) {
+        modes.observe(mode.running, mode.decoding, (after.seconds / after.tokens) * 1e6)
+      }
       yield round
       // The time in between is the client's, not ours.
       pulledMs = nowMs()
@@ -326,13 +326,15 @@ export class ServingEngine {
 /** How one response is decoded, and as what its time counts. */
 interface Mode {
   readonly kind: string
-  /** Its kind at the load that it met. */
-  readonly traffic: string
+  /** Responses that it began beside, itself among them. */
+  readonly running: number
+  readonly decoding: DecodingMode
   readonly copies: boolean
   readonly controller: SpeculationController
   readonly speculates: boolean
 }
 
+const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 /** Tokens after the first that a response must have for its time to count. */
 const LEAST_TIMED = 8
 /** Share of the responses of a comparison that are compared although plain decoding is faster. */
