@@ -89,6 +89,8 @@ export async function startServingFixture(
     // Which version a request gets is not by chance.
     PLATEAU_CANARY_SHARE: '1',
     PLATEAU_HOLDBACK_SHARE: '0',
+    PLATEAU_KEPT_DRAFTS: '0',
+    PLATEAU_EXPLORE_SHARE: '0',
     ...environment,
   })
   const logger = recordingLogger(logs)
