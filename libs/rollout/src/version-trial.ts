@@ -12,6 +12,7 @@ export interface Move {
   readonly to: 'canary' | 'live' | 'confirmed' | 'rejected' | 'rolled-back'
   /** One sentence for a person. */
   readonly reason: string
+  /** What decided comes first. */
   readonly evidence: Evidence[]
 }
 
@@ -129,8 +130,9 @@ export class VersionTrial {
     const judges = [this.#pairs, this.#recentPairs, this.#acceptance, ...windows]
     const worse = judges.find((one) => one.verdict() === 'worse')
     if (worse !== undefined) {
-      const reason = `worse than ${this.#other()}: ${numbersOf(worse.evidence(this.#requests)!)}`
-      return this.#move(isTested ? 'rejected' : 'rolled-back', reason)
+      const decisive = worse.evidence(this.#requests)!
+      const reason = `worse than ${this.#other()}: ${numbersOf(decisive)}`
+      return this.#move(isTested ? 'rejected' : 'rolled-back', reason, decisive)
     }
     this.#isShown ||= this.#pairs.verdict() === 'not-worse'
     if (this.#phase === 'shadow') return this.#endOfShadow(isLate)
@@ -140,7 +142,8 @@ export class VersionTrial {
   }
 
   #shown(to: 'live' | 'confirmed'): Move {
-    return this.#move(to, `not worse than ${this.#other()}: ${numbersOf(this.#pairs.evidence(this.#requests)!)}`)
+    const decisive = this.#pairs.evidence(this.#requests)!
+    return this.#move(to, `not worse than ${this.#other()}: ${numbersOf(decisive)}`, decisive)
   }
 
   #endOfShadow(isLate: boolean): Move | undefined {
@@ -162,12 +165,13 @@ export class VersionTrial {
       return this.#move('live', `${after}, with too little to compare (${atOf(this.#pairs, this.#windows)})`)
     }
     const alone = this.#pairs.count === 0 ? ', there was no live traffic and the held-out windows stand alone' : ''
-    const numbers = numbersOf(judge.evidence(this.#requests)!)
-    return this.#move(judge.isProbablyWorse ? 'rejected' : 'live', `${after}${alone}: ${numbers}`)
+    const decisive = judge.evidence(this.#requests)!
+    return this.#move(judge.isProbablyWorse ? 'rejected' : 'live', `${after}${alone}: ${numbersOf(decisive)}`, decisive)
   }
 
-  #move(to: Move['to'], reason: string): Move {
-    return { to, reason, evidence: this.evidence() }
+  #move(to: Move['to'], reason: string, decisive?: Evidence): Move {
+    const others = this.evidence().filter(({ comparison }) => comparison !== decisive?.comparison)
+    return { to, reason, evidence: decisive === undefined ? others : [decisive, ...others] }
   }
 
   #other(): string {
