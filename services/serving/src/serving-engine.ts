@@ -63,7 +63,7 @@ export interface ServingEngineOptions {
   readonly maxProposal: number
   readonly promptFeatures: number
   readonly speculation: boolean
-  /** What was seen of decoding with proposals and without, by traffic and load. */
+  /** What was seen of decoding with proposals and without, by load. */
   readonly modes: DecodingModes
   /** Propose copies from prompt and response where they pay, with a draft or without. */
   readonly promptLookup: boolean

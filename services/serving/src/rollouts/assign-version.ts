@@ -47,11 +47,11 @@ export function assignVersion(
   const isPaired =
     first !== undefined && (compare || shareOf(sampleId, `${standing.lineage}/pair`) < pairShare(first.served))
   return {
-    lease: proposing?.lease(true),
+    lease: proposing?.lease(),
     pair: isPaired
       ? {
-          candidate: first.served.loaded.lease(false),
-          incumbent: first.incumbent?.lease(false),
+          candidate: first.served.loaded.lease(),
+          incumbent: first.incumbent?.lease(),
           record: (value, other) => first.trial.observeLivePair(value, other, { ...labels, sampleId }),
         }
       : undefined,

@@ -10,15 +10,20 @@ import {
 import type { Batch, EventLog, NewRecord, Reader } from '@plateau/event-log'
 import { DraftRouter, standardRouting } from '@plateau/rollout'
 import { silentLogger } from '@plateau/telemetry'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import type { DriftWatch } from '../drift-watch.js'
+import type { Outbox } from '../outbox.js'
 import { RolloutWorld } from '../testing/rollout-world.js'
 import { DraftFleet } from './draft-fleet.js'
 import { HeldOutWindows } from './held-out-windows.js'
 import type { LineageRollout } from './lineage-rollout.js'
+import { RolloutReporter } from './rollout-reporter.js'
 
 const { draftCheckpoints, rolloutOrders } = topics
-type Feed = NewRecord | PlateauError
+/** CAUGHT_UP: what stands before it was there when the reader was opened. */
+const CAUGHT_UP = 'caught up'
+type Feed = NewRecord | PlateauError | typeof CAUGHT_UP
 
 /** A log whose readers hand over the given records of their topic, each reader the next list; an error among them breaks it off. */
 function logOf(feeds: { readonly [topic: string]: readonly (readonly Feed[])[] }): EventLog {
@@ -35,6 +40,11 @@ function logOf(feeds: { readonly [topic: string]: readonly (readonly Feed[])[] }
         if (item instanceof PlateauError) {
           caughtUp.reject(item)
           throw item
+        }
+        if (item === CAUGHT_UP) {
+          caughtUp.resolve()
+          await nextTurn()
+          continue
         }
         const record = { ...item, topic, partition: 0, offset, timestampMs: 0 }
         yield { topic, partition: 0, records: [record], highWatermark: feed.length }
@@ -78,6 +88,7 @@ function fleetOn(log: EventLog, lineages: readonly LineageRollout[], draw = () =
     router: new DraftRouter(standardRouting),
     draw,
     windows: new HeldOutWindows({ targetFingerprint: '', tokenizerHash: '', hiddenSize: 1, maxWindows: 1 }),
+    reporter: new RolloutReporter({ server: 'here', outbox: {} as Outbox, clock: () => 0 }),
     drift: { finished: () => false } as unknown as DriftWatch,
     eventLog: log,
     server: 'here',
@@ -203,6 +214,24 @@ it.each<[string, NewRecord]>([
   const { fleet, running, invalid } = fleetOn(logOf({ [rolloutOrders.name]: [[bad]] }), [w.rollout])
   await expect.poll(invalid).toBe(1)
   expect(w.live).toBe(0)
+  await fleet.close()
+  await running
+})
+
+it.each([
+  ['of its own that comes back is not carried out again', 'here/0', 0],
+  ["of another server's is", 'there/0', 1],
+])('an order %s', async (_, id, live) => {
+  const w = world()
+  w.qualities.set(1, { alpha: 0.5, acceptance: 0.6 })
+  const promote = order(RolloutOrderKind.ROLLOUT_ORDER_KIND_PROMOTE, 1, 'default/version/1')
+  const ordered = { ...promote, headers: headersOf(id, rolloutOrders.messageType) }
+  const marker = { ...promote, value: Buffer.from([255]) }
+  const log = logOf({ [rolloutOrders.name]: [[CAUGHT_UP, ordered, marker]] })
+  const { fleet, running, invalid } = fleetOn(log, [w.rollout])
+  await expect.poll(invalid).toBe(1)
+  await fleet.idle()
+  expect(w.live).toBe(live)
   await fleet.close()
   await running
 })

@@ -1,4 +1,4 @@
-import { messageOf, PlateauError, topics, type rollout } from '@plateau/contracts'
+import { decodeHeaders, messageOf, PlateauError, topics, type rollout } from '@plateau/contracts'
 import type { EventLog, LogRecord } from '@plateau/event-log'
 import type { DraftRouter } from '@plateau/rollout'
 import type { Logger } from '@plateau/telemetry'
@@ -13,7 +13,7 @@ import type { LineageRollout } from './lineage-rollout.js'
 import type { LoadedDraft } from './loaded-draft.js'
 import { decodeOrder, type Order } from './order-book.js'
 import type { DraftPair } from './paired-sessions.js'
-import { orderKey } from './rollout-reporter.js'
+import { orderKey, type RolloutReporter } from './rollout-reporter.js'
 
 /** What a request is served with. */
 export interface Assignment {
@@ -46,6 +46,7 @@ export interface DraftFleetOptions {
   /** Uniform in [0, 1). */
   readonly draw: () => number
   readonly windows: HeldOutWindows
+  readonly reporter: RolloutReporter
   readonly drift: DriftWatch
   readonly eventLog: EventLog
   readonly server: string
@@ -210,6 +211,8 @@ export class DraftFleet implements RolloutControl {
       this.#seenOrder = record.offset
       const order = this.#decoded(record, () => decodeOrder(record))
       if (order === undefined || !this.#lineages.has(order.lineage)) continue
+      // Done before it was written; by now it may be overtaken.
+      if (this.#options.reporter.isOwn(decodeHeaders(record.headers)!.id)) continue
       if (this.#restored) this.#lineages.get(order.lineage)!.follow(order)
       else this.#early.set(orderKey(order.lineage, order.kind, order.version), order)
     }
@@ -252,7 +255,7 @@ function armOf(lineage: LineageRollout): string {
 }
 
 function alone(loaded: LoadedDraft): LineageAssignment {
-  return { lease: loaded.lease(true), pair: undefined, finished: () => {} }
+  return { lease: loaded.lease(), pair: undefined, finished: () => {} }
 }
 
 function ordered({ by, reason }: OrderBy): { readonly reason: string; readonly orderedBy: string } {

@@ -10,7 +10,7 @@ export interface FollowOptions {
   readonly from: 'earliest' | 'latest'
   /** Records of one partition, in order. */
   readonly onRecords: (records: readonly LogRecord[]) => void
-  /** Everything that was there at the beginning has been seen; told once. */
+  /** Everything that was there when the reader was opened has been seen; told again after a break. */
   readonly onCaughtUp?: () => void
   readonly logger: Logger
   readonly signal: AbortSignal

@@ -92,6 +92,25 @@ describe('a version that is not worse', () => {
   })
 })
 
+it('a version that is replaced in the moment in which it would be confirmed stays replaced', async () => {
+  const w = await settled()
+  w.withoutPairs = true
+  w.qualities.set(2, GOOD)
+  await w.rollout.promote(2, BY)
+  w.serve(250)
+  const watched = Array.from({ length: 40 }, (_, i) => w.rollout.assign(`watched ${i}`, { tenant: '', domain: '' }))
+  await w.announce(3, GOOD)
+  w.nowMs += 60_000
+  w.serve(1)
+  expect([w.live, w.rollout.candidate?.phase]).toEqual([2, 'canary'])
+  for (const { pair } of watched) for (let i = 0; i < 400; i++) pair?.record(0.5 + (i % 2) / 50, 0.5)
+  w.nowMs += 60_000
+  w.serve(1)
+  expect(w.events().slice(-2)).toEqual(['2 replaced', '3 live'])
+  expect(w.live).toBe(3)
+  for (const { lease, pair } of watched) for (const held of [lease, pair?.candidate, pair?.incumbent]) held?.release()
+})
+
 describe('a version that is worse', () => {
   it('never proposes anything when live text shows it in shadow', async () => {
     const w = await settled()
@@ -231,6 +250,14 @@ describe('operators', () => {
     await expect(w.rollout.rollback(1, BY)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' })
   })
 
+  it('are named where they take a version off that is only tested', async () => {
+    const w = await settled()
+    await w.announce(2, GOOD)
+    await w.rollout.rollback(2, BY)
+    expect(w.rollouts().at(-1)).toMatchObject({ version: 2, reason: 'because', orderedBy: 'anna' })
+    expect(w.orders().find(({ version }) => version === 2)).toMatchObject({ orderedBy: 'anna' })
+  })
+
   it('pin a version: nothing is tested and nothing rolled back until it is unpinned', async () => {
     const w = await settled()
     await w.announce(2, BETTER)
@@ -278,8 +305,13 @@ describe('other servers, and this one after a restart', () => {
     }
     await here.rollout.rollback(2, BY)
     for (const order of here.orders()) there.rollout.follow(order)
+    const said = there.orders().length
     await there.rollout.idle()
     expect(there.live).toBe(1)
+    // A verdict is said once: written again late, it would undo what was ordered in between.
+    const retired = there.orders().filter(({ kind }) => kind === RolloutOrderKind.ROLLOUT_ORDER_KIND_RETIRE)
+    expect(retired).toEqual([])
+    expect(there.orders()).toHaveLength(said)
     // And hear of their own orders without doing anything twice.
     const before = here.events().length
     for (const order of here.orders()) here.rollout.follow(order)

@@ -1,7 +1,6 @@
 import { messageOf, PlateauError, RolloutOrderKind, RolloutState, topics } from '@plateau/contracts'
 import { VersionTrial, type Move, type TrafficLabels } from '@plateau/rollout'
 import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Announcement } from './announcements.js'
 import { assignVersion, requestShare, type LineageAssignment, type Standing } from './assign-version.js'
 import type { HeldOutWindows } from './held-out-windows.js'
@@ -16,6 +15,7 @@ import {
   type RolloutSettings,
 } from './rollout-settings.js'
 import { STATE_OF, wireEvidence, type ServedPhase, type ServedVersion } from './served-version.js'
+import { untilItCan } from './until-it-can.js'
 import { VersionLoader, type VersionLoaderOptions } from './version-loader.js'
 
 export interface LineageRolloutOptions extends Omit<VersionLoaderOptions, 'maxProposal' | 'signal'> {
@@ -136,11 +136,11 @@ export class LineageRollout {
     this.#bringNext()
   }
 
-  /** An order of this or another server's, in the order of the log. Idempotent. */
+  /** Another server's order, in the order of the log. Idempotent. */
   follow(order: Order): void {
     const { kind, version, checkpoint, reason, orderedBy } = order
     if (checkpoint !== undefined) this.#loader.remember(checkpoint)
-    const details = { reason, orderedBy }
+    const details = { reason, orderedBy, isFollowed: true }
     if (kind === ROLLOUT_ORDER_KIND_UNPIN) return this.#unpin(details)
     const applied = this.#enqueue(async () => {
       if (kind === ROLLOUT_ORDER_KIND_RETIRE) await this.#takeOff(version, details)
@@ -160,7 +160,9 @@ export class LineageRollout {
     if (begin === undefined || (this.#retired.has(begin.version) && pin === undefined)) return
     const reason = pin === undefined ? 'it was the last one found good' : `pinned: ${pin.reason}`
     const details = { reason, orderedBy: pin?.orderedBy ?? '' }
-    void this.#enqueue(() => this.#begin(begin.version, details, pin !== undefined)).catch(() => {})
+    // For as long as the store is away there is no other version to begin with either.
+    const begun = (): Promise<void> => this.#makeLive(begin.version, details, pin !== undefined)
+    void this.#enqueue(() => untilItCan(begun, BEGIN_AGAIN_MS, this.#stop.signal)).catch(() => {})
   }
 
   /** What a request is served with, and takes part in. */
@@ -193,8 +195,9 @@ export class LineageRollout {
     this.#failures.set(loaded, failures)
     if (failures !== MAX_FAILURES) return
     const reason = `its sessions failed ${failures} times, last: ${messageOf(error)}`
-    if (loaded === this.#candidate?.loaded) this.#reject(reason)
-    else if (loaded === this.#live?.loaded && this.#pinned === 0) this.#rollBack({ reason, orderedBy: '' })
+    const decision = { reason, orderedBy: '' }
+    if (loaded === this.#candidate?.loaded) this.#reject(decision)
+    else if (loaded === this.#live?.loaded && this.#pinned === 0) this.#rollBack(decision)
   }
 
   async promote(version: number, details: OrderDetails): Promise<number> {
@@ -309,7 +312,7 @@ export class LineageRollout {
     const comparable =
       incumbent === undefined || incumbent.identity.checkpoint?.kind === loaded.identity.checkpoint?.kind
     if (!comparable || trial === undefined) return
-    const leases = [loaded, ...(incumbent === undefined ? [] : [incumbent])].map((draft) => draft.lease(false))
+    const leases = [loaded, ...(incumbent === undefined ? [] : [incumbent])].map((draft) => draft.lease())
     try {
       const drafts = leases.map((lease) => lease.loaded.draft)
       for await (const { alphas, ...labels } of this.#options.windows.compare(
@@ -333,13 +336,14 @@ export class LineageRollout {
       Math.min(IDLE_STAGE_MS, this.#options.settings.stageMs)
     // Without traffic a step ends early: as if its time had passed.
     const candidateMs = idle ? nowMs + this.#options.settings.stageMs : nowMs
-    for (const [served, atMs] of [
-      [this.#candidate, candidateMs],
-      [this.#live, nowMs],
-    ] as const) {
-      const move = served?.trial?.decide(atMs)
-      if (served !== undefined && move !== undefined) this.#move(served, move)
-    }
+    this.#decideOn(this.#candidate, candidateMs)
+    // Which may be another one by now.
+    this.#decideOn(this.#live, nowMs)
+  }
+
+  #decideOn(served: ServedVersion | undefined, nowMs: number): void {
+    const move = served?.trial?.decide(nowMs)
+    if (served !== undefined && move !== undefined) this.#move(served, move)
   }
 
   #move(served: ServedVersion, { to, reason, evidence }: Move): void {
@@ -357,7 +361,7 @@ export class LineageRollout {
         this.#recordLive(reason)
         break
       case 'rejected':
-        this.#reject(reason, decisive)
+        this.#reject({ reason, orderedBy: '' }, decisive)
         break
       case 'rolled-back':
         this.#rollBack({ reason, orderedBy: '' }, decisive)
@@ -414,14 +418,14 @@ export class LineageRollout {
     this.#bringNext()
   }
 
-  #reject(reason: string, evidence?: RolloutDetails['evidence']): void {
+  #reject(order: OrderDetails, evidence?: RolloutDetails['evidence']): void {
     const candidate = this.#candidate
     if (candidate === undefined) return
     this.#candidate = undefined
     const { loaded, span } = candidate
-    span?.end(new Error(reason))
+    span?.end(new Error(order.reason))
     const otherVersion = this.#live?.loaded.version ?? 0
-    this.#out(loaded.version, ROLLOUT_STATE_REJECTED, reason, {
+    this.#out(loaded.version, ROLLOUT_STATE_REJECTED, order, {
       evidence,
       otherVersion,
       traceparent: span?.traceparent,
@@ -439,8 +443,7 @@ export class LineageRollout {
     const nowMs = this.#options.clock()
     this.#lastGood = undefined
     this.#live = back === undefined ? undefined : { ...this.#newlyServed(back, 'confirmed', nowMs), trial: undefined }
-    const details = { evidence, otherVersion: back?.version ?? 0, orderedBy: order.orderedBy }
-    this.#out(live.loaded.version, ROLLOUT_STATE_ROLLED_BACK, order.reason, details)
+    this.#out(live.loaded.version, ROLLOUT_STATE_ROLLED_BACK, order, { evidence, otherVersion: back?.version ?? 0 })
     onRolledBack()
     onSwap()
     this.#retire(live.loaded)
@@ -462,7 +465,8 @@ export class LineageRollout {
     const tested = this.#candidate
     if (tested === undefined) return
     const live = this.#live?.loaded.version ?? 0
-    if (tested.loaded.version < live) this.#reject(`version ${live}, which is newer, was made live meanwhile`)
+    const reason = `version ${live}, which is newer, was made live meanwhile`
+    if (tested.loaded.version < live) this.#reject({ reason, orderedBy: '' })
     else this.#candidate = { ...this.#newlyServed(tested.loaded, 'shadow', tested.arrivedMs), span: tested.span }
   }
 
@@ -470,8 +474,8 @@ export class LineageRollout {
   async #takeOff(version: number, order: OrderDetails): Promise<void> {
     if (this.#retired.has(version) || version === this.#pinned) return
     if (version === this.#live?.loaded.version) return this.#rollBack(order)
-    if (version === this.#candidate?.loaded.version) return this.#reject(order.reason)
-    this.#out(version, ROLLOUT_STATE_ROLLED_BACK, order.reason, { orderedBy: order.orderedBy })
+    if (version === this.#candidate?.loaded.version) return this.#reject(order)
+    this.#out(version, ROLLOUT_STATE_ROLLED_BACK, order, {})
     if (this.#lastGood?.version === version) {
       const gone = this.#lastGood
       this.#lastGood = undefined
@@ -479,18 +483,6 @@ export class LineageRollout {
     }
     for (const kept of this.#kept) if (kept.version === version) this.#retire(kept)
     this.#kept = this.#kept.filter((kept) => kept.version !== version)
-  }
-
-  /** For as long as the store is away there is no other version to begin with either. */
-  async #begin(version: number, details: OrderDetails, pin: boolean): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      try {
-        return await this.#makeLive(version, details, pin)
-      } catch (error) {
-        if (!(error instanceof PlateauError && error.retryable)) return
-        await sleep(BEGIN_AGAIN_MS, undefined, { signal: this.#stop.signal }).catch(() => {})
-      }
-    }
   }
 
   /** By order, or to begin with: no shadow and no canary, but all of the verification. */
@@ -564,12 +556,12 @@ export class LineageRollout {
     void release.finally(() => this.#releases.delete(release))
   }
 
-  /** The version is out, here and on every other server, also after a restart. */
-  #out(version: number, state: RolloutState, reason: string, details: RolloutDetails): void {
-    const orderedBy = details.orderedBy ?? ''
+  /** The version is out, here and on every other server, also after a restart; whose verdict it is tells the others. */
+  #out(version: number, state: RolloutState, order: OrderDetails, details: RolloutDetails): void {
+    const { reason, orderedBy, isFollowed = false } = order
     this.#retired.add(version)
-    this.#say(version, state, reason, details)
-    this.#options.reporter.order(this.lineage, ROLLOUT_ORDER_KIND_RETIRE, version, { reason, orderedBy })
+    this.#say(version, state, reason, { ...details, orderedBy })
+    if (!isFollowed) this.#options.reporter.order(this.lineage, ROLLOUT_ORDER_KIND_RETIRE, version, order)
     this.#options.logger.warn('draft off traffic', { lineage: this.lineage, version, reason })
   }
 

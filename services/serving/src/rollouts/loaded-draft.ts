@@ -36,7 +36,6 @@ export class LoadedDraft {
   readonly #onReleased: LoadedDraftOptions['onReleased']
   readonly #released = Promise.withResolvers<void>()
   #leases = 0
-  #requests = 0
   #retired = false
 
   /** Owns `draft` from now on. */
@@ -57,16 +56,9 @@ export class LoadedDraft {
     return this.#leases
   }
 
-  /** That proposed with it so far. */
-  get requests(): number {
-    return this.#requests
-  }
-
-  /** `proposes`: the request decodes with it; otherwise it is only compared with another one. */
-  lease(proposes: boolean): DraftLease {
+  lease(): DraftLease {
     if (this.#retired && this.#leases === 0) throw new Error(`draft ${this.identity.name} is released already`)
     this.#leases += 1
-    if (proposes) this.#requests += 1
     let held = true
     return {
       loaded: this,

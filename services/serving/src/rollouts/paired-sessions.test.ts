@@ -31,7 +31,7 @@ function loaded(version: number, offset: number) {
   }
   const identity = { lineage: 'default', version, name: String(version), checkpoint: undefined }
   return {
-    lease: new LoadedDraft(draft, identity, { maxProposal: 4, onReleased: () => {} }).lease(false),
+    lease: new LoadedDraft(draft, identity, { maxProposal: 4, onReleased: () => {} }).lease(),
     open: () => open,
   }
 }

@@ -39,6 +39,8 @@ export interface OrderDetails {
   readonly reason: string
   /** An operator's key, or empty: this process decided by itself. */
   readonly orderedBy: string
+  /** It is on the topic already: another server's, which this one follows. */
+  readonly isFollowed?: boolean
   readonly checkpoint?: DraftCheckpoint | undefined
 }
 
@@ -47,6 +49,7 @@ const { ROLLOUT_ORDER_KIND_LIVE: LIVE, ROLLOUT_ORDER_KIND_PIN: PIN, ROLLOUT_ORDE
 /** Says what happened to a version, and what every serving process must know of it. A log that is down delays the records, never the swap. */
 export class RolloutReporter {
   readonly #options: RolloutReporterOptions
+  #orders = 0
 
   constructor(options: RolloutReporterOptions) {
     this.#options = options
@@ -79,13 +82,19 @@ export class RolloutReporter {
     const atMs = clock()
     const orderedBy = details.orderedBy || server
     const order: RolloutOrder = { schemaVersion: 1, lineage, kind, version, reason, orderedBy, atMs, checkpoint }
-    const headers = this.#headers(topics.rolloutOrders.messageType, lineage, atMs, undefined)
+    const id = `${server}/${this.#orders++}`
+    const headers = this.#headers(topics.rolloutOrders.messageType, lineage, atMs, undefined, id)
     const value = RolloutOrder.encode(order).finish()
     outbox.add(topics.rolloutOrders.name, { key: orderKey(lineage, kind, version), value, headers })
   }
 
-  #headers(type: string, subject: string, timeMs: number, traceparent: string | undefined) {
-    return encodeHeaders({ id: randomUUID(), source: '/plateau/serving', type, timeMs, subject, traceparent })
+  /** Whether the `ce_id` of an order is one of this process: what it says was done before it was written. */
+  isOwn(id: string): boolean {
+    return id.startsWith(`${this.#options.server}/`)
+  }
+
+  #headers(type: string, subject: string, timeMs: number, traceparent: string | undefined, id: string = randomUUID()) {
+    return encodeHeaders({ id, source: '/plateau/serving', type, timeMs, subject, traceparent })
   }
 }
 

@@ -1,10 +1,9 @@
 import { fileStore, readVerifyingKey, type CheckpointStore } from '@plateau/checkpoints'
-import { PlateauError, topics } from '@plateau/contracts'
+import { topics } from '@plateau/contracts'
 import type { DraftTargetModel, Tokenizer } from '@plateau/model-files'
 import { DraftRouter, standardRouting, standardTrial } from '@plateau/rollout'
 import type { ServiceContext } from '@plateau/service-kit'
 import type { DecodingModes, Random } from '@plateau/speculation'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServingConfig } from '../config.js'
 import { DraftLoader } from '../load-draft.js'
 import type { DriftWatch } from '../drift-watch.js'
@@ -19,6 +18,7 @@ import { HeldOutWindows } from './held-out-windows.js'
 import { LineageRollout } from './lineage-rollout.js'
 import { LoadedDraft, type DraftIdentity } from './loaded-draft.js'
 import { RolloutReporter } from './rollout-reporter.js'
+import { untilItCan } from './until-it-can.js'
 
 export interface DraftParts {
   readonly server: string
@@ -40,9 +40,10 @@ const RETRY_MS = 500
 
 /** Everything about drafts, from the log's announcements to the one that a request uses. Runs until it is closed. */
 export async function startDrafts(
-  { config, logger, eventLog, clock, fail }: ServiceContext<ServingConfig>,
+  context: ServiceContext<ServingConfig>,
   { server, model, tokenizer, target, outbox, drift, metrics, modes, random }: DraftParts,
 ): Promise<DraftFleet> {
+  const { config, logger, eventLog, clock, fail } = context
   await eventLog.ensureTopics([topics.rolloutOrders, topics.trainingWindows])
   const store = fileStore(config.checkpoints)
   // The configuration refuses speculation without a key.
@@ -111,6 +112,7 @@ export async function startDrafts(
     router,
     draw: random,
     windows,
+    reporter,
     drift,
     eventLog,
     server,
@@ -121,11 +123,13 @@ export async function startDrafts(
   })
   fleet.run().catch(fail)
   if (config.floorVersion !== undefined) {
-    void loadFloor(store, loader, config.lineage, config.floorVersion, maxProposal).then(
-      (loaded) => {
-        floor = loaded
+    const { lineage, floorVersion } = config
+    const loaded = (): Promise<LoadedDraft> => loadFloor(store, loader, lineage, floorVersion, maxProposal)
+    untilItCan(loaded, RETRY_MS, context.signal).then(
+      (ready) => {
+        floor = ready
       },
-      (error: unknown) => logger.error('floor not loaded', { version: config.floorVersion, error }),
+      (error: unknown) => logger.error('floor not loaded', { version: floorVersion, error }),
     )
   }
   return fleet
@@ -144,19 +148,16 @@ async function loadFloor(
 }
 
 /** A target that is away says nothing about a draft: the probe waits for it. */
-async function probeWhenConnected(
+function probeWhenConnected(
   probe: EquivalenceProbe,
   target: TargetLink,
   loaded: LoadedDraft,
   signal: AbortSignal,
 ): Promise<string> {
-  for (;;) {
-    while (target.whyNotReady() !== undefined) await sleep(RETRY_MS, undefined, { signal })
-    try {
-      return await probe.run(loaded, signal)
-    } catch (error) {
-      if (!(error instanceof PlateauError && error.retryable)) throw error
-      await sleep(RETRY_MS, undefined, { signal })
-    }
+  const probed = async (): Promise<string> => {
+    // Throws UNAVAILABLE.
+    target.description()
+    return probe.run(loaded, signal)
   }
+  return untilItCan(probed, RETRY_MS, signal)
 }

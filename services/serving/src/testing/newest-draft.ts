@@ -15,7 +15,7 @@ export class NewestDraft {
   }
 
   assign(): Assignment {
-    const lease = this.#live?.lease(true)
+    const lease = this.#live?.lease()
     if (lease === undefined) return UNASSIGNED
     return {
       draft: lease.loaded,

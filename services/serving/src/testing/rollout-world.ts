@@ -30,6 +30,8 @@ export class RolloutWorld {
   readonly broken = new Map<number, Error>()
   keep: (replaced: readonly LoadedDraft[]) => ReadonlySet<LoadedDraft> = () => new Set()
   nowMs = 1_000
+  /** What pairs would show is not told. */
+  withoutPairs = false
   rolledBack = 0
   rejected = 0
   readonly #random = seededRandom(3)
@@ -77,7 +79,7 @@ export class RolloutWorld {
       const { lease, pair, finished } = this.rollout.assign(`sample-${this.#requests++}`, { tenant: 't', domain: 'd' })
       const version = lease?.loaded.version ?? 0
       served.set(version, (served.get(version) ?? 0) + 1)
-      for (let k = 0; pair !== undefined && k < POSITIONS; k++) {
+      for (let k = 0; pair !== undefined && !this.withoutPairs && k < POSITIONS; k++) {
         // The same text: what is hard for one draft is mostly hard for the other.
         const shared = this.#noise(0.2)
         const alphaOf = (loaded: LoadedDraft | undefined): number =>

@@ -182,7 +182,7 @@ export interface Rollout {
   evidence:
     | RolloutEvidence
     | undefined;
-  /** Who ordered it: the name of an operator's key; empty = serving decided by itself. */
+  /** Who decided: the name of an operator's key, or the serving process whose verdict is followed; empty = this one itself. */
   orderedBy: string;
 }
 
