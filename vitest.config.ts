@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 const roots = [
   ...['libs', 'services', 'tools'].flatMap((kind) => readdirSync(kind).map((name) => `${kind}/${name}`)),
   'tests',
+  'deploy',
 ].filter((root) => existsSync(`${root}/src`))
 
 export default defineConfig({

@@ -66,7 +66,11 @@ export function boundaryViolations(packages: readonly PackageJson[]): string[] {
 }
 
 export function readPackages(): PackageJson[] {
-  return globSync(['libs/*/package.json', 'services/*/package.json', 'tools/*/package.json', 'tests/package.json']).map(
-    (file) => JSON.parse(readFileSync(file, 'utf8')) as PackageJson,
-  )
+  return globSync([
+    'libs/*/package.json',
+    'services/*/package.json',
+    'tools/*/package.json',
+    'tests/package.json',
+    'deploy/package.json',
+  ]).map((file) => JSON.parse(readFileSync(file, 'utf8')) as PackageJson)
 }
