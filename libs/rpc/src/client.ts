@@ -1,5 +1,6 @@
 /** Clients as promises and async iterables. Every error they throw is a PlateauError with the server's code and facts. */
 import { once } from 'node:events'
+import { isIP } from 'node:net'
 import {
   credentials,
   Metadata,
@@ -15,6 +16,7 @@ import {
 import { PlateauError } from '@plateau/contracts'
 import { fromServiceError } from './rpc-error.js'
 import { channelOptions, type RpcLimits } from './server.js'
+import { clientCredentials, type ClientTls } from './transport-security.js'
 
 export type ClientConstructor<T extends Client> = new (
   address: string,
@@ -22,15 +24,31 @@ export type ClientConstructor<T extends Client> = new (
   options?: Partial<ClientOptions>,
 ) => T
 
+export interface ChannelSettings {
+  readonly limits?: RpcLimits | undefined
+  /** Default: plaintext. */
+  readonly tls?: ClientTls | undefined
+}
+
 /** A channel to "host:port" or "unix:/path". It connects when first used and again, within 2 s, after a restart. */
-export function createClient<T extends Client>(make: ClientConstructor<T>, address: string, limits?: RpcLimits): T {
-  return new make(address, credentials.createInsecure(), {
+export function createClient<T extends Client>(
+  make: ClientConstructor<T>,
+  address: string,
+  { limits, tls }: ChannelSettings = {},
+): T {
+  return new make(address, tls === undefined ? credentials.createInsecure() : clientCredentials(tls, hostOf(address)), {
     ...channelOptions(limits),
+    // TLS knows no addresses as server names, and grpc-js would send one.
+    ...(tls !== undefined && isIP(hostOf(address)) !== 0 ? { 'grpc.ssl_target_name_override': 'address.invalid' } : {}),
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2000,
     // Plateau's services talk inside one machine or cluster, whatever proxy the environment names.
     'grpc.enable_http_proxy': 0,
   })
+}
+
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
 }
 
 /** Resolves when the channel is connected; throws UNAVAILABLE after `timeoutMs`. */

@@ -7,9 +7,11 @@ import {
   type handleUnaryCall,
   type Deadline,
   type Metadata,
+  type ServerUnaryCall,
   type StatusObject,
 } from '@grpc/grpc-js'
 import { PlateauError } from '@plateau/contracts'
+import type { PeerCertificate } from 'node:tls'
 import { toStatus } from './rpc-error.js'
 
 /** setTimeout's; a deadline beyond it is none. */
@@ -22,6 +24,8 @@ export interface CallContext {
   readonly traceparent: string | undefined
   /** What the caller sent along under this name ("authorization"); the first value where there are several. */
   readonly metadata: (name: string) => string | undefined
+  /** The caller's certificate, its chain verified; undefined without TLS. */
+  readonly certificate: () => PeerCertificate | undefined
 }
 
 /** Hears about every error that travels as INTERNAL: it is ours to look at, and the client cannot do anything about it. */
@@ -61,11 +65,14 @@ export function bidiStream<Request, Response>(
   }
 }
 
+type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>['getAuthContext']>
+
 interface ObservedCall {
   readonly metadata: Metadata
   on(event: 'cancelled', listener: () => void): unknown
   getPath(): string
   getDeadline(): Deadline
+  getAuthContext(): AuthContext
 }
 
 interface WritableCall<Response> extends ObservedCall {
@@ -113,7 +120,9 @@ function observe(call: ObservedCall): { readonly context: CallContext; readonly 
     abort.abort(new PlateauError('DEADLINE_EXCEEDED', "the call's deadline has passed", { retryable: true }))
   })
   const metadata = (name: string): string | undefined => call.metadata.get(name)[0]?.toString()
-  return { context: { signal: abort.signal, traceparent: metadata('traceparent'), metadata }, done: stopClock }
+  const certificate = (): PeerCertificate | undefined => call.getAuthContext().sslPeerCertificate
+  const context = { signal: abort.signal, traceparent: metadata('traceparent'), metadata, certificate }
+  return { context, done: stopClock }
 }
 
 /**

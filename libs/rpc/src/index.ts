@@ -1,4 +1,4 @@
-export { type Authorize } from './authorize.js'
+export { type Authorize, type Caller } from './authorize.js'
 export {
   callBidi,
   callServerStream,
@@ -7,9 +7,11 @@ export {
   ready,
   type BidiCall,
   type CallSettings,
+  type ChannelSettings,
   type ClientConstructor,
 } from './client.js'
 export { bidiStream, serverStream, unary, type CallContext, type ReportError } from './handlers.js'
 export { healthDefinition, HealthService, type ServingStatus } from './health.js'
 export { fromServiceError, toStatus } from './rpc-error.js'
 export { startServer, type RpcLimits, type RpcServer, type RpcServerOptions, type RpcService } from './server.js'
+export { type Certificates, type CertificateTexts, type ClientTls } from './transport-security.js'

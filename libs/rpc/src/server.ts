@@ -7,18 +7,21 @@ import { Descriptors } from './descriptors.js'
 import type { ReportError } from './handlers.js'
 import { healthDefinition, HealthService } from './health.js'
 import { reflectionService, reflectionVersions } from './reflection.js'
+import { serverCredentials, type Certificates } from './transport-security.js'
 
 export interface RpcServerOptions {
-  /** "host:port" (port 0 = any free one) or "unix:/path". Plaintext: bind to loopback, a pod or a socket file. */
+  /** "host:port" (port 0 = any free one) or "unix:/path". */
   readonly address: string
+  /** TLS 1.3 with certificates on both sides. Default: plaintext; bind it to loopback or a socket file. */
+  readonly tls?: Certificates | undefined
   readonly services: readonly RpcService[]
   readonly limits?: RpcLimits
   /** Whether the server can do its work now: what grpc.health.v1 answers. Default: always. */
   readonly isReady?: () => boolean
   /** An encoded FileDescriptorSet that describes `services`: the server then answers grpc.reflection. */
-  readonly reflection?: Uint8Array
+  readonly reflection?: Uint8Array | undefined
   /** Asked before every call but those of health and reflection. Default: everyone may call everything. */
-  readonly authorize?: Authorize
+  readonly authorize?: Authorize | undefined
   /** Hears of defects outside the services' own handlers. */
   readonly report?: ReportError
 }
@@ -57,7 +60,7 @@ const STANDARD_SERVICES = new URL('../grpc.binpb', import.meta.url)
 
 /** Listens and serves; the standard health service is always there. Throws ADDRESS_UNAVAILABLE. */
 export async function startServer(options: RpcServerOptions): Promise<RpcServer> {
-  const { address, services, limits, isReady = () => true, reflection, authorize, report = () => {} } = options
+  const { address, tls, services, limits, isReady = () => true, reflection, authorize, report = () => {} } = options
   const interceptors = authorize === undefined ? [] : [authorizing(authorize, report)]
   const server = new Server({ ...channelOptions(limits), ...ageOptions(limits), interceptors })
   const names = services.map(({ definition }) => serviceName(definition))
@@ -66,12 +69,13 @@ export async function startServer(options: RpcServerOptions): Promise<RpcServer>
   for (const { definition, implementation } of [...services, ...standard]) server.addService(definition, implementation)
   server.addService(healthDefinition, health.implementation)
   await removeStaleSocket(address)
-  const port = await bind(server, address)
+  const security = tls === undefined ? undefined : serverCredentials(tls)
+  const port = await bind(server, address, security?.credentials ?? ServerCredentials.createInsecure())
   let draining: Promise<void> | undefined
   return {
     address: address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`),
     health,
-    drain: (graceMs) => (draining ??= drain(server, health, graceMs)),
+    drain: (graceMs) => (draining ??= drain(server, health, graceMs).finally(() => security?.close())),
   }
 }
 
@@ -112,9 +116,9 @@ async function reflectionServices(
   return reflectionVersions.map((version) => reflectionService(version, descriptors, [...names, ...standard], report))
 }
 
-function bind(server: Server, address: string): Promise<number> {
+function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(address, credentials, (error, port) => {
       if (error) reject(unavailable(address, error))
       else resolve(port)
     })

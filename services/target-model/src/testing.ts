@@ -115,7 +115,7 @@ export const consent = (sampleId: string): target.Capture => ({
 })
 
 export function context(signal: AbortSignal = new AbortController().signal): CallContext {
-  return { signal, traceparent: undefined, metadata: () => undefined }
+  return { signal, traceparent: undefined, metadata: () => undefined, certificate: () => undefined }
 }
 
 /** All tokens of a plain response, and how it ended. */

@@ -32,6 +32,7 @@ const doors: readonly { readonly match: RegExp; readonly only: readonly string[]
   { match: /^@grpc\/grpc-js$/, only: ['@plateau/rpc', '@plateau/contracts'] },
   { match: /^@huggingface\/(jinja|tokenizers)$/, only: ['@plateau/model-files'] },
   { match: /^hyparquet(-writer)?$/, only: ['@plateau/cli'] },
+  { match: /^@peculiar\/x509$/, only: ['@plateau/dev-certificates'] },
   { match: /^yauzl$/, only: ['@plateau/model-hub'] },
   { match: /^zod$/, only: ['@plateau/config'] },
   { match: /^(pino|@opentelemetry\/)/, only: ['@plateau/telemetry'] },

@@ -1,0 +1,86 @@
+/**
+ * TLS 1.3 with certificates on both sides, which may be replaced while connections and calls go on. Whose certificates they
+ * are and what that allows is for the callers to say.
+ */
+import { experimental, ServerCredentials, type ChannelCredentials } from '@grpc/grpc-js'
+import type { PeerCertificate, SecureContextOptions } from 'node:tls'
+
+/** PEM. */
+export interface CertificateTexts {
+  readonly cert: string
+  readonly key: string
+  /** Authorities that the other side's certificate may come from; no others. */
+  readonly ca: string
+}
+
+/** Certificates that fit together, and word of newer ones. */
+export interface Certificates {
+  readonly current: CertificateTexts
+  /** The answer ends it. */
+  onChange(listener: (texts: CertificateTexts) => void): () => void
+}
+
+export interface ClientTls {
+  readonly certificates: Certificates
+  /** Why the server that was dialled as `host` is not the one that is wanted; its chain has been verified. */
+  readonly refuseServer: (host: string, certificate: PeerCertificate) => Error | undefined
+}
+
+/** Nobody gets in without a certificate that `ca` signed. New certificates are for new connections. */
+export function serverCredentials(certificates: Certificates): {
+  readonly credentials: ServerCredentials
+  /** Lets go of the certificates. */
+  readonly close: () => void
+} {
+  const credentials = new MutualTls(contextOf(certificates.current))
+  return { credentials, close: certificates.onChange((texts) => credentials.update(contextOf(texts))) }
+}
+
+/** grpc-js' own credentials for changing certificates cannot be held to TLS 1.3. */
+class MutualTls extends ServerCredentials {
+  constructor(context: SecureContextOptions) {
+    super({ requestCert: true, rejectUnauthorized: true }, context)
+  }
+
+  update(context: SecureContextOptions): void {
+    this.updateSecureContextOptions(context)
+  }
+
+  _equals(other: ServerCredentials): boolean {
+    return this === other
+  }
+}
+
+function contextOf({ cert, key, ca }: CertificateTexts): SecureContextOptions {
+  return { cert, key, ca, minVersion: 'TLSv1.3' }
+}
+
+type Provider = Parameters<typeof experimental.createCertificateProviderChannelCredentials>[0]
+
+/** For a channel to `host`. */
+export function clientCredentials({ certificates, refuseServer }: ClientTls, host: string): ChannelCredentials {
+  const provider = providerOf(certificates)
+  return experimental.createCertificateProviderChannelCredentials(provider, provider, {
+    checkServerIdentity: (_, certificate) => refuseServer(host, certificate),
+  })
+}
+
+/** The channel asks for them at each new connection. It lets go of them by taking its listeners back. */
+function providerOf(certificates: Certificates): Provider {
+  const stops = new Map<unknown, () => void>()
+  const listen = (key: unknown, tell: (texts: CertificateTexts) => void): void => {
+    stops.set(key, certificates.onChange(tell))
+    tell(certificates.current)
+  }
+  const stop = (key: unknown): void => {
+    stops.get(key)?.()
+    stops.delete(key)
+  }
+  return {
+    addCaCertificateListener: (listener) => listen(listener, ({ ca }) => listener({ caCertificate: Buffer.from(ca) })),
+    removeCaCertificateListener: stop,
+    addIdentityCertificateListener: (listener) =>
+      listen(listener, ({ cert, key }) => listener({ certificate: Buffer.from(cert), privateKey: Buffer.from(key) })),
+    removeIdentityCertificateListener: stop,
+  }
+}
