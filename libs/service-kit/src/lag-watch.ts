@@ -27,17 +27,8 @@ export interface LagWatchOptions {
 export async function watchLag(options: LagWatchOptions): Promise<void> {
   const { group, topic, metrics, logger, signal, everyMs = LOOK_MS } = options
   const { readLag } = await import('@plateau/event-log')
-  const labels = ['group', 'topic', 'partition'] as const
-  const lag = metrics.gauge<(typeof labels)[number]>({
-    name: 'plateau_consumer_lag_records',
-    help: 'Records of the partition that the group has not committed yet. Each member reports the whole group: use max.',
-    labels,
-  })
-  const expired = metrics.counter<(typeof labels)[number]>({
-    name: 'plateau_consumer_expired_records_total',
-    help: 'Records that retention removed before the group had committed them. Each member reports the whole group: use max.',
-    labels,
-  })
+  const lag = metrics.gauge('plateau_consumer_lag_records')
+  const expired = metrics.counter('plateau_consumer_expired_records_total')
   const ledger = new ExpiredLedger()
   const look = async (): Promise<void> => {
     try {

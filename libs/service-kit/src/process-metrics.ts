@@ -3,29 +3,18 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /** What every process shows of itself: memory, processor time, and how late its event loop runs. */
 export function declareProcessMetrics(metrics: Metrics): { stop(): void } {
-  metrics
-    .gauge({ name: 'plateau_process_resident_memory_bytes', help: 'Resident memory of the process.' })
-    .observe(() => [[{}, process.memoryUsage.rss()]])
-  metrics
-    .gauge({ name: 'plateau_process_heap_used_bytes', help: 'JavaScript objects of the process, garbage included.' })
-    .observe(() => [[{}, process.memoryUsage().heapUsed]])
-  metrics
-    .gauge({ name: 'plateau_process_cpu_seconds', help: 'User and system processor time since the start.' })
-    .observe(() => {
-      const { user, system } = process.cpuUsage()
-      return [[{}, (user + system) / 1e6]]
-    })
+  metrics.gauge('plateau_process_resident_memory_bytes').observe(() => [[{}, process.memoryUsage.rss()]])
+  metrics.gauge('plateau_process_heap_used_bytes').observe(() => [[{}, process.memoryUsage().heapUsed]])
+  metrics.gauge('plateau_process_cpu_seconds').observe(() => {
+    const { user, system } = process.cpuUsage()
+    return [[{}, (user + system) / 1e6]]
+  })
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()
-  metrics
-    .gauge({
-      name: 'plateau_event_loop_delay_p99_seconds',
-      help: '99th percentile of event loop delay since the last scrape.',
-    })
-    .observe(() => {
-      const p99Seconds = delay.percentile(99) / 1e9
-      delay.reset()
-      return [[{}, p99Seconds]]
-    })
+  metrics.gauge('plateau_event_loop_delay_p99_seconds').observe(() => {
+    const p99Seconds = delay.percentile(99) / 1e9
+    delay.reset()
+    return [[{}, p99Seconds]]
+  })
   return { stop: () => delay.disable() }
 }

@@ -112,7 +112,7 @@ describe('runService', () => {
     const starting = Promise.withResolvers<void>()
     const stopping = Promise.withResolvers<void>()
     const service = await run(async ({ metrics, health }) => {
-      metrics.counter({ name: 'plateau_sample_total', help: 'Samples.' }).add({}, 2)
+      metrics.counter('plateau_trainer_solves_total').add({}, 2)
       health.ready('target', () => undefined)
       await starting.promise
       return { stop: () => stopping.promise }
@@ -128,7 +128,7 @@ describe('runService', () => {
     await service.logged('service running')
     expect((await get('/readyz')).status).toBe(200)
     const metrics = (await get('/metrics')).body
-    expect(metrics).toContain('plateau_sample_total 2')
+    expect(metrics).toContain('plateau_trainer_solves_total 2')
     expect(metrics).toContain('plateau_process_resident_memory_bytes')
     expect((await get('/elsewhere')).status).toBe(404)
     service.signal()

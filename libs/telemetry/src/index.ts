@@ -18,6 +18,8 @@ export {
   type MetricSpec,
   type Point,
 } from './metrics.js'
+export { helpLine, type MetricDeclaration, type MetricTable } from './registry/declarations.js'
+export { metricsByService, metricTable, type PlateauMetrics } from './registry/metric-table.js'
 export { metricsEndpoint, type MetricsEndpoint } from './prometheus.js'
 export { type Labels } from './series.js'
 export { messagingAttributes, startMessageSpan, type MessageSpan, type MessageSpanOptions } from './message-span.js'

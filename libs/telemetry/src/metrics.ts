@@ -1,12 +1,12 @@
+import { helpLine, problemsOf, type LabelNames, type MetricNames, type MetricTable } from './registry/declarations.js'
+import { metricTable, type PlateauMetrics } from './registry/metric-table.js'
 import { labelKey, Series, type Labels } from './series.js'
 
+/** What is kept of a declaration to count and to show: names of labels, the help line of a scrape. */
 export interface MetricSpec<L extends string> {
-  /** "plateau_" and lower-case words with underscores; a counter's name ends in "_total", a unit is part of the name. */
   readonly name: string
-  /** One sentence: what is counted, and by which convention. */
   readonly help: string
   readonly labels?: readonly L[]
-  /** Label combinations kept apart; further ones count together under "other". Default 500. */
   readonly maxSeries?: number
 }
 
@@ -32,11 +32,14 @@ export interface Histogram<L extends string> {
   remove(labels: Partial<Labels<L>>): void
 }
 
-/** A service's metrics. Each is declared once, before use; a name that is declared twice is a programmer's mistake. */
-export interface Metrics {
-  counter<L extends string = never>(spec: MetricSpec<L>): Counter<L>
-  gauge<L extends string = never>(spec: MetricSpec<L>): Gauge<L>
-  histogram<L extends string = never>(spec: MetricSpec<L> & { readonly buckets: readonly number[] }): Histogram<L>
+/**
+ * A service's metrics, by their names in the registry (registry/metric-table.ts), which knows kind, labels and help. To
+ * take one twice is a programmer's mistake.
+ */
+export interface Metrics<T extends MetricTable = PlateauMetrics> {
+  counter<N extends MetricNames<T, 'counter'>>(name: N): Counter<LabelNames<T, N>>
+  gauge<N extends MetricNames<T, 'gauge'>>(name: N): Gauge<LabelNames<T, N>>
+  histogram<N extends MetricNames<T, 'histogram'>>(name: N): Histogram<LabelNames<T, N>>
   /** Shows what was declared under another system's names as well: `read` is asked at every scrape. */
   alias(read: (declared: ReadonlyMap<string, DeclaredMetric>) => Iterable<DeclaredMetric>): void
 }
@@ -65,21 +68,26 @@ export interface Point<V> {
   readonly value: V
 }
 
-const NAME = /^plateau_[a-z][a-z0-9_]*$/
-const LABEL = /^[a-z][a-z0-9_]*$/
-
 /**
  * Keeps the numbers of this process. OpenTelemetry's exporter reads it (prometheus.ts). It does not use the SDK's own
  * instruments because those never forget a series: a label such as draft_version would grow for as long as we run.
  */
-export class MetricRegistry implements Metrics {
+export class MetricRegistry<T extends MetricTable = PlateauMetrics> implements Metrics<T> {
+  readonly #table: MetricTable
   readonly #declared = new Map<string, DeclaredMetric>()
   readonly #aliases: ((declared: ReadonlyMap<string, DeclaredMetric>) => Iterable<DeclaredMetric>)[] = []
 
-  counter<L extends string = never>(spec: MetricSpec<L>): Counter<L> {
+  /** `table`: for tests of this class; everything else uses the registry. */
+  constructor(table?: T) {
+    this.#table = table ?? metricTable
+  }
+
+  counter<N extends MetricNames<T, 'counter'>>(name: N): Counter<LabelNames<T, N>> {
+    type L = LabelNames<T, N>
+    const { spec } = this.#take<L>(name, 'counter')
     const series = new Series<L, { sum: number }>(spec, () => ({ sum: 0 }))
     const collect = (): Iterable<Point<number>> => series.points(({ sum }) => sum)
-    this.#declare({ kind: 'counter', spec, collect })
+    this.#declared.set(name, { kind: 'counter', spec, collect })
     return {
       add: (labels, amount = 1) => {
         if (!(amount >= 0)) throw new RangeError(`counter ${spec.name} cannot go down by ${amount}`)
@@ -90,14 +98,16 @@ export class MetricRegistry implements Metrics {
     }
   }
 
-  gauge<L extends string = never>(spec: MetricSpec<L>): Gauge<L> {
+  gauge<N extends MetricNames<T, 'gauge'>>(name: N): Gauge<LabelNames<T, N>> {
+    type L = LabelNames<T, N>
+    const { spec } = this.#take<L>(name, 'gauge')
     const series = new Series<L, { value: number }>(spec, () => ({ value: 0 }))
     let read: (() => Iterable<readonly [Labels<L>, number]>) | undefined
     const collect = (): Iterable<Point<number>> =>
       read === undefined
         ? series.points(({ value }) => value)
         : Array.from(read(), ([labels, value]) => ({ labels: labels as Record<string, string>, value }))
-    this.#declare({ kind: 'gauge', spec, collect })
+    this.#declared.set(name, { kind: 'gauge', spec, collect })
     return {
       set: (labels, value) => {
         series.at(labels).value = value
@@ -113,18 +123,16 @@ export class MetricRegistry implements Metrics {
     }
   }
 
-  histogram<L extends string = never>(spec: MetricSpec<L> & { readonly buckets: readonly number[] }): Histogram<L> {
-    const { buckets } = spec
-    if (buckets.some((bound, i) => i > 0 && bound <= buckets[i - 1]!)) {
-      throw new RangeError(`bucket bounds of ${spec.name} must grow`)
-    }
+  histogram<N extends MetricNames<T, 'histogram'>>(name: N): Histogram<LabelNames<T, N>> {
+    type L = LabelNames<T, N>
+    const { spec, buckets } = this.#take<L>(name, 'histogram')
     const empty = (): HistogramValue => ({
       counts: Array.from({ length: buckets.length + 1 }, () => 0),
       sum: 0,
       count: 0,
     })
     const series = new Series<L, HistogramValue>(spec, empty)
-    this.#declare({ kind: 'histogram', spec, buckets, collect: () => series.points((value) => value) })
+    this.#declared.set(name, { kind: 'histogram', spec, buckets, collect: () => series.points((value) => value) })
     return {
       record: (labels, value) => {
         const histogram = series.at(labels)
@@ -138,7 +146,7 @@ export class MetricRegistry implements Metrics {
     }
   }
 
-  /** Everything that was declared, in that order. */
+  /** Everything that was taken, in that order. */
   declared(): Iterable<DeclaredMetric> {
     return this.#declared.values()
   }
@@ -152,14 +160,20 @@ export class MetricRegistry implements Metrics {
     return this.#aliases.flatMap((read) => [...read(this.#declared)])
   }
 
-  #declare(metric: DeclaredMetric): void {
-    const { name, labels = [] } = metric.spec
-    if (!NAME.test(name)) throw new RangeError(`metric name ${name} must be plateau_ and lower-case words`)
-    if (metric.kind === 'counter' && !name.endsWith('_total'))
-      throw new RangeError(`counter ${name} must end in _total`)
-    const wrong = labels.find((label) => !LABEL.test(label))
-    if (wrong !== undefined) throw new RangeError(`label ${wrong} of ${name} must be lower-case words`)
-    if (this.#declared.has(name)) throw new RangeError(`metric ${name} is declared twice`)
-    this.#declared.set(name, metric)
+  /** The compiler has refused all of this already, where it was asked. */
+  #take<L extends string>(
+    name: string,
+    kind: DeclaredMetric['kind'],
+  ): { readonly spec: MetricSpec<L>; readonly buckets: readonly number[] } {
+    const found = this.#table[name]
+    if (found === undefined) throw new RangeError(`metric ${name} is not in the registry`)
+    if (found.kind !== kind) throw new RangeError(`metric ${name} is a ${found.kind} in the registry, not a ${kind}`)
+    const [problem] = problemsOf(name, found)
+    if (problem !== undefined) throw new RangeError(problem)
+    if (this.#declared.has(name)) throw new RangeError(`metric ${name} is taken twice`)
+    const labels = Object.keys(found.labels ?? {}) as L[]
+    const bound = found.maxSeries === undefined ? {} : { maxSeries: found.maxSeries }
+    const spec = { name, help: helpLine(found), labels, ...bound }
+    return { spec, buckets: found.kind === 'histogram' ? found.buckets : [] }
   }
 }

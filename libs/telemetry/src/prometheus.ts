@@ -20,7 +20,7 @@ export interface MetricsEndpoint {
 
 /** Exposes a registry through OpenTelemetry's Prometheus exporter, without a server of its own. */
 export function metricsEndpoint(
-  registry: MetricRegistry,
+  registry: Pick<MetricRegistry, 'declared' | 'aliased'>,
   options: { readonly service: string; readonly clock: () => number },
 ): MetricsEndpoint {
   const resource = resourceFromAttributes({ 'service.name': options.service })
