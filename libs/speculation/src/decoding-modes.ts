@@ -1,87 +1,193 @@
 import { Mean } from './running-mean.js'
+import { RecentlyUsed } from './recently-used.js'
 
-/** How a response is decoded, and whether its time says something about that. */
+/** How a response is decoded. */
 export interface DecodingMode {
   /** With proposals; otherwise plainly. */
   readonly speculates: boolean
-  readonly counts: boolean
+  /** To be told what a token after the first took, in microseconds; undefined: it says nothing. */
+  readonly ended?: (tokenUs: number) => void
 }
 
 /**
  * Whether responses come faster with proposals or without, as they really came. What a round costs is known by itself
  * (SpeculationController), but not what it costs beside others: a batch of many responses has no room for positions that may
- * be rejected, and who decodes plainly in it waits for them too. So the two ways are not mixed: at each load the responses of
- * a block all go one way, mostly the faster one, and the first of a block, which meet those of the block before, do not count.
+ * be rejected, and who decodes plainly in it waits for them too. So the two ways are not mixed: the responses of a block all
+ * go one way, mostly the one that was faster at this load, and the first of a block, which meet those of the block before, do
+ * not count. Who is alone disturbs nobody: then each kind of traffic has its own way.
  */
 export class DecodingModes {
-  readonly #loads = new Map<number, Load>()
+  readonly #loads = new Map<number, ModeTimes>()
+  readonly #alone = new RecentlyUsed<ModeTimes>(MAX_KINDS)
+  /** Responses at once, as a power of two: what it was lately, so that a gap between two rushes is no load of its own. */
+  #power = 0
+  #shared: { readonly power: number; readonly times: ModeTimes } | undefined
 
   /** Of the next response. `running`: responses that are decoded at once, this one among them. */
-  next(running: number): DecodingMode {
-    const load = this.#load(running)
-    if (load.left === 0) load.begin(running)
-    load.left--
-    return { speculates: load.speculates, counts: load.left < load.length - running }
-  }
-
-  /** A response that counts has ended; it began at this load. `tokenUs`: what a token after the first took. */
-  observe(running: number, { speculates }: DecodingMode, tokenUs: number): void {
-    const load = this.#load(running)
-    const mean = speculates ? load.speculative : load.plain
-    mean.observe(mean.weight < LEAST_SEEN ? tokenUs : Math.min(tokenUs, OUTLIER * mean.value), MEMORY)
+  next(running: number, kind = ''): DecodingMode {
+    this.#power += (Math.log2(Math.max(1, running)) - this.#power) * NEWEST
+    const power = Math.round(this.#power)
+    return this.#times(power, kind).next(2 ** power)
   }
 
   /** Another draft proposes: what was seen of the one before it says little. */
   renew(): void {
-    for (const { speculative } of this.#loads.values()) speculative.weight = Math.min(speculative.weight, RENEWED)
+    for (const times of [...this.#loads.values(), ...this.#alone.values()]) times.renew()
   }
 
-  /** Loads are told apart by powers of two. */
-  #load(running: number): Load {
-    const power = Math.floor(Math.log2(Math.max(1, running)))
-    const load = this.#loads.get(power) ?? new Load()
-    this.#loads.set(power, load)
-    return load
-  }
-}
-
-class Load {
-  readonly plain = new Mean()
-  readonly speculative = new Mean()
-  speculates = true
-  /** Of the present block: responses in all, and those that are still to come. */
-  length = 0
-  left = 0
-  #pays = true
-  #blocks = 0
-
-  begin(running: number): void {
-    this.length = this.left = Math.max(LEAST_BLOCK, BLOCK_PER_RUNNING * running)
-    this.#blocks++
-    this.speculates = this.#next()
-  }
-
-  #next(): boolean {
-    const { plain, speculative } = this
-    // Until something was timed there is nothing to compare.
-    if (plain.weight + speculative.weight === 0) return true
-    if (plain.weight < LEAST_SEEN) return false
-    if (speculative.weight < LEAST_SEEN) return true
-    this.#pays = speculative.value < plain.value * (this.#pays ? 1 : ON_GAIN)
-    return this.#blocks % LOOKS === 0 ? !this.#pays : this.#pays
+  /** A block that has begun is finished at the loads around its own. */
+  #times(power: number, kind: string): ModeTimes {
+    if (power === 0) {
+      this.#shared = undefined
+      return this.#alone.of(kind, () => new ModeTimes(true))
+    }
+    const shared = this.#shared
+    if (shared !== undefined && !shared.times.isOver && Math.abs(shared.power - power) < 2) return shared.times
+    // A load that was never seen begins as the one beside it goes.
+    const times = this.#loads.get(power) ?? new ModeTimes(shared?.times.speculates ?? true)
+    this.#loads.set(power, times)
+    if (shared?.times !== times) times.end()
+    this.#shared = { power, times }
+    return times
   }
 }
 
+/** Responses in a row that go one way. */
+class Block {
+  /** What a token took, of the responses that count. */
+  readonly seen = new Mean()
+  left: number
+
+  constructor(
+    readonly speculates: boolean,
+    private readonly length: number,
+    private readonly running: number,
+  ) {
+    this.left = length
+  }
+
+  next(times: ModeTimes): DecodingMode {
+    this.left--
+    const counts = this.left < this.length - this.running
+    return { speculates: this.speculates, ...(counts ? { ended: (tokenUs) => times.observe(this, tokenUs) } : {}) }
+  }
+}
+
+const NO_BLOCK = new Block(true, 0, 0)
+
+/**
+ * The two ways of one load, or of one kind of traffic, in blocks. Times of long ago are those of other texts and of another
+ * moment of the machine; so a block now and then goes the other way, and is compared with those around it.
+ */
+class ModeTimes {
+  #speculates: boolean
+  /** Natural logarithm of the time with proposals over the time without, by looks. */
+  readonly #loss = new Mean()
+  #block = NO_BLOCK
+  #look: Block | undefined
+  /** Of the way that most blocks go: what a token took lately, and when the last look was judged. */
+  #recent = new Mean()
+  #atLook = 0
+  #sinceLook = 0
+  #looks = 0
+  #isRenewed = false
+
+  constructor(speculates: boolean) {
+    this.#speculates = speculates
+  }
+
+  /** Most blocks. */
+  get speculates(): boolean {
+    return this.#speculates
+  }
+
+  get isOver(): boolean {
+    return this.#block.left === 0
+  }
+
+  /** The block was broken off. */
+  end(): void {
+    this.#block = NO_BLOCK
+  }
+
+  next(running: number): DecodingMode {
+    if (this.isOver) this.#block = this.#begin(running)
+    return this.#block.next(this)
+  }
+
+  observe(block: Block, tokenUs: number): void {
+    block.seen.observe(limited(tokenUs, block.seen), Infinity)
+    if (block.speculates === this.#speculates) this.#recent.observe(limited(tokenUs, this.#recent), MEMORY)
+  }
+
+  renew(): void {
+    this.#isRenewed = true
+  }
+
+  #begin(running: number): Block {
+    const length = Math.max(LEAST_BLOCK, BLOCK_PER_RUNNING * running)
+    // The block after the look has begun and ended too: the last responses of the look have had their time.
+    if (this.#look !== undefined && this.#look !== this.#block) this.#judge(this.#look)
+    this.#sinceLook++
+    const isLook = this.#recent.weight >= LEAST_SEEN && this.#look === undefined && this.#sinceLook >= this.#interval()
+    const block = new Block(isLook ? !this.#speculates : this.#speculates, length, running)
+    if (isLook) {
+      this.#look = block
+      this.#sinceLook = 0
+    }
+    return block
+  }
+
+  #judge({ speculates, seen }: Block): void {
+    this.#look = undefined
+    if (seen.weight < LEAST_SEEN) return
+    const loss = Math.log(seen.value / this.#recent.value) * (speculates ? 1 : -1)
+    if (this.#isRenewed || Math.abs(loss - this.#loss.value) > SURPRISE) {
+      this.#loss.weight = Math.min(this.#loss.weight, 1)
+      this.#looks = Math.min(this.#looks, 1)
+      this.#isRenewed = false
+    }
+    this.#loss.observe(loss, LOOK_MEMORY)
+    this.#looks++
+    if (this.#loss.value > 0 === this.#speculates) {
+      this.#speculates = !this.#speculates
+      this.#recent = new Mean()
+      for (let i = 0; i < seen.weight; i++) this.#recent.observe(seen.value, MEMORY)
+    }
+    this.#atLook = this.#recent.value
+  }
+
+  /** Blocks from one look to the next: few while little is known, and never so few that looking costs more than its budget. */
+  #interval(): number {
+    const affordable = Math.min(MOST_BLOCKS, Math.max(LEAST_BLOCKS, Math.abs(this.#loss.value) / LOOK_BUDGET))
+    const interval = Math.min(LEAST_BLOCKS * 2 ** this.#looks, affordable)
+    const hasMoved = this.#atLook > 0 && Math.abs(Math.log(this.#recent.value / this.#atLook)) > SURPRISE
+    return this.#isRenewed || hasMoved ? interval / SOONER : interval
+  }
+}
+
+/** A pause counts as so many times what is usual. */
+function limited(tokenUs: number, { weight, value }: Mean): number {
+  return weight < LEAST_SEEN ? tokenUs : Math.min(tokenUs, OUTLIER * value)
+}
+
+/** How much the newest response says of the load. */
+const NEWEST = 1 / 8
+/** Kinds of traffic that are told apart. */
+const MAX_KINDS = 64
 /** Responses of a block: so many for each that runs at once, and at least so many. */
 const BLOCK_PER_RUNNING = 3
 const LEAST_BLOCK = 4
-/** One block in so many goes the slower way. */
-const LOOKS = 20
-/** Responses that a mean looks back on. */
-const MEMORY = 24
-/** Responses of a way before it is compared, and what is left of that after another draft came. */
+/** Share of the time that looks may cost, and the least and the most blocks from one to the next. */
+const LOOK_BUDGET = 0.01
+const LEAST_BLOCKS = 2
+const MOST_BLOCKS = 48
+/** Responses, and looks, that means look back on. */
+const MEMORY = 12
+const LOOK_MEMORY = 8
+/** Responses of a way before it is compared. */
 const LEAST_SEEN = 3
-const RENEWED = 1
-/** Speculation comes back where it takes less than this share of plain decoding's time. */
-const ON_GAIN = 0.98
+/** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
+const SURPRISE = 0.2
+const SOONER = 3
 const OUTLIER = 3

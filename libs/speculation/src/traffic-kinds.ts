@@ -1,5 +1,6 @@
 import { DraftAcceptance } from './draft-acceptance.js'
 import { LookupAcceptance } from './lookup-acceptance.js'
+import { RecentlyUsed } from './recently-used.js'
 
 /** What one kind of traffic (a domain at a temperature, say) has shown of itself. */
 export class TrafficKind {
@@ -13,22 +14,18 @@ export class TrafficKind {
   }
 }
 
-/** Kinds that are kept apart; the one that was asked for longest ago gives way. */
+/** Kinds that are kept apart. */
 const MAX_KINDS = 64
 
 export class TrafficKinds {
   readonly #maxProposal: number
-  readonly #kinds = new Map<string, TrafficKind>()
+  readonly #kinds = new RecentlyUsed<TrafficKind>(MAX_KINDS)
 
   constructor(maxProposal: number) {
     this.#maxProposal = maxProposal
   }
 
   of(name: string): TrafficKind {
-    const kind = this.#kinds.get(name) ?? new TrafficKind(this.#maxProposal)
-    this.#kinds.delete(name)
-    this.#kinds.set(name, kind)
-    if (this.#kinds.size > MAX_KINDS) this.#kinds.delete(this.#kinds.keys().next().value!)
-    return kind
+    return this.#kinds.of(name, () => new TrafficKind(this.#maxProposal))
   }
 }

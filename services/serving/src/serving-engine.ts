@@ -213,15 +213,14 @@ export class ServingEngine {
     const copies = request.speculate && promptLookup
     const controller = loaded?.controller ?? this.#copying
     const kind = kindOf(request)
-    const { running } = admission
     const may = loaded !== undefined || copies
-    const decoding = may ? modes.next(running) : { speculates: false, counts: false }
+    const decoding = may ? modes.next(admission.running, kind) : NEITHER
     const pays = may && decoding.speculates && controller.pays(kind, copies)
     // Two versions are compared on some responses even where neither pays.
     const speculates = pays || (pair !== undefined && (!may || random() < PAIRED_ANYWAY))
     // One that went the other way than its block says nothing of either.
-    const counts = decoding.counts && speculates === decoding.speculates
-    return { kind, running, decoding: { ...decoding, counts }, copies, controller, speculates }
+    const timed = speculates === decoding.speculates ? decoding : NEITHER
+    return { kind, timed, copies, controller, speculates }
   }
 
   #rounds(
@@ -282,7 +281,7 @@ export class ServingEngine {
       readonly mode: Mode
     },
   ): AsyncGenerator<Round> {
-    const { metrics, ledger, nowMs, modes } = this.#options
+    const { metrics, ledger, nowMs } = this.#options
     let pulledMs = startedMs
     const after = { tokens: 0, seconds: 0 }
     for await (const round of rounds) {
@@ -297,8 +296,8 @@ export class ServingEngine {
       countRound(stats, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
-      if (round.finish !== UNFINISHED && mode.decoding.counts && after.tokens >= LEAST_TIMED && after.seconds > 0) {
-        modes.observe(mode.running, mode.decoding, (after.seconds / after.tokens) * 1e6)
+      if (round.finish !== UNFINISHED && after.tokens >= LEAST_TIMED && after.seconds > 0) {
+        mode.timed.ended?.((after.seconds / after.tokens) * 1e6)
       }
       yield round
       // The time in between is the client's, not ours.
@@ -326,19 +325,19 @@ export class ServingEngine {
 /** How one response is decoded, and as what its time counts. */
 interface Mode {
   readonly kind: string
-  /** Responses that it began beside, itself among them. */
-  readonly running: number
-  readonly decoding: DecodingMode
+  /** What its time counts as. */
+  readonly timed: DecodingMode
   readonly copies: boolean
   readonly controller: SpeculationController
   readonly speculates: boolean
 }
 
+const NEITHER: DecodingMode = { speculates: false }
 const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 /** Tokens after the first that a response must have for its time to count. */
 const LEAST_TIMED = 8
 /** Share of the responses of a comparison that are compared although plain decoding is faster. */
-const PAIRED_ANYWAY = 0.25
+const PAIRED_ANYWAY = 0.05
 
 /** Further back than this a copy is not worth its memory: 12 bytes a token. */
 const MAX_REACH = 16_384

@@ -11,10 +11,10 @@ export class BenchError extends Error {
 }
 
 /** A whole number above 0 from the command line. */
-export function wholeNumber(name: string, text: string): number {
+export function wholeNumber(name: string, text: string, least = 1): number {
   const value = Number(text)
-  if (Number.isInteger(value) && value > 0) return value
-  throw new BenchError(`--${name} must be a whole number above 0, not "${text}"`, { exitCode: 2 })
+  if (Number.isInteger(value) && value >= least) return value
+  throw new BenchError(`--${name} must be a whole number from ${least} on, not "${text}"`, { exitCode: 2 })
 }
 
 /** For people who wait; tables and JSON go to standard output. */

@@ -13,7 +13,7 @@ import { llamaCpp, served, type Contestant } from './contestants.js'
 import { crowd, crowdFigures, type CrowdFigures } from './overload.js'
 import { numberedChats, numberedPrompts, Questions } from './questions.js'
 import { printLevels, printOverload, type LevelRow } from './report.js'
-import { serveFigures, takeTurn, type Turn } from './turn.js'
+import { overRounds, serveFigures, takeTurn, type Turn } from './turn.js'
 
 export const serveHelp = `npm run bench -- serve [options]
        npm run bench -- serve --target smollm2 [options]
@@ -24,7 +24,7 @@ sampled; a number before each question makes it one whose prompt was not compute
 --train-seconds of the loop's traffic make, or the one that is shipped for the target; the trainer has ended when this
 begins. With --target beside llama.cpp: as many sequences at once inside this process, which spares it HTTP, text and
 everything else that a server does. Nothing is captured, and the target decodes up to 16 answers at once
-(PLATEAU_MAX_SEQUENCES). Some eight minutes.
+(PLATEAU_MAX_SEQUENCES). Some 20 minutes. The interval of "over plain" is by rounds.
 
 Then too many: 64 clients for 16 places and a queue of 16, which come back when they are told to, and what is done
 meanwhile beside what 16 clients get.
@@ -32,7 +32,9 @@ meanwhile beside what 16 clients get.
   --target NAME|PATH   a real target (fetched when it is known and missing)
   --levels LIST        clients at once (default 1,4,16)
   --temperatures LIST  (default 0,0.7)
+  --answers N          of a turn, at least, and three for each client (default 24)
   --rounds N           turns of each (default 3)
+  --warm-up N          turns of each before those: serving learns what pays at this load (default 2)
   --tokens N           of an answer, at most (default 64)
   --train-seconds N    without --target (default 120)
   --threads N          of the target, and of llama.cpp (default 1; with --target all cores)
@@ -51,6 +53,8 @@ interface ServeOptions {
   readonly levels: readonly number[]
   readonly temperatures: readonly number[]
   readonly rounds: number
+  readonly warmUp: number
+  readonly answers: number
   readonly maxTokens: number
   readonly trainSeconds: number
   readonly crowdSeconds: number
@@ -119,24 +123,27 @@ async function openLlamaCpp(model: RealModel, questions: Questions, { threads, m
 async function measureLevels(
   contestants: readonly Contestant[],
   questions: Questions,
-  { levels, temperatures, rounds, maxTokens }: ServeOptions,
+  { levels, temperatures, rounds, warmUp, answers, maxTokens }: ServeOptions,
 ): Promise<LevelRow[]> {
   const rows: LevelRow[] = []
   for (const clients of levels) {
     for (const temperature of temperatures) {
       progress(`${clients} clients at temperature ${temperature}`)
-      const asked = { count: Math.max(8, 3 * clients), temperature, maxTokens }
+      const asked = { count: Math.max(answers, 3 * clients), temperature, maxTokens }
       const turns = new Map(contestants.map(({ name }): [string, Turn[]] => [name, []]))
-      for (let round = 0; round < rounds; round++) {
+      for (let round = -warmUp; round < rounds; round++) {
         for (const [i] of contestants.entries()) {
-          const contestant = contestants[(round + i) % contestants.length]!
+          const contestant = contestants[(round + warmUp + i) % contestants.length]!
           const answering = await contestant.open(clients)
-          turns.get(contestant.name)!.push(await takeTurn(answering, questions.next(asked), clients))
+          const turn = await takeTurn(answering, questions.next(asked), clients)
+          if (round >= 0) turns.get(contestant.name)!.push(turn)
           await answering.close()
         }
       }
       const figures = Object.fromEntries([...turns].map(([name, taken]) => [name, serveFigures(taken)]))
-      rows.push({ clients, temperature, figures })
+      const plain = turns.get('plain')!
+      const overPlain = Object.fromEntries([...turns].map(([name, taken]) => [name, overRounds(taken, plain)]))
+      rows.push({ clients, temperature, figures, overPlain })
     }
   }
   return rows
@@ -160,16 +167,14 @@ async function measureOverload(
 
 /** Speculative tokens a second over those of the others, by clients and temperature. */
 function ratios(rows: readonly LevelRow[]) {
-  const over = (name: string) =>
-    Object.fromEntries(
-      rows.map(({ clients, temperature, figures }) => {
-        const [ours, theirs] = [figures['speculative'], figures[name]]
-        const ratio = ours === undefined || theirs === undefined ? null : ours.tokensPerSecond / theirs.tokensPerSecond
-        return [`${clients} at ${temperature}`, ratio]
-      }),
-    )
-  const hasOther = rows.some(({ figures }) => figures['llama.cpp'] !== undefined)
-  return { overPlain: over('plain'), ...(hasOther ? { overLlamaCpp: over('llama.cpp') } : {}) }
+  const over = (other: (row: LevelRow) => unknown) =>
+    Object.fromEntries(rows.map((row) => [`${row.clients} at ${row.temperature}`, other(row)]))
+  const rate = ({ figures }: LevelRow, name: string): number | undefined => figures[name]?.tokensPerSecond
+  const hasOther = rows.some((row) => rate(row, 'llama.cpp') !== undefined)
+  return {
+    overPlain: over(({ overPlain }) => overPlain['speculative']),
+    ...(hasOther ? { overLlamaCpp: over((row) => rate(row, 'speculative')! / rate(row, 'llama.cpp')!) } : {}),
+  }
 }
 
 function parseOptions(args: readonly string[]): ServeOptions {
@@ -180,6 +185,8 @@ function parseOptions(args: readonly string[]): ServeOptions {
       levels: { type: 'string' },
       temperatures: { type: 'string', default: '0,0.7' },
       rounds: { type: 'string' },
+      'warm-up': { type: 'string' },
+      answers: { type: 'string' },
       tokens: { type: 'string' },
       'train-seconds': { type: 'string' },
       threads: { type: 'string' },
@@ -195,6 +202,8 @@ function parseOptions(args: readonly string[]): ServeOptions {
     levels: list(values.levels ?? (quick ? '1,4' : '1,4,16')).map((text) => wholeNumber('levels', text)),
     temperatures: list(values.temperatures).map(temperature),
     rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '3')),
+    warmUp: wholeNumber('warm-up', values['warm-up'] ?? (quick ? '0' : '2'), 0),
+    answers: wholeNumber('answers', values.answers ?? (quick ? '8' : '24')),
     maxTokens: wholeNumber('tokens', values.tokens ?? (quick ? '32' : '64')),
     trainSeconds: wholeNumber('train-seconds', values['train-seconds'] ?? (quick ? '20' : '120')),
     crowdSeconds: quick ? 6 : 20,

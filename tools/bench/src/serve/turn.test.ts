@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Answered, Answering, Question } from './contestants.js'
-import { serveFigures, takeTurn } from './turn.js'
+import { overRounds, serveFigures, takeTurn } from './turn.js'
 
 const questions: Question[] = Array.from({ length: 7 }, (_, seed) => ({
   prompt: 'a',
@@ -39,6 +39,16 @@ describe('a turn', () => {
     expect(asked.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(most).toBe(3)
     expect(turn.answers).toHaveLength(7)
+  })
+
+  it('is compared with the turn of the other one in its round', () => {
+    const turn = (seconds: number) => ({ seconds, answers: [answer] })
+    const { ratio, low, high } = overRounds([turn(1), turn(10)], [turn(2), turn(20)])
+    expect([ratio, low, high]).toEqual([2, 2, 2].map((value) => expect.closeTo(value, 9)))
+    const uneven = overRounds([turn(1), turn(1)], [turn(1), turn(4)])
+    expect(uneven.ratio).toBeCloseTo(2)
+    expect(uneven.high).toBeGreaterThan(2)
+    expect(overRounds([turn(1)], [turn(2)])).toEqual({ ratio: 2, low: Number.NaN, high: Number.NaN })
   })
 
   it('counts by its whole time, and waits by request and by token', () => {
