@@ -125,7 +125,7 @@ class ModeTimes {
   }
 
   #begin(running: number): Block {
-    const length = Math.max(LEAST_BLOCK, BLOCK_PER_RUNNING * running)
+    const length = running + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
     // The block after the look has begun and ended too: the last responses of the look have had their time.
     if (this.#look !== undefined && this.#look !== this.#block) this.#judge(this.#look)
     this.#sinceLook++
@@ -157,12 +157,14 @@ class ModeTimes {
     this.#atLook = this.#recent.value
   }
 
-  /** Blocks from one look to the next: few while little is known, and never so few that looking costs more than its budget. */
+  /** Blocks from one look to the next: few until it is clear which way is faster, then so many that looks cost their budget. */
   #interval(): number {
-    const affordable = Math.min(MOST_BLOCKS, Math.max(LEAST_BLOCKS, Math.abs(this.#loss.value) / LOOK_BUDGET))
-    const interval = Math.min(LEAST_BLOCKS * 2 ** this.#looks, affordable)
+    if (this.#looks === 0) return FIRST_BLOCKS
+    const loss = Math.abs(this.#loss.value)
+    const affordable = Math.min(MOST_BLOCKS, Math.max(UNCLEAR_BLOCKS, loss / LOOK_BUDGET))
+    const isClear = loss * Math.sqrt(this.#looks) > CLEAR
     const hasMoved = this.#atLook > 0 && Math.abs(Math.log(this.#recent.value / this.#atLook)) > SURPRISE
-    return this.#isRenewed || hasMoved ? interval / SOONER : interval
+    return isClear && !hasMoved && !this.#isRenewed ? affordable : Math.max(UNCLEAR_BLOCKS, affordable / SOONER)
   }
 }
 
@@ -175,13 +177,17 @@ function limited(tokenUs: number, { weight, value }: Mean): number {
 const NEWEST = 1 / 8
 /** Kinds of traffic that are told apart. */
 const MAX_KINDS = 64
-/** Responses of a block: so many for each that runs at once, and at least so many. */
-const BLOCK_PER_RUNNING = 3
-const LEAST_BLOCK = 4
-/** Share of the time that looks may cost, and the least and the most blocks from one to the next. */
+/** Responses of a block that count: so many for each that runs at once, and at least so many. */
+const COUNTED_PER_RUNNING = 1.5
+const LEAST_COUNTED = 4
+/** Share of the time that looks may cost. */
 const LOOK_BUDGET = 0.01
-const LEAST_BLOCKS = 2
+/** Blocks from one look to the next: before the first one, while it is not clear which way is faster, and at the most. */
+const FIRST_BLOCKS = 2
+const UNCLEAR_BLOCKS = 4
 const MOST_BLOCKS = 48
+/** Twice what the logarithm of two times is off in one look. */
+const CLEAR = 0.3
 /** Responses, and looks, that means look back on. */
 const MEMORY = 12
 const LOOK_MEMORY = 8

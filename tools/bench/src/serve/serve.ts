@@ -33,8 +33,8 @@ meanwhile beside what 16 clients get.
   --levels LIST        clients at once (default 1,4,16)
   --temperatures LIST  (default 0,0.7)
   --answers N          of a turn, at least, and three for each client (default 24)
-  --rounds N           turns of each (default 3)
-  --warm-up N          turns of each before those: serving learns what pays at this load (default 2)
+  --rounds N           turns of each (default 5)
+  --warm-up SECONDS    of speculative turns before those: serving learns what pays at this load (default 60)
   --tokens N           of an answer, at most (default 64)
   --train-seconds N    without --target (default 120)
   --threads N          of the target, and of llama.cpp (default 1; with --target all cores)
@@ -53,7 +53,7 @@ interface ServeOptions {
   readonly levels: readonly number[]
   readonly temperatures: readonly number[]
   readonly rounds: number
-  readonly warmUp: number
+  readonly warmUpSeconds: number
   readonly answers: number
   readonly maxTokens: number
   readonly trainSeconds: number
@@ -123,7 +123,7 @@ async function openLlamaCpp(model: RealModel, questions: Questions, { threads, m
 async function measureLevels(
   contestants: readonly Contestant[],
   questions: Questions,
-  { levels, temperatures, rounds, warmUp, answers, maxTokens }: ServeOptions,
+  { levels, temperatures, rounds, warmUpSeconds, answers, maxTokens }: ServeOptions,
 ): Promise<LevelRow[]> {
   const rows: LevelRow[] = []
   for (const clients of levels) {
@@ -131,13 +131,18 @@ async function measureLevels(
       progress(`${clients} clients at temperature ${temperature}`)
       const asked = { count: Math.max(answers, 3 * clients), temperature, maxTokens }
       const turns = new Map(contestants.map(({ name }): [string, Turn[]] => [name, []]))
-      for (let round = -warmUp; round < rounds; round++) {
+      const answer = async (contestant: Contestant): Promise<Turn> => {
+        const answering = await contestant.open(clients)
+        const turn = await takeTurn(answering, questions.next(asked), clients)
+        await answering.close()
+        return turn
+      }
+      const warm = performance.now() + warmUpSeconds * 1000
+      while (performance.now() < warm) await answer(contestants.find(({ name }) => name === 'speculative')!)
+      for (let round = 0; round < rounds; round++) {
         for (const [i] of contestants.entries()) {
-          const contestant = contestants[(round + warmUp + i) % contestants.length]!
-          const answering = await contestant.open(clients)
-          const turn = await takeTurn(answering, questions.next(asked), clients)
-          if (round >= 0) turns.get(contestant.name)!.push(turn)
-          await answering.close()
+          const contestant = contestants[(round + i) % contestants.length]!
+          turns.get(contestant.name)!.push(await answer(contestant))
         }
       }
       const figures = Object.fromEntries([...turns].map(([name, taken]) => [name, serveFigures(taken)]))
@@ -201,8 +206,8 @@ function parseOptions(args: readonly string[]): ServeOptions {
     target: values.target ?? 'demo-target',
     levels: list(values.levels ?? (quick ? '1,4' : '1,4,16')).map((text) => wholeNumber('levels', text)),
     temperatures: list(values.temperatures).map(temperature),
-    rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '3')),
-    warmUp: wholeNumber('warm-up', values['warm-up'] ?? (quick ? '0' : '2'), 0),
+    rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '5')),
+    warmUpSeconds: wholeNumber('warm-up', values['warm-up'] ?? (quick ? '0' : '60'), 0),
     answers: wholeNumber('answers', values.answers ?? (quick ? '8' : '24')),
     maxTokens: wholeNumber('tokens', values.tokens ?? (quick ? '32' : '64')),
     trainSeconds: wholeNumber('train-seconds', values['train-seconds'] ?? (quick ? '20' : '120')),
