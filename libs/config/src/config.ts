@@ -10,8 +10,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** Our variables begin with it; one that no field names is a mistake. */
 const PREFIX = 'PLATEAU_'
 
-/** Says why a combination of valid values cannot work, or undefined. */
-export type Refusal<T> = (values: T) => string | undefined
+/** Says why a combination of valid values cannot work, or everything that is wrong with what they name; else undefined. */
+export type Refusal<T> = (values: T) => string | readonly string[] | undefined
 
 export interface Config<F extends Fields> {
   readonly fields: F
@@ -77,8 +77,7 @@ function parse<F extends Fields>(
   }
   // Combinations only make sense once every field does.
   if (problems.length === 0) {
-    for (const refuse of refusals)
-      problems.push(...[refuse(values as Values<F>)].filter((reason) => reason !== undefined))
+    for (const refuse of refusals) problems.push(...[refuse(values as Values<F>) ?? []].flat())
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return values as Values<F>

@@ -1,4 +1,3 @@
-import { messageOf, PlateauError } from '@plateau/contracts'
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { checkCertificates, type CertificateTexts, type CheckedCertificates } from './check-certificates.js'
@@ -49,7 +48,7 @@ export function findCertificates(
     try {
       return readFileSync(path, 'utf8')
     } catch (error) {
-      problems.push(`${path} cannot be read: ${messageOf(error)}`)
+      problems.push(`${path} cannot be read: ${(error as Error).message}`)
       return ''
     }
   }
@@ -82,13 +81,11 @@ export class CertificateFiles {
     this.#warn()
   }
 
-  /** Throws CERTIFICATES_INVALID with every problem when there is nothing to begin with. */
+  /** Throws with every problem when there is nothing to begin with. */
   static open(options: CertificateFilesOptions): CertificateFiles {
     const found = findCertificates(options, { ...options, nowMs: options.clock() })
     if (found.ok) return new CertificateFiles(options, found.texts, found.checked)
-    throw new PlateauError('CERTIFICATES_INVALID', `TLS cannot begin: ${found.problems.join('; ')}`, {
-      facts: { certFile: options.certFile, keyFile: options.keyFile, caFile: options.caFile },
-    })
+    throw new Error(`the certificates cannot be used: ${found.problems.join('; ')}`)
   }
 
   get current(): CertificateTexts {

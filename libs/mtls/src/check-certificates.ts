@@ -1,5 +1,4 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { messageOf } from '@plateau/contracts'
 import { identityOf, type SpiffeId } from './spiffe-id.js'
 
 /** PEM as it stands in the files: the certificate with its intermediates, its private key, the authorities that are trusted. */
@@ -72,7 +71,7 @@ function read<T>(parse: () => T, what: string, problems: string[]): T | undefine
     return parse()
   } catch (error) {
     // OpenSSL's own words name a routine; they never hold anything of a key.
-    problems.push(`${what} cannot be used: ${messageOf(error)}`)
+    problems.push(`${what} cannot be used: ${(error as Error).message}`)
     return undefined
   }
 }

@@ -1,7 +1,13 @@
-import { PlateauError } from '@plateau/contracts'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { identityOf, namesHosts, spiffeId, type ServiceName, type SpiffeId } from './spiffe-id.js'
+import {
+  identityOf,
+  namesHosts,
+  spiffeId,
+  type NamedCertificate,
+  type ServiceName,
+  type SpiffeId,
+} from './spiffe-id.js'
 
 /** Whose identities count, wherever their certificates come from. */
 export interface Trust {
@@ -23,40 +29,45 @@ export function serverRefusal(
   const identity = identityOf(certificate)
   if (identity === undefined || !isTrusted(trust, identity) || identity.service !== service) {
     const found = identity === undefined ? 'nobody we know' : spiffeId(identity)
-    return new PlateauError(
-      'SERVER_IDENTITY_WRONG',
-      `the server at ${host} is ${found}, expected was "${service}" of ${describeTrust(trust)}`,
-      { facts: { host, found, expected: service } },
-    )
+    return new Error(`the server at ${host} is ${found}, expected was "${service}" of ${describeTrust(trust)}`)
   }
   return namesHosts(certificate) && !isThisMachine(host) ? checkServerIdentity(host, certificate) : undefined
 }
 
-/** Who may call a method: these services, or everybody whom we trust. */
+/** Who may call a method: these services; or every identity of the trust domain, for what has keys of its own. */
 export type Callers = readonly ServiceName[] | 'everyone'
 
 /** By "/package.Service/Method"; a method that is not in it is nobody's. */
 export type MethodTable = Readonly<Record<string, Callers>>
 
-/** Throws PERMISSION_DENIED naming method and identity, and UNAUTHENTICATED where there is no identity. */
-export function checkCaller(
+/** What a caller is told, by names of gRPC statuses. */
+export interface CallerRefusal {
+  readonly code: 'UNAUTHENTICATED' | 'PERMISSION_DENIED'
+  readonly message: string
+  /** The caller's SPIFFE id; undefined when it has none. */
+  readonly caller: string | undefined
+}
+
+/** Why `peer` may not call the method at `path`; undefined when it may. */
+export function callerRefusal(
   trust: Trust,
   table: MethodTable,
   path: string,
-  peer: PeerCertificate | undefined,
-): SpiffeId {
+  peer: NamedCertificate | undefined,
+): CallerRefusal | undefined {
   const identity = peer === undefined ? undefined : identityOf(peer)
-  if (identity === undefined)
-    throw new PlateauError(
-      'UNAUTHENTICATED',
-      `${path} needs a client certificate with one SPIFFE id (spiffe://<trust domain>/ns/<namespace>/sa/<service>)`,
-      { facts: { method: path } },
-    )
+  if (identity === undefined) {
+    const message = `${path} needs a client certificate with one SPIFFE id (spiffe://<trust domain>/ns/<namespace>/sa/<service>)`
+    return { code: 'UNAUTHENTICATED', message, caller: undefined }
+  }
   const callers = Object.hasOwn(table, path) ? table[path]! : []
-  const may = callers === 'everyone' || (callers as readonly string[]).includes(identity.service)
-  if (may && isTrusted(trust, identity)) return identity
+  const may =
+    callers === 'everyone'
+      ? identity.trustDomain === trust.trustDomain
+      : (callers as readonly string[]).includes(identity.service) && isTrusted(trust, identity)
+  if (may) return undefined
   const caller = spiffeId(identity)
-  throw new PlateauError('PERMISSION_DENIED', `${caller} may not call ${path}`, { facts: { method: path, caller } })
+  return { code: 'PERMISSION_DENIED', message: `${caller} may not call ${path}`, caller }
 }
 
 function isTrusted({ trustDomain, namespaces }: Trust, identity: SpiffeId): boolean {

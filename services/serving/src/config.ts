@@ -10,6 +10,7 @@ import {
   flag,
   integer,
   list,
+  mergeConfigs,
   optional,
   port,
   seconds,
@@ -17,9 +18,9 @@ import {
   text,
   type Values,
 } from '@plateau/config'
-import { isLoopback } from './loopback.js'
+import { isLoopback, plaintextRefusal, transportConfig } from '@plateau/service-kit'
 
-export const servingConfig = defineConfig(
+const ownConfig = defineConfig(
   {
     model: existingPath({
       env: 'PLATEAU_MODEL',
@@ -40,7 +41,7 @@ export const servingConfig = defineConfig(
     adminAddress: address({
       env: 'PLATEAU_ADMIN_ADDRESS',
       default: '127.0.0.1:7081',
-      help: 'Address of the gRPC RolloutService, which operators order by. Beyond this machine only with keys.',
+      help: 'Address of the gRPC RolloutService, which operators order by. Beyond this machine only with keys or mutual TLS.',
     }),
     checkpoints: directory({
       env: 'PLATEAU_CHECKPOINTS',
@@ -250,12 +251,33 @@ export const servingConfig = defineConfig(
         speculation && verifyKeyFile === undefined
           ? 'PLATEAU_VERIFY_KEY_FILE is needed while PLATEAU_SPECULATION=on: a draft that is not verified is not loaded'
           : undefined,
-      ({ adminAddress, apiKeysFile }) =>
-        apiKeysFile === undefined && !isLoopback(adminAddress)
-          ? `PLATEAU_ADMIN_ADDRESS=${adminAddress} is reached from other machines, and without PLATEAU_API_KEYS_FILE everybody there could give orders: use a loopback address or a keys file`
-          : undefined,
     ],
   },
+)
+
+const transport = transportConfig('serving')
+
+export const servingConfig = mergeConfigs(
+  ownConfig,
+  defineConfig(
+    {
+      ...transport.fields,
+      grpcAddress: ownConfig.fields.grpcAddress,
+      adminAddress: ownConfig.fields.adminAddress,
+      apiKeysFile: ownConfig.fields.apiKeysFile,
+    },
+    {
+      refuse: [
+        ...transport.refusals,
+        (values) => plaintextRefusal('PLATEAU_GRPC_ADDRESS', values.grpcAddress, values),
+        (values) => plaintextRefusal('PLATEAU_ADMIN_ADDRESS', values.adminAddress, values),
+        ({ adminAddress, apiKeysFile, tlsCertFile }) =>
+          apiKeysFile === undefined && tlsCertFile === undefined && !isLoopback(adminAddress)
+            ? `PLATEAU_ADMIN_ADDRESS=${adminAddress} is reached from other machines, and without PLATEAU_API_KEYS_FILE or certificates everybody there could give orders: use a loopback address, a keys file or mutual TLS`
+            : undefined,
+      ],
+    },
+  ),
 )
 
 export type ServingConfig = Values<typeof servingConfig.fields>

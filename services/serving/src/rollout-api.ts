@@ -82,13 +82,17 @@ export function rolloutApi(control: RolloutControl, options: RolloutApiOptions):
 }
 
 /**
- * Who may give orders, by `Access.authenticate`: keys with `admin`. Without a keys file whoever reaches the address is
- * an operator of this machine, for the configuration lets it listen on loopback only.
+ * Who may give orders, by `Access.authenticate`: keys with `admin`. Without a keys file whoever is let in at the address is
+ * an operator: `nameOf` says which one, by its certificate; without certificates it is one of this machine, for the
+ * configuration lets it listen on loopback only.
  */
-export function adminsOnly(authenticate: (authorization: string | undefined) => Caller) {
+export function adminsOnly(
+  authenticate: (authorization: string | undefined) => Caller,
+  nameOf: (context: CallContext) => string | undefined = () => undefined,
+) {
   return (context: CallContext): string => {
     const { keyName, admin } = authenticate(context.metadata('authorization'))
-    if (admin) return keyName === '' ? 'local operator' : keyName
+    if (admin) return keyName === '' ? (nameOf(context) ?? 'local operator') : keyName
     const message = `key "${keyName}" has no right to give orders: its entry in the keys file needs "admin": true`
     throw new PlateauError('PERMISSION_DENIED', message, { facts: { key: keyName } })
   }

@@ -1,5 +1,5 @@
 import { readDescriptorSet, topics } from '@plateau/contracts'
-import type { RunningService, ServiceContext } from '@plateau/service-kit'
+import { callerName, isLoopback, openTransport, type RunningService, type ServiceContext } from '@plateau/service-kit'
 import { loadTokenizer, readDraftTarget } from '@plateau/model-files'
 import { startServer, type CallContext } from '@plateau/rpc'
 import { DecodingModes, seededRandom } from '@plateau/speculation'
@@ -11,13 +11,13 @@ import type { Access } from './access/access.js'
 import { startAccess } from './access/start-access.js'
 import { Admission } from './admission.js'
 import { BoundedLabels } from './bounded-labels.js'
+import { orderCallers, servingCallers } from './callers.js'
 import type { ServingConfig } from './config.js'
 import { sharedModel } from './draft-build/shared-model.js'
 import { DriftWatch } from './drift-watch.js'
 import { grpcApi, statusOf } from './grpc-api.js'
 import { chatPrompts } from './openai/chat-prompt.js'
 import { HttpApi } from './openai/http-api.js'
-import { isLoopback } from './loopback.js'
 import { Outbox } from './outbox.js'
 import { adminsOnly, rolloutApi } from './rollout-api.js'
 import { UNASSIGNED } from './rollouts/draft-fleet.js'
@@ -54,8 +54,10 @@ export async function startServing(context: Context): Promise<RunningService> {
   const { maxConcurrent, maxWaiting, maxQueueMs } = config
   const admission = new Admission({ maxConcurrent, maxWaiting, maxQueueMs, nowMs })
   const { access, close: closeAccess } = await startAccess(config, { logger, admission, metrics, tenants, nowMs })
+  const transport = await openTransport(config, { service: 'serving', logger, metrics: registry, clock })
   const target = new TargetLink({
     address: config.targetAddress,
+    channel: transport.client('target-model'),
     expected: identity,
     stallMs: config.targetStallMs,
     logger,
@@ -152,9 +154,10 @@ export async function startServing(context: Context): Promise<RunningService> {
       ledger,
     })
   const report = (error: unknown, path: string): void => logger.error('rpc failed', { path, error })
-  const reflection = await readDescriptorSet()
+  const reflection = config.grpcReflection ? await readDescriptorSet() : undefined
   const isReady = (): boolean => health.readiness().ok
   const rpc = await startServer({
+    ...transport.server(servingCallers),
     address: config.grpcAddress,
     services: [grpcApi({ engine, tokenizer, access, status, report })],
     isReady,
@@ -166,6 +169,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     fleet === undefined
       ? undefined
       : await startServer({
+          ...transport.server(orderCallers),
           address: config.adminAddress,
           services: [rolloutApi(fleet, { ...orderRights(config.adminAddress, access), logger, report })],
           isReady,
@@ -177,6 +181,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     url,
     grpc: rpc.address,
     admin: admin?.address,
+    tls: transport.isSecure,
     model: model.modelId,
     fingerprint: model.fingerprint,
   })
@@ -188,13 +193,17 @@ export async function startServing(context: Context): Promise<RunningService> {
       // What they could not report then is left: the event log, closed after this, gives it a last moment.
       await Promise.all([outbox.close(REPORTS_MS), acceptance.close(REPORTS_MS)])
       await Promise.all([target.close(), closeAccess()])
+      transport.close()
     },
   }
 }
 
-/** Orders need an admin's key; looking needs one too where others than this machine can reach the address. */
+/**
+ * Orders need an admin's key; looking needs one too where others than this machine can reach the address. With mutual TLS the
+ * certificate has been asked for before: it says which service, a key says who.
+ */
 function orderRights(adminAddress: string, { authenticate }: Access) {
-  const authorizeOrder = adminsOnly(authenticate)
+  const authorizeOrder = adminsOnly(authenticate, ({ certificate }) => callerName(certificate()))
   if (isLoopback(adminAddress)) return { authorizeOrder }
   const authorizeReading = (context: CallContext): void => void authenticate(context.metadata('authorization'))
   return { authorizeOrder, authorizeReading }

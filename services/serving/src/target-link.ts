@@ -1,5 +1,5 @@
 import { messageOf, PlateauError, target } from '@plateau/contracts'
-import { callServerStream, callUnary, createClient } from '@plateau/rpc'
+import { callServerStream, callUnary, createClient, type ChannelSettings } from '@plateau/rpc'
 import type { Logger } from '@plateau/telemetry'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unavailable } from './request-errors.js'
@@ -13,6 +13,8 @@ export interface TargetIdentity {
 
 export interface TargetLinkOptions {
   readonly address: string
+  /** Default: plaintext. */
+  readonly channel?: ChannelSettings
   /** What PLATEAU_MODEL holds: the target must be the same model. */
   readonly expected: TargetIdentity
   /** A target that is connected and says nothing for so long within a response is taken for lost. */
@@ -46,7 +48,7 @@ export class TargetLink {
 
   constructor(options: TargetLinkOptions) {
     this.#options = options
-    this.#client = createClient(target.TargetServiceClient, options.address)
+    this.#client = createClient(target.TargetServiceClient, options.address, options.channel)
   }
 
   /** Starts looking for the target, for as long as the link is open. */

@@ -1,3 +1,4 @@
+import { plaintextRefusal, transportConfig } from '@plateau/service-kit'
 import {
   address,
   bytes,
@@ -7,12 +8,13 @@ import {
   existingPath,
   flag,
   integer,
+  mergeConfigs,
   optional,
   seconds,
 } from '@plateau/config'
 
 /** target-model's own settings; the ones that every service has come with the shell. */
-export const targetModelConfig = defineConfig({
+const ownConfig = defineConfig({
   model: existingPath({
     env: 'PLATEAU_MODEL',
     help: 'The target: a Hugging Face directory (config.json, safetensors, tokenizer.json) or a GGUF file.',
@@ -38,7 +40,7 @@ export const targetModelConfig = defineConfig({
   address: address({
     env: 'PLATEAU_TARGET_ADDRESS',
     default: '127.0.0.1:7070',
-    help: 'Where the gRPC service listens (plaintext: a loopback or pod address).',
+    help: 'Where the gRPC service listens.',
   }),
   threads: optional(
     integer({
@@ -105,3 +107,13 @@ export const targetModelConfig = defineConfig({
     }),
   ),
 })
+
+const transport = transportConfig('target-model')
+
+export const targetModelConfig = mergeConfigs(
+  ownConfig,
+  defineConfig(
+    { ...transport.fields, address: ownConfig.fields.address },
+    { refuse: [...transport.refusals, (values) => plaintextRefusal('PLATEAU_TARGET_ADDRESS', values.address, values)] },
+  ),
+)

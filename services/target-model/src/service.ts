@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { ServiceSpec } from '@plateau/service-kit'
+import { openTransport, type ServiceSpec } from '@plateau/service-kit'
 import { currentTraceparent } from '@plateau/telemetry'
+import { targetCallers } from './callers.js'
 import { targetModelConfig } from './config.js'
 import { declareTargetMetrics } from './metrics.js'
 
@@ -42,12 +43,14 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       freshSeed: () => randomBytes(4).readUInt32LE(),
       capture: config.capture ? (window, caller) => publisher.offer(window, currentTraceparent() ?? caller) : undefined,
     })
+    const transport = await openTransport(config, { service: 'target-model', logger, metrics: registry, clock })
     const report = (error: unknown, path: string): void => logger.error('call failed', { path, error })
     const server = await startServer({
+      ...transport.server(targetCallers),
       address: config.address,
       services: [grpcTargetService(calls, metrics, report)],
       isReady: () => health.readiness().ok,
-      reflection: await readDescriptorSet(),
+      reflection: config.grpcReflection ? await readDescriptorSet() : undefined,
       report,
     })
     logger.info('target model loaded', {
@@ -63,6 +66,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       cacheBytes: config.cacheBytes,
       maxContext: loaded.decoder.maxContext,
       address: server.address,
+      tls: transport.isSecure,
       capture: config.capture,
       redaction: config.redactionModule,
     })
@@ -73,6 +77,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
         await server.drain(config.drainMs * (1 - 2 * FLUSH_SHARE))
         await publisher.close(config.drainMs * FLUSH_SHARE)
         await loaded.decoder.release()
+        transport.close()
       },
     }
   },

@@ -1,4 +1,5 @@
 import type { Command } from './command.js'
+import { certsIssue, certsList } from './commands/certs.js'
 import { checkpoints } from './commands/checkpoints.js'
 import { checkpointsExport } from './commands/checkpoints-export.js'
 import { dlqList } from './commands/dlq-list.js'
@@ -53,6 +54,8 @@ export const commands: readonly Command[] = [
   keysAdd,
   keysList,
   keysRemove,
+  certsIssue,
+  certsList,
   tenantsList,
   tenantsForget,
   draftsForget,

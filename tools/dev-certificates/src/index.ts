@@ -6,3 +6,11 @@ export {
   type CertificateRequest,
   type Validity,
 } from './authority.js'
+export {
+  hasAuthority,
+  holderFiles,
+  issueInto,
+  type Holder,
+  type HolderFiles,
+  type IssueOptions,
+} from './certificate-directory.js'

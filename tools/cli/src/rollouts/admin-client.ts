@@ -3,6 +3,7 @@ import { messageOf, PlateauError, type rollout } from '@plateau/contracts'
 import type { CallSettings } from '@plateau/rpc'
 import type { Context } from '../command.js'
 import { defaulted, required, text, value } from '../option.js'
+import { openChannels } from '../transport.js'
 
 /** Where serving takes orders unless something else is said: PLATEAU_ADMIN_ADDRESS's own default. */
 const DEFAULT_ADDRESS = '127.0.0.1:7081'
@@ -25,7 +26,8 @@ export const orderOptions = {
 export const ORDER_DETAILS = `
 The order goes to one serving process, holds for every one of the lineage and survives restarts. It is recorded
 with its reason on the rollouts topic, under the name of the key that PLATEAU_ADMIN_KEY_FILE holds (a file with
-the key and nothing else), where serving wants one.`
+the key and nothing else), where serving wants one. Where serving has certificates, PLATEAU_TLS_CERT_FILE,
+PLATEAU_TLS_KEY_FILE and PLATEAU_TLS_CA_FILE name those of an operator (plateau certs).`
 
 /**
  * One call to the RolloutService, with the operator's key. What may go wrong is said as an operator can mend it; throws
@@ -42,13 +44,15 @@ export async function askServing<Response>(
   const address = admin ?? context.environment['PLATEAU_ADMIN_ADDRESS'] ?? DEFAULT_ADDRESS
   const keyFile = context.environment['PLATEAU_ADMIN_KEY_FILE']
   const metadata = keyFile === undefined ? {} : { authorization: `Bearer ${await readKey(keyFile)}` }
-  const client = createClient(contract.RolloutServiceClient, address)
+  const channels = await openChannels(context)
+  const client = createClient(contract.RolloutServiceClient, address, channels.to('serving'))
   try {
     return await call(client, { deadlineMs: DEADLINE_MS, signal: context.signal, metadata })
   } catch (error) {
     throw explained(error, address, keyFile)
   } finally {
     client.close()
+    channels.close()
   }
 }
 

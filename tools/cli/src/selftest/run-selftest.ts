@@ -7,6 +7,7 @@ import { callServerStream, callUnary, createClient } from '@plateau/rpc'
 import { logitProcessors, seededRandom, type Draft } from '@plateau/speculation'
 import type { Context, ExitCode } from '../command.js'
 import { table } from '../table.js'
+import { openChannels } from '../transport.js'
 import { readPromptFiles } from '../train/prompt-file.js'
 import { judgeCases, NEAR_TIE_GAP, TOLERANCES, type CaseResult, type Judgement } from './judge-cases.js'
 import { builtInPrompts, samplingOf, selftestCases, type SelftestCase } from './selftest-cases.js'
@@ -34,7 +35,8 @@ const SEED = 20_261
 export async function runSelftest(context: Context, options: SelftestOptions): Promise<ExitCode> {
   const { address, weights, tolerance = TOLERANCES[weights] } = options
   const path = await resolveModel(options.model, { directory: modelsDirectory(context.environment) })
-  const client = createClient(target.TargetServiceClient, address)
+  const channels = await openChannels(context)
+  const client = createClient(target.TargetServiceClient, address, channels.to('target-model'))
   try {
     const described = await describe(client, address, context.signal)
     context.say(`loading ${path} as a draft`)
@@ -73,6 +75,7 @@ export async function runSelftest(context: Context, options: SelftestOptions): P
     }
   } finally {
     client.close()
+    channels.close()
   }
 }
 
