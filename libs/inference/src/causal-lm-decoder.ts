@@ -149,8 +149,11 @@ export class CausalLmDecoder {
     return this.#reusedTokens
   }
 
-  /** Throws SEQUENCES_EXHAUSTED (worth trying again) when maxSequences are open. */
-  open(): Sequence {
+  /**
+   * Texts of one `scope` copy beginnings from each other, of different ones never. Throws SEQUENCES_EXHAUSTED (worth trying
+   * again) when maxSequences are open.
+   */
+  open(scope = ''): Sequence {
     if (this.#open.size >= this.maxSequences) {
       throw new PlateauError(
         'SEQUENCES_EXHAUSTED',
@@ -160,6 +163,7 @@ export class CausalLmDecoder {
     }
     const sequence: Sequence = new DecoderSequence({
       name: this.#name,
+      scope,
       vocabSize: this.config.vocabSize,
       hiddenSize: this.config.hiddenSize,
       maxContext: this.maxContext,

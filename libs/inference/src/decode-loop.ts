@@ -122,7 +122,9 @@ export class DecodeLoop {
     const { memory, onReuse } = this.#options
     const { place } = step
     const known =
-      place.rows === 0 ? memory.prefixes.find(step.request.tokens, (block, i) => step.canReuse(block, i)) : []
+      place.rows === 0
+        ? memory.prefixes.find(place.scope, step.request.tokens, (block, i) => step.canReuse(block, i))
+        : []
     const reused = known.length * prefixBlockTokens
     const count = place.rows === 0 ? Math.min(most, step.total - reused) : most
     const rows = Math.max(place.rows, reused) + count
@@ -186,6 +188,7 @@ export class DecodeLoop {
     const { prefixes, freeBytes } = this.#options.memory
     const at = (index: number) => index * prefixBlockTokens
     prefixes.add(
+      place.scope,
       tokens.slice(0, place.rows),
       freeBytes,
       (index, into) => place.arena!.read(place, at(index), prefixBlockTokens, into),

@@ -35,6 +35,8 @@ export interface SequenceContext {
   readonly loop: DecodeLoop
   readonly memory: KvMemory
   readonly onClose: () => void
+  /** See KvPlace. */
+  readonly scope: string
 }
 
 /** idle ──step──▶ stepping ──▶ idle; from either ──close──▶ closed. */
@@ -48,8 +50,8 @@ export class DecoderSequence implements Sequence {
 
   constructor(context: SequenceContext) {
     this.#context = context
-    const { memory, hiddenSize } = context
-    this.#place = memory.open()
+    const { memory, hiddenSize, scope } = context
+    this.#place = memory.open(scope)
     const classOf = (place: KvPlace, rows: number) => memory.lengthClass(place, rows)
     this.#stepContext = { hiddenSize, classOf, keepsPrompts: memory.prefixes.maxBytes > 0 }
   }

@@ -21,6 +21,8 @@ export interface KvPlace {
   rows: number
   /** Rows that its run in preparation is to fill. */
   reserved: number
+  /** Whose text it is: beginnings are shared with texts of the same scope only. */
+  readonly scope: string
 }
 
 /**

@@ -56,6 +56,7 @@ describe('keys and values', () => {
       if (action < 0.08) {
         if (place.rows > 40) {
           memory.prefixes.add(
+            '',
             rows,
             memory.freeBytes,
             (i, into) => place.arena!.read(place, i * 16, 16, into),
@@ -143,6 +144,7 @@ describe('when memory is short', () => {
     const [old, young] = [memory.open(), memory.open()]
     memory.reserve(young, 60, 60, nobody)
     memory.prefixes.add(
+      '',
       Array.from({ length: 160 }, (_, i) => i),
       memory.freeBytes,
       () => {},
@@ -193,7 +195,7 @@ describe('when memory is short', () => {
 
   it('of the machine itself for a move, the place is in neither arena', () => {
     const [from, to] = [new KvArena(shape), new KvArena(shape)]
-    const place: KvPlace = { arena: undefined, slot: -1, rows: 0, reserved: 0 }
+    const place: KvPlace = { arena: undefined, slot: -1, rows: 0, reserved: 0, scope: '' }
     from.hold(place, 10)
     expect(from.places).toEqual([place])
     expect(() => to.hold(place, 2 ** 45 / rowBytes)).toThrow(expect.objectContaining({ code: 'MEMORY_EXHAUSTED' }))

@@ -56,8 +56,8 @@ export class KvMemory {
     return this.budgetBytes - this.#reserved()
   }
 
-  open(): KvPlace {
-    const place: KvPlace = { arena: undefined, slot: -1, rows: 0, reserved: 0 }
+  open(scope = ''): KvPlace {
+    const place: KvPlace = { arena: undefined, slot: -1, rows: 0, reserved: 0, scope }
     this.#places.add(place)
     return place
   }

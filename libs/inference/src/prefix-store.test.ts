@@ -7,8 +7,9 @@ const blockBytes = 16 * kvRowBytes(shape)
 const tokens = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
 const any = () => true
 
-function add(store: PrefixStore, of: readonly number[], free = Infinity): void {
+function add(store: PrefixStore, of: readonly number[], free = Infinity, scope = ''): void {
   store.add(
+    scope,
     of,
     free,
     (index, into) => into.fill(of[index * 16]!),
@@ -16,7 +17,8 @@ function add(store: PrefixStore, of: readonly number[], free = Infinity): void {
   )
 }
 
-const found = (store: PrefixStore, of: readonly number[]) => store.find(of, any).map(({ data }) => data[0])
+const found = (store: PrefixStore, of: readonly number[], scope = '') =>
+  store.find(scope, of, any).map(({ data }) => data[0])
 
 it('finds the whole blocks that a text begins with, and no block that another beginning leads to', () => {
   const store = new PrefixStore(shape, 100 * blockBytes)
@@ -55,13 +57,24 @@ it('a text longer than its bound keeps its beginning', () => {
 it('hidden states that become known are added to what is there', () => {
   const store = new PrefixStore(shape, 100 * blockBytes)
   add(store, tokens(16))
-  expect(store.find(tokens(16), ({ features }) => features !== undefined)).toEqual([])
+  expect(store.find('', tokens(16), ({ features }) => features !== undefined)).toEqual([])
   store.add(
+    '',
     tokens(16),
     Infinity,
     () => expect.fail('known already'),
     () => Float32Array.of(1, 2, 3),
   )
-  expect(store.find(tokens(16), any)[0]!.features).toEqual(Float32Array.of(1, 2, 3))
+  expect(store.find('', tokens(16), any)[0]!.features).toEqual(Float32Array.of(1, 2, 3))
   expect(store.bytes).toBe(blockBytes + 12)
+})
+
+it('nothing of one scope is found in another, nor under a name that is made to look like it', () => {
+  const store = new PrefixStore(shape, 100 * blockBytes)
+  add(store, tokens(48), Infinity, 'acme')
+  expect(found(store, tokens(48), 'acme')).toEqual([0, 16, 32])
+  for (const scope of ['', 'acm', 'acme:', `acme:${tokens(16).join()}`, '0/acme'])
+    expect(found(store, tokens(48), scope)).toEqual([])
+  add(store, tokens(48), Infinity, 'other')
+  expect(store.bytes).toBe(6 * blockBytes)
 })

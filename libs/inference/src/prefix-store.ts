@@ -1,7 +1,7 @@
 /**
  * Keys and values of prompts' beginnings, so that a prompt that begins like an earlier one copies them instead of
  * computing them. Tokens are cut into blocks; a block is known by its own tokens and the block before it, compared
- * exactly. Bounded: the block that was used longest ago goes first, and one never before those that follow it.
+ * exactly. Texts of different scopes share nothing: how fast an answer begins tells nobody what others have asked. Bounded: the block that was used longest ago goes first, and one never before those that follow it.
  */
 import { kvRowBytes, type KvShape } from './kv-arena.js'
 
@@ -38,11 +38,15 @@ export class PrefixStore {
     return this.#bytes
   }
 
-  /** The blocks that `tokens` begins with, as far as they are known and `accepts` takes them. */
-  find(tokens: readonly number[], accepts: (block: PrefixBlock, index: number) => boolean): PrefixBlock[] {
+  /** The blocks that `tokens` begins with, as far as they are known in `scope` and `accepts` takes them. */
+  find(
+    scope: string,
+    tokens: readonly number[],
+    accepts: (block: PrefixBlock, index: number) => boolean,
+  ): PrefixBlock[] {
     const found: Stored[] = []
     for (let index = 0; (index + 1) * prefixBlockTokens <= tokens.length; index++) {
-      const block = this.#blocks.get(keyOf(tokens, index, found.at(-1)))
+      const block = this.#blocks.get(keyOf(scope, tokens, index, found.at(-1)))
       if (!block || !accepts(block, index)) break
       found.push(block)
     }
@@ -55,6 +59,7 @@ export class PrefixStore {
    * in a block's keys and values, `featuresOf` gives its hidden states.
    */
   add(
+    scope: string,
     tokens: readonly number[],
     freeBytes: number,
     read: (index: number, into: Float32Array) => void,
@@ -63,7 +68,7 @@ export class PrefixStore {
     const chain: Stored[] = []
     const size = prefixBlockTokens * kvRowBytes(this.#shape)
     for (let index = 0; (index + 1) * prefixBlockTokens <= tokens.length; index++) {
-      const key = keyOf(tokens, index, chain.at(-1))
+      const key = keyOf(scope, tokens, index, chain.at(-1))
       const known = this.#blocks.get(key)
       if (known) {
         chain.push(known)
@@ -118,7 +123,8 @@ export class PrefixStore {
   }
 }
 
-function keyOf(tokens: readonly number[], index: number, before: Stored | undefined): string {
+/** A first block is its scope's; those that follow it are so by what precedes them. */
+function keyOf(scope: string, tokens: readonly number[], index: number, before: Stored | undefined): string {
   const own = tokens.slice(index * prefixBlockTokens, (index + 1) * prefixBlockTokens)
-  return `${before?.id ?? 0}:${own.join()}`
+  return before === undefined ? `0/${scope}:${own.join()}` : `${before.id}:${own.join()}`
 }

@@ -8,9 +8,9 @@ export const servingCallers: MethodTable = {
 
 /** With mutual TLS. Nothing that serves gives orders. */
 export const orderCallers: MethodTable = {
-  '/plateau.rollout.v1.RolloutService/ListVersions': ['operator'],
-  '/plateau.rollout.v1.RolloutService/Promote': ['operator'],
-  '/plateau.rollout.v1.RolloutService/Rollback': ['operator'],
-  '/plateau.rollout.v1.RolloutService/Pin': ['operator'],
-  '/plateau.rollout.v1.RolloutService/Unpin': ['operator'],
+  '/plateau.serving.v1.RolloutService/ListVersions': ['operator'],
+  '/plateau.serving.v1.RolloutService/Promote': ['operator'],
+  '/plateau.serving.v1.RolloutService/Rollback': ['operator'],
+  '/plateau.serving.v1.RolloutService/Pin': ['operator'],
+  '/plateau.serving.v1.RolloutService/Unpin': ['operator'],
 }

@@ -37,6 +37,12 @@ const ownConfig = defineConfig({
     default: '1GiB',
     help: 'Memory for keys and values of responses and shared prompt beginnings; a context that does not fit is cut.',
   }),
+  prefixSharing: choice({
+    env: 'PLATEAU_PREFIX_SHARING',
+    of: ['tenant', 'all'],
+    default: 'tenant',
+    help: "Whose prompts copy the beginnings of earlier ones. tenant: each tenant its own; all: everybody's, and how fast an answer begins tells what others asked.",
+  }),
   address: address({
     env: 'PLATEAU_TARGET_ADDRESS',
     default: '127.0.0.1:7070',

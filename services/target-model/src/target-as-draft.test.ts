@@ -31,7 +31,7 @@ beforeAll(async () => {
   })
   calls = new TargetCalls(
     loaded,
-    { maxWaiting: 0, idleMs: 10_000, windowPositions: 128 },
+    { maxWaiting: 0, idleMs: 10_000, windowPositions: 128, prefixSharing: 'tenant' },
     {
       metrics: declareTargetMetrics(new MetricRegistry()),
       clock: () => 0,

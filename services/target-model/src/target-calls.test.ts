@@ -489,3 +489,41 @@ describe('places', () => {
 function sumExp(logits: Float64Array): number {
   return logits.reduce((total, z) => total + Math.exp(z), 0)
 }
+
+describe('beginnings of prompts', () => {
+  const long = Array.from({ length: 40 }, (_, i) => (i * 7 + 3) % 22)
+  const by = (tenant: string): target.Capture => ({ consent: false, sampleId: '', tenant, domain: '' })
+  const reusedAfter = async ({ calls, target: { decoder } }: Loaded, ...tenants: string[]): Promise<number[]> => {
+    const reused: number[] = []
+    for (const tenant of tenants) {
+      const before = decoder.reusedTokens
+      await generate(calls, long, greedy({ maxTokens: 2 }), by(tenant))
+      reused.push(decoder.reusedTokens - before)
+    }
+    return reused
+  }
+
+  it('are copied within a tenant only: how fast an answer begins says nothing of what others asked', async () => {
+    const own = await loadTiny()
+    try {
+      expect(await reusedAfter(own, 'acme', 'acme', 'other', '', 'acme')).toEqual([0, 32, 0, 0, 32])
+      // Nor does it show in a tenant's prompts what was scored, or the other way round.
+      const scored = [...long].reverse()
+      await own.calls.score({ promptTokenIds: scored, responseTokenIds: [1] }, context())
+      const before = own.target.decoder.reusedTokens
+      await generate(own.calls, scored, greedy({ maxTokens: 2 }), by(''))
+      expect(own.target.decoder.reusedTokens).toBe(before)
+    } finally {
+      await own.close()
+    }
+  })
+
+  it('are copied between tenants where the operator says that they trust each other', async () => {
+    const shared = await loadTiny({ prefixSharing: 'all' })
+    try {
+      expect(await reusedAfter(shared, 'acme', 'other', '')).toEqual([0, 32, 32])
+    } finally {
+      await shared.close()
+    }
+  })
+})

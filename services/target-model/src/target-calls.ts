@@ -1,6 +1,7 @@
 /** The four calls of TargetService as async functions and generators, without the transport. */
 import { FloatFormat, packFloats, PlateauError, target, topics, type TokenWindow } from '@plateau/contracts'
 import type { CallContext } from '@plateau/rpc'
+import { createHash } from 'node:crypto'
 import { seededRandom, type Random, type Sampling } from '@plateau/speculation'
 import type { TargetMetrics } from './metrics.js'
 import {
@@ -26,7 +27,11 @@ export interface CallOptions {
   readonly idleMs: number
   /** Longest captured window; shorter where a record could not hold it. */
   readonly windowPositions: number
+  /** Whose prompts copy each other's beginnings. */
+  readonly prefixSharing: PrefixSharing
 }
+
+export type PrefixSharing = 'tenant' | 'all'
 
 export interface CallDependencies {
   readonly metrics: TargetMetrics
@@ -39,6 +44,9 @@ export interface CallDependencies {
 
 /** Most prompt feature rows returned with the first verdict; each costs a pass through the head. */
 const MAX_PROMPT_FEATURES = 256
+
+/** No digest is like it: what is scored is nobody's prompt. */
+const SCORED = 'scored'
 
 const PLAIN: RoundRequest = { tokens: [], q: [], rawQ: [], shadowQ: [] }
 const { FLOAT_FORMAT_FP32: FP32 } = FloatFormat
@@ -140,7 +148,7 @@ export class TargetCalls {
     const { promptTokenIds: prompt, responseTokenIds: response } = request
     checkPrompt(prompt, this.#limits)
     checkResponseTokens(prompt, response, this.#limits)
-    const place = await this.#slots.take(context.signal, () => this.#target.decoder.open())
+    const place = await this.#slots.take(context.signal, () => this.#target.decoder.open(SCORED))
     try {
       // One row before the response's first: the lead feature.
       const leadRows = prompt.length > 1 ? 1 : 0
@@ -176,7 +184,8 @@ export class TargetCalls {
   ): Promise<OpenResponse> {
     const plan = checkResponsePlan(request, this.#limits, this.#target.description.config.eosTokenIds)
     checkCapture(request.capture)
-    const make = () => new TargetResponse(this.#target, plan, this.#randomOf(plan.seed))
+    const scope = this.#options.prefixSharing === 'all' ? '' : scopeOf(request.capture?.tenant ?? '')
+    const make = () => new TargetResponse(this.#target, plan, this.#randomOf(plan.seed), scope)
     const place = await this.#slots.take(context.signal, make)
     const response = place.held
     let windows: WindowBuilder | undefined
@@ -278,6 +287,11 @@ interface OpenResponse {
   logProbs(round: Round): Promise<target.TokenLogProbs[]>
   /** Idempotent. */
   close(): void
+}
+
+/** Of one length, however long the name is. */
+function scopeOf(tenant: string): string {
+  return createHash('sha256').update(tenant).digest('base64url')
 }
 
 function verdict(round: Round, features: Float32Array, logprobs: target.TokenLogProbs[]): target.SpeculateResponse {

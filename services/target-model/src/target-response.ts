@@ -65,12 +65,13 @@ export class TargetResponse {
   #newest = -1
   #emitted = 0
 
-  constructor(loaded: Target, plan: ResponsePlan, random: Random) {
+  /** `scope`: see CausalLmDecoder.open. */
+  constructor(loaded: Target, plan: ResponsePlan, random: Random, scope: string) {
     this.#target = loaded
     this.#plan = plan
     this.#sampling = { ...plan.sampling, processors: logitProcessors(plan.processing, plan.prompt) }
     this.#random = random
-    this.#sequence = loaded.decoder.open()
+    this.#sequence = loaded.decoder.open(scope)
   }
 
   /** Reads the prompt and draws the first token. */

@@ -92,7 +92,7 @@ export async function loadTiny(
   const windows: TokenWindow[] = []
   const calls = new TargetCalls(
     loaded,
-    { maxWaiting: 2, idleMs: 5000, windowPositions: 128, ...options },
+    { maxWaiting: 2, idleMs: 5000, windowPositions: 128, prefixSharing: 'tenant', ...options },
     { metrics, clock: () => 1_700_000_000_000, freshSeed: () => 77, capture: (window) => windows.push(window) },
   )
   const close = async (): Promise<void> => {

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { generateSigningKey, writeSigningKey } from '@plateau/checkpoints'
+import { holderFiles, issueInto } from '@plateau/dev-certificates'
 import type { EventLog } from '@plateau/event-log'
+import { serviceNames as identities, spiffeId, type ServiceName as HolderName } from '@plateau/mtls'
 import { eventLogConfig, openEventLog } from '@plateau/service-kit'
 
 export const serviceNames = ['target-model', 'flatness-scorer', 'trainer', 'serving'] as const
@@ -24,6 +26,8 @@ export interface ClusterOptions {
   readonly eventLog?: Readonly<Record<string, string>>
   /** Further environment, per service. */
   readonly env?: Partial<Record<ServiceName, Readonly<Record<string, string>>>>
+  /** Services talk by mutual TLS, each with its certificate in `certificateDirectory`. Default: plaintext. */
+  readonly mtls?: boolean
   /** Processes to start; default one of each service. */
   readonly services?: readonly ProcessName[]
 }
@@ -53,6 +57,7 @@ export class Cluster {
   readonly #ports: ReadonlyMap<ProcessName, Ports>
   readonly #eventLog: Readonly<Record<string, string>>
   readonly checkpointDirectory: string
+  readonly certificateDirectory: string
 
   private constructor(
     readonly options: ClusterOptions,
@@ -62,6 +67,7 @@ export class Cluster {
     this.#ports = ports
     this.#eventLog = options.eventLog ?? { PLATEAU_EVENT_LOG: `embedded:${join(options.directory, 'event-log')}` }
     this.checkpointDirectory = join(options.directory, 'checkpoints')
+    this.certificateDirectory = join(options.directory, 'certificates')
     // Whatever ends this process, its services do not stay behind.
     process.once('exit', this.#killAll)
   }
@@ -78,6 +84,7 @@ export class Cluster {
       }),
     )
     const cluster = new Cluster(options, await ensureKeys(join(options.directory, 'keys')), ports)
+    if (options.mtls === true) await cluster.renewCertificates()
     try {
       for (const name of names) cluster.launch(name)
       await Promise.all(names.map((name) => cluster.ready(name)))
@@ -113,6 +120,14 @@ export class Cluster {
     return this.targetAddressOf('target-model')
   }
 
+  get grpcAddress(): string {
+    return `127.0.0.1:${this.#portsOf('serving').grpc}`
+  }
+
+  get adminAddress(): string {
+    return `127.0.0.1:${this.#portsOf('serving').admin}`
+  }
+
   targetAddressOf(name: ProcessName): string {
     return `127.0.0.1:${this.#portsOf(name).grpc}`
   }
@@ -131,6 +146,23 @@ export class Cluster {
 
   processId(name: ProcessName): number | undefined {
     return this.#running.get(name)?.child.pid
+  }
+
+  /** Settings of mutual TLS, as a service or a command of `operator` reads them. */
+  certificateSettings(service: HolderName): Record<string, string> {
+    const { certFile, keyFile, caFile } = holderFiles(this.certificateDirectory, service)
+    return { PLATEAU_TLS_CERT_FILE: certFile, PLATEAU_TLS_KEY_FILE: keyFile, PLATEAU_TLS_CA_FILE: caFile }
+  }
+
+  /** New certificates for everybody, by the same authority. */
+  renewCertificates(): Promise<void> {
+    const holders = identities.map((service) => ({
+      name: service,
+      uris: [spiffeId({ trustDomain: 'plateau.demo', namespace: 'demo', service })],
+      hosts: [],
+    }))
+    const options = { authorityName: 'plateau.demo authority', authorityDays: 365, days: 30, nowMs: Date.now() }
+    return issueInto(this.certificateDirectory, holders, options)
   }
 
   launch(name: ProcessName): void {
@@ -227,9 +259,10 @@ export class Cluster {
     const { grpc, http, admin, ops } = this.#portsOf(name)
     const { model } = this.options
     const common = { ...this.#eventLog, PLATEAU_OPS_PORT: String(ops), ORT_DISABLE_TELEMETRY: '1' }
+    const tls = this.options.mtls === true ? this.certificateSettings(serviceOf(name)) : {}
     switch (serviceOf(name)) {
       case 'target-model':
-        return { ...common, PLATEAU_MODEL: model, PLATEAU_TARGET_ADDRESS: `127.0.0.1:${grpc}` }
+        return { ...common, ...tls, PLATEAU_MODEL: model, PLATEAU_TARGET_ADDRESS: `127.0.0.1:${grpc}` }
       case 'flatness-scorer':
         return common
       case 'console':
@@ -251,6 +284,7 @@ export class Cluster {
         const ownTarget = name.replace('serving', 'target-model') as ProcessName
         return {
           ...common,
+          ...tls,
           PLATEAU_MODEL: model,
           PLATEAU_TARGET_ADDRESS: this.targetAddressOf(this.#ports.has(ownTarget) ? ownTarget : 'target-model'),
           PLATEAU_CHECKPOINTS: this.checkpointDirectory,

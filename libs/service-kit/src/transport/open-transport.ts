@@ -15,12 +15,7 @@ import type { PeerCertificate } from 'node:tls'
 import { certificatePaths, type TransportConfig } from './transport-config.js'
 
 /** Between two looks at the certificates. */
-const LOOK_MS = 5_000
-/**
- * Connections show the certificates that they began with, and end now and then to be made with new ones; whoever is no
- * longer certified is out after so long and what is left of its certificate.
- */
-const MAX_CONNECTION_AGE_MS = 600_000
+const LOOK_MS = 2_000
 /** A refusal of one caller and method is logged once in so long; the metric counts them all. */
 const QUIET_MS = 60_000
 const MAX_QUIET = 1000
@@ -76,11 +71,7 @@ export async function openTransport(config: TransportConfig, parts: TransportPar
   // Imported late: the contracts load grpc-js, which tracing has to see first.
   const { PlateauError } = await import('@plateau/contracts')
   const { service, logger, metrics, clock } = parts
-  const reloads = metrics?.counter({
-    name: 'plateau_certificate_reloads_total',
-    help: 'Changes of the certificate files, by whether the new certificates are in force or cannot be used.',
-    labels: ['result'],
-  })
+  const reloads = metrics?.counter('plateau_certificate_reloads_total')
   const files = CertificateFiles.open({
     ...paths,
     service,
@@ -92,16 +83,10 @@ export async function openTransport(config: TransportConfig, parts: TransportPar
       say(event, logger)
     },
   })
-  metrics
-    ?.gauge({
-      name: 'plateau_certificate_expiry_seconds',
-      help: 'When the certificate in force, and the first of its authorities, ends; Unix time.',
-      labels: ['certificate'],
-    })
-    .observe(() => [
-      [{ certificate: 'own' }, files.checked.notAfterMs / 1000],
-      [{ certificate: 'authority' }, files.checked.caNotAfterMs / 1000],
-    ])
+  metrics?.gauge('plateau_certificate_expiry_seconds').observe(() => [
+    [{ certificate: 'own' }, files.checked.notAfterMs / 1000],
+    [{ certificate: 'authority' }, files.checked.caNotAfterMs / 1000],
+  ])
   const { identity } = files.checked
   const trust: Trust = {
     trustDomain: identity.trustDomain,
@@ -113,7 +98,8 @@ export async function openTransport(config: TransportConfig, parts: TransportPar
     isSecure: true,
     server: (callers) => ({
       tls: files,
-      limits: { maxConnectionAgeMs: MAX_CONNECTION_AGE_MS },
+      // A connection shows the certificates that it began with: whoever is no longer certified is out after so long.
+      limits: { maxConnectionAgeMs: config.maxConnectionAgeMs },
       authorize: (path, { certificate }) => {
         const refusal = callerRefusal(trust, callers, path, certificate)
         if (refusal === undefined) return
@@ -155,12 +141,7 @@ function isoOf(timeMs: number): string {
 
 /** Counts calls that were refused, and keeps the audit. */
 function refusals({ logger, metrics, clock }: TransportParts) {
-  const counter = metrics?.counter({
-    name: 'plateau_rpc_refused_total',
-    help: 'gRPC calls refused for who called: by method, and by service of the caller, "unknown" without an identity.',
-    labels: ['method', 'caller'],
-    maxSeries: 200,
-  })
+  const counter = metrics?.counter('plateau_rpc_refused_total')
   const said = new Map<string, number>()
   return (
     method: string,

@@ -1,4 +1,4 @@
-import { choice, defineConfig, existingFile, flag, list, optional, text, type Values } from '@plateau/config'
+import { choice, defineConfig, existingFile, flag, list, optional, seconds, text, type Values } from '@plateau/config'
 import { findCertificates, type CertificatePaths, type ServiceName } from '@plateau/mtls'
 import { isLoopback } from '../loopback.js'
 
@@ -35,6 +35,13 @@ export function transportConfig(service: ServiceName, clock: () => number = Date
           }),
         ),
       ),
+      maxConnectionAgeMs: seconds({
+        env: 'PLATEAU_TLS_CONNECTION_SECONDS',
+        default: 600,
+        min: 0.1,
+        max: 86_400,
+        help: 'Mutual TLS: a connection is made again after so long, with the certificates of then; calls that run go on.',
+      }),
       plaintext: choice({
         env: 'PLATEAU_PLAINTEXT',
         of: ['loopback', 'allowed'],

@@ -42,4 +42,30 @@ export const commonMetrics = {
       partition: 'number of the partition',
     },
   },
+  plateau_certificate_expiry_seconds: {
+    kind: 'gauge',
+    unit: 's',
+    help: 'When the certificate in force ends, in Unix time. Only with mutual TLS.',
+    labels: {
+      certificate: 'own, or authority for the one of the CA file that ends first',
+    },
+  },
+  plateau_certificate_reloads_total: {
+    kind: 'counter',
+    unit: '{change}',
+    help: 'Changes of the certificate files.',
+    labels: {
+      result: 'reloaded: in force; refused: they cannot be used, and the earlier ones stay',
+    },
+  },
+  plateau_rpc_refused_total: {
+    kind: 'counter',
+    unit: '{call}',
+    help: 'gRPC calls refused for whose certificate they came with.',
+    labels: {
+      method: 'path of the method',
+      caller: 'service of the caller; unknown without an identity',
+    },
+    maxSeries: 200,
+  },
 } as const satisfies MetricTable

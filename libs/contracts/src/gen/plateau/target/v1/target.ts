@@ -141,6 +141,7 @@ export interface Capture {
   consent: boolean;
   /** Unique per response; the record key and the unit that arms are drawn by. */
   sampleId: string;
+  /** Whose request it is, also without consent: prompts of one tenant may share their beginnings, others never do. */
   tenant: string;
   domain: string;
 }
