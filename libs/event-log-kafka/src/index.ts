@@ -1,4 +1,6 @@
+export { leasesTopic } from './lease/leases-topic.js'
 export { openKafkaEventLog } from './open-kafka-event-log.js'
+export { creationConfig } from './topics/topic-settings.js'
 export type {
   BrokerAddress,
   Compression,
