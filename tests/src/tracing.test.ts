@@ -1,82 +1,36 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { topics } from '@plateau/contracts'
-import { Cluster, complete, readPrompts, serviceNames } from '@plateau/demo'
+import { Cluster, readPrompts, serviceNames } from '@plateau/demo'
+import { TestCollector, undeclared, type CollectedSpan } from '@plateau/telemetry/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { demoModel, tinyModel } from './models.js'
 import { readAll } from './read-all.js'
 import { until } from './until.js'
 
-interface Span {
-  readonly service: string
-  readonly name: string
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId: string
-  readonly links: readonly string[]
-  readonly attributes: Readonly<Record<string, unknown>>
-}
-
-interface OtlpRequest {
-  readonly resourceSpans: {
-    readonly resource: { readonly attributes: OtlpAttribute[] }
-    readonly scopeSpans: { readonly spans: OtlpSpan[] }[]
-  }[]
-}
-interface OtlpAttribute {
-  readonly key: string
-  readonly value: Readonly<Record<string, unknown>>
-}
-interface OtlpSpan extends Omit<Span, 'links' | 'attributes' | 'service'> {
-  readonly links?: { readonly traceId: string }[]
-  readonly attributes?: OtlpAttribute[]
-}
-
-/** What an OpenTelemetry collector would get (OTLP over HTTP, as JSON). */
-class Collector {
-  readonly spans: Span[] = []
-  readonly #server = createServer((request, response) => {
-    let body = ''
-    request.on('data', (chunk: Buffer) => (body += chunk.toString('utf8')))
-    request.on('end', () => {
-      this.#take(JSON.parse(body) as OtlpRequest)
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
-    })
-  })
-
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  stop(): void {
-    this.#server.close()
-    this.#server.closeAllConnections()
-  }
-
-  #take({ resourceSpans }: OtlpRequest): void {
-    for (const { resource, scopeSpans } of resourceSpans) {
-      const service = String(valuesOf(resource.attributes)['service.name'])
-      for (const span of scopeSpans.flatMap(({ spans }) => spans)) {
-        const links = (span.links ?? []).map(({ traceId }) => traceId)
-        this.spans.push({ ...span, service, links, attributes: valuesOf(span.attributes ?? []) })
-      }
-    }
-  }
-}
-
-function valuesOf(attributes: readonly OtlpAttribute[]): Record<string, unknown> {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
-}
+const KIND = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }
 
 describe('with a collector', () => {
   const directory = mkdtempSync(join(tmpdir(), 'plateau-tracing-'))
-  const collector = new Collector()
+  const collector = new TestCollector()
+  /** Span ids that clients sent. */
+  const sentByClients = new Set<string>()
   let cluster: Cluster
-  let swap: Span
+  let swap: CollectedSpan
+
+  async function ask(prompt: string, seed: number): Promise<void> {
+    const client = randomBytes(8).toString('hex')
+    sentByClients.add(client)
+    const response = await fetch(`${cluster.httpUrl}/v1/completions`, {
+      method: 'POST',
+      headers: { traceparent: `00-${randomBytes(16).toString('hex')}-${client}-01` },
+      body: JSON.stringify({ prompt, max_tokens: 40, temperature: 1, seed }),
+    })
+    expect(response.status).toBe(200)
+    await response.text()
+  }
 
   beforeAll(async () => {
     const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: await collector.start(), OTEL_BSP_SCHEDULE_DELAY: '200' }
@@ -86,16 +40,14 @@ describe('with a collector', () => {
     // Traffic until a version that was trained on it has been swapped in.
     let seed = 0
     swap = await until(async () => {
-      const asked = Array.from({ length: 3 }, () => prompts[seed++ % prompts.length]!)
-      await Promise.all(
-        asked.map((prompt) => complete(cluster.httpUrl, { prompt, maxTokens: 40, temperature: 1, seed, domain: 'x' })),
-      )
+      await Promise.all(Array.from({ length: 3 }, () => ask(prompts[seed % prompts.length]!, seed++)))
       return collector.spans.find(
-        ({ name, attributes }) => name === 'swap draft' && Number(attributes['plateau.draft.version']) > 1,
+        ({ name, attributes }) => name === 'swap version' && Number(attributes['plateau.draft.version']) > 1,
       )
     }, 120_000)
     // The trainer, at the lowest priority, sends its own spans when its arithmetic leaves it time.
-    await until(async () => inTrace('trainer', /^publish version$/), 60_000)
+    await until(async () => (ancestry(swap).length === CHAIN.length ? true : undefined), 60_000)
+    await cluster.stop()
   })
 
   afterAll(async () => {
@@ -104,45 +56,85 @@ describe('with a collector', () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  const inTrace = (service: string, name: string | RegExp): Span | undefined =>
-    collector.spans.find(
-      (span) => span.traceId === swap.traceId && span.service === service && span.name.match(name) !== null,
+  const byId = (id: string): CollectedSpan | undefined => collector.spans.find(({ spanId }) => spanId === id)
+
+  /** A span, what caused it, what caused that, ... */
+  function ancestry(span: CollectedSpan | undefined): CollectedSpan[] {
+    return span === undefined ? [] : [span, ...ancestry(byId(span.parentSpanId))]
+  }
+
+  const CHAIN = [
+    ['serving', 'swap version', KIND.internal],
+    ['serving', 'roll out version', KIND.consumer],
+    ['trainer', 'publish version', KIND.producer],
+    ['trainer', expect.stringMatching(/^train (closed-form|gradients)$/), KIND.internal],
+    ['flatness-scorer', `process ${topics.tokenDistributions.name}`, KIND.consumer],
+    ['target-model', `send ${topics.tokenDistributions.name}`, KIND.producer],
+    ['target-model', expect.stringMatching(/TargetService\/(Speculate|Generate)$/), KIND.server],
+    ['serving', expect.stringMatching(/TargetService\/(Speculate|Generate)$/), KIND.client],
+    ['serving', expect.stringMatching(/^text_completion \S+$/), KIND.internal],
+    ['serving', 'POST /v1/completions', KIND.server],
+  ]
+
+  test("each cause is there, from a draft's swap back to the request that it was trained on and the client's own span", () => {
+    const chain = ancestry(swap)
+    expect(chain.map(({ service, name, kind }) => [service, name, kind])).toEqual(CHAIN)
+    expect(new Set(chain.map(({ traceId }) => traceId)).size).toBe(1)
+    expect(sentByClients).toContain(chain.at(-1)!.parentSpanId)
+  })
+
+  test('a roll-out shows its steps', () => {
+    const rollout = byId(swap.parentSpanId)!
+    const steps = collector.spans.filter(({ parentSpanId }) => parentSpanId === rollout.spanId)
+    const names = steps.map(({ name }) => name)
+    expect(names).toEqual(
+      expect.arrayContaining(['verify version', 'probe version', 'shadow version', 'canary version', 'swap version']),
     )
-
-  test('one trace reaches from a request over the target, the scorer and the trainer to the swap', () => {
-    const path = [
-      inTrace('serving', /^serving\.generate$/),
-      inTrace('target-model', /Speculate|Generate/),
-      inTrace('flatness-scorer', `process ${topics.tokenDistributions.name}`),
-      inTrace('trainer', /^publish version$/),
-      inTrace('serving', /^swap draft$/),
-    ]
-    expect(path.map((span) => span?.service)).toEqual([
-      'serving',
-      'target-model',
-      'flatness-scorer',
-      'trainer',
-      'serving',
-    ])
-    // Each of the later ones is a child of the one before it.
-    const [, , scored, published, swapped] = path
-    expect(published!.parentSpanId).toBe(scored!.spanId)
-    expect(swapped!.parentSpanId).toBe(published!.spanId)
+    expect(rollout.attributes['plateau.rollout.outcome']).toBe('live')
   })
 
-  test("the trainer's batch is linked to the traces that came together in it", () => {
+  test('training links the windows that came together in it, each a window that was scored', () => {
+    const trained = collector.spans.filter(({ name }) => name.startsWith('train '))
+    const linked = trained.flatMap(({ links }) => links.map(({ spanId }) => byId(spanId)?.name))
+    expect(linked.length).toBeGreaterThan(trained.length)
+    expect(new Set(linked)).toEqual(new Set([`process ${topics.tokenDistributions.name}`]))
     const batches = collector.spans.filter(({ name }) => name === `process ${topics.trainingWindows.name}`)
-    expect(batches.some(({ links }) => links.includes(swap.traceId))).toBe(true)
+    expect(batches.some(({ links }) => links.some(({ traceId }) => traceId === swap.traceId))).toBe(true)
   })
 
-  test("spans on records have the attributes of OpenTelemetry's messaging conventions", () => {
-    const scored = inTrace('flatness-scorer', `process ${topics.tokenDistributions.name}`)!
-    expect(scored.attributes).toMatchObject({
-      'messaging.system': 'plateau',
-      'messaging.operation.type': 'process',
-      'messaging.destination.name': topics.tokenDistributions.name,
-      'messaging.consumer.group.name': 'flatness-scorer.score.v1',
+  test('rounds are told at both ends, and add up to the response', () => {
+    const responses = collector.spans.filter(({ name }) => name.startsWith('text_completion'))
+    expect(responses.length).toBeGreaterThan(2)
+    const speculated = responses.filter(({ attributes }) => Number(attributes['plateau.proposed_tokens']) > 0)
+    expect(speculated.length).toBeGreaterThan(0)
+    for (const { events, attributes } of responses) {
+      const emitted = events.map(({ attributes: round }) => Number(round['plateau.emitted_tokens']))
+      expect(emitted.reduce((sum, tokens) => sum + tokens, 0)).toBe(attributes['gen_ai.usage.output_tokens'])
+    }
+    const verified = collector.spans.filter(({ service, kind, name }) => {
+      return service === 'target-model' && kind === KIND.server && name.endsWith('Speculate')
     })
+    expect(verified.every(({ events }) => events.length > 0)).toBe(true)
+  })
+
+  test('requests say what OpenTelemetry says of HTTP and of models', () => {
+    const [request] = collector.spans.filter(({ name }) => name === 'POST /v1/completions')
+    expect(request!.attributes).toMatchObject({
+      'http.request.method': 'POST',
+      'http.route': '/v1/completions',
+      'http.response.status_code': 200,
+    })
+    const [response] = collector.spans.filter(({ name }) => name.startsWith('text_completion'))
+    expect(response!.attributes).toMatchObject({
+      'gen_ai.operation.name': 'text_completion',
+      'gen_ai.request.max_tokens': 40,
+      'gen_ai.request.temperature': 1,
+      'gen_ai.usage.output_tokens': expect.any(Number),
+    })
+  })
+
+  test('nothing is sent that the registry does not know', () => {
+    expect([...new Set(collector.spans.flatMap(undeclared))]).toEqual([])
   })
 
   test('the public records carry it on: what was scored, the version, what became of it', async () => {

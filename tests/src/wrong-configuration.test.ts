@@ -72,9 +72,9 @@ test.each([
   expect(ended.code).not.toBe(0)
   expect(ended.code).not.toBe('SIGKILL')
   const fatal = ended.output.split('\n').find((line) => line.includes('"level":"fatal"')) ?? '{}'
-  const { error } = JSON.parse(fatal) as { error?: { code?: string; message?: string } }
-  expect(error?.message).toMatch(named)
-  expect(error?.code).toMatch(/^[A-Z_]+$/)
+  const said = JSON.parse(fatal) as Readonly<Record<string, unknown>>
+  expect(said['exception.message']).toMatch(named)
+  expect(said['error.type']).toMatch(/^[A-Z_]+$/)
 })
 
 test('an event log in a file is refused, naming it', async () => {

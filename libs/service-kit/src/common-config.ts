@@ -1,5 +1,5 @@
-import { choice, defineConfig, mergeConfigs, optional, port, seconds, text, type Values } from '@plateau/config'
-import { logLevels } from '@plateau/telemetry'
+import { choice, defineConfig, mergeConfigs, optional, port, seconds, share, text, type Values } from '@plateau/config'
+import { logLevels, samplers } from '@plateau/telemetry'
 import { eventLogConfig } from './event-log/event-log-config.js'
 
 /** What every service reads. `opsPort` is the service's own default, so that all of them run on one machine. */
@@ -23,6 +23,17 @@ export function commonConfig(opsPort: number) {
       otlpEndpoint: optional(
         text({ env: 'OTEL_EXPORTER_OTLP_ENDPOINT', help: 'Where traces go, for example http://localhost:4318.' }),
       ),
+      tracesSampler: choice({
+        env: 'OTEL_TRACES_SAMPLER',
+        of: samplers,
+        default: 'parentbased_traceidratio',
+        help: 'Which requests are traced. parentbased: as the traceparent of the client says, where it sends one.',
+      }),
+      tracesShare: share({
+        env: 'OTEL_TRACES_SAMPLER_ARG',
+        default: 1,
+        help: 'Share of the requests that the traceidratio samplers trace, 0 to 1.',
+      }),
     }),
   )
 }

@@ -1,5 +1,5 @@
 import { ConfigError, mergeConfigs, type Fields, type Values } from '@plateau/config'
-import { createLogger, type Logger } from '@plateau/telemetry'
+import { createLogger, processIdentity, type Logger } from '@plateau/telemetry'
 import { commonConfig, type CommonConfig } from './common-config.js'
 import { startService, type StartedService, type StartOptions } from './start-service.js'
 import type { ServiceSpec } from './service.js'
@@ -42,7 +42,7 @@ export async function runService<F extends Fields>(
     return host.exit(EXIT_BAD_CONFIG)
   }
 
-  const logger = options.logger ?? createLogger({ service: spec.name, level: config.logLevel })
+  const logger = options.logger ?? createLogger({ identity: processIdentity(spec.name), level: config.logLevel })
   logger.debug('configuration', schema.describe(config as never))
   host.onFatal((error) => {
     logger.fatal('unhandled error', { error })

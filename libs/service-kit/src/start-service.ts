@@ -1,6 +1,13 @@
 import { type Fields, type Values } from '@plateau/config'
 import type { EventLog } from '@plateau/event-log'
-import { createLogger, metricsEndpoint, MetricRegistry, startTracing, type Logger } from '@plateau/telemetry'
+import {
+  createLogger,
+  metricsEndpoint,
+  MetricRegistry,
+  processIdentity,
+  startTracing,
+  type Logger,
+} from '@plateau/telemetry'
 import type { CommonConfig } from './common-config.js'
 import { HealthBoard } from './health.js'
 import { Lifecycle } from './lifecycle.js'
@@ -38,7 +45,8 @@ export async function startService<F extends Fields>(
   options: StartOptions = {},
 ): Promise<StartedService> {
   const clock = options.clock ?? Date.now
-  const logger = options.logger ?? createLogger({ service: spec.name, level: config.logLevel })
+  const identity = processIdentity(spec.name)
+  const logger = options.logger ?? createLogger({ identity, level: config.logLevel })
   const lifecycle = new Lifecycle()
   const opened: Close[] = []
   const closeOpened = (): Promise<void> => closeInReverse(opened, logger)
@@ -47,8 +55,10 @@ export async function startService<F extends Fields>(
   try {
     const warn = (error: unknown): void => logger.warn('spans were not sent', { error })
     const tracing = await startTracing({
-      service: spec.name,
+      identity,
       endpoint: config.otlpEndpoint,
+      sampler: config.tracesSampler,
+      share: config.tracesShare,
       messagingSystem: config.eventLog.kind === 'kafka' ? 'kafka' : 'plateau',
       onError: warn,
     })
@@ -57,7 +67,7 @@ export async function startService<F extends Fields>(
     const registry = new MetricRegistry()
     const processMetrics = declareProcessMetrics(registry)
     opened.push({ what: 'process metrics', close: () => processMetrics.stop() })
-    const metrics = metricsEndpoint(registry, { service: spec.name, clock })
+    const metrics = metricsEndpoint(registry, { identity, clock })
     opened.push({ what: 'metrics', close: () => metrics.close() })
 
     const health = new HealthBoard(clock)

@@ -1,3 +1,4 @@
+export { errorCode } from './error-fields.js'
 export {
   createLogger,
   logLevels,
@@ -19,8 +20,23 @@ export {
   type Point,
 } from './metrics.js'
 export { helpLine, type MetricDeclaration, type MetricTable } from './registry/declarations.js'
+export { telemetryNames } from './registry/telemetry-names.js'
 export { metricsByService, metricTable, type PlateauMetrics } from './registry/metric-table.js'
 export { metricsEndpoint, type MetricsEndpoint } from './prometheus.js'
 export { type Labels } from './series.js'
-export { messagingAttributes, startMessageSpan, type MessageSpan, type MessageSpanOptions } from './message-span.js'
-export { currentTraceparent, isTracing, startTracing, withRemoteParent, withSpan, type Tracing } from './tracing.js'
+export { processIdentity, type ProcessIdentity } from './process-identity.js'
+export {
+  addSpanEvent,
+  currentTraceparent,
+  inSpan,
+  isSampled,
+  MAX_LINKS,
+  messagingAttributes,
+  startSpan,
+  type EventAttributes,
+  type SpanOptions,
+  type WorkSpan,
+} from './span.js'
+export { attributeTable, type AttributeDeclaration } from './registry/attribute-table.js'
+export { eventTable, spanTable, type EventDeclaration, type SpanDeclaration } from './registry/span-table.js'
+export { isTracing, samplers, startTracing, type SamplerName, type Tracing } from './tracing.js'

@@ -1,6 +1,8 @@
 import { trace } from '@opentelemetry/api'
 import { pino, type DestinationStream, type Logger as Pino } from 'pino'
 import { errorFields } from './error-fields.js'
+import type { ProcessIdentity } from './process-identity.js'
+import { isTracing } from './tracing.js'
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -23,7 +25,7 @@ export interface Logger {
 const REDACTED = ['prompt', 'text', 'messages', 'authorization', 'password', 'secret', 'token', 'apiKey', 'privateKey']
 
 export interface LoggerOptions {
-  readonly service: string
+  readonly identity: ProcessIdentity
   readonly level?: LogLevel
   /** Default: standard output, written at once so that the last line before an exit is not lost. */
   readonly destination?: DestinationStream
@@ -34,13 +36,12 @@ export function createLogger(options: LoggerOptions): Logger {
   const root = pino(
     {
       level: options.level ?? 'info',
-      base: { service: options.service },
+      base: { ...options.identity },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
       redact: { paths: REDACTED.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
       messageKey: 'message',
       mixin: traceIds,
-      serializers: { error: errorFields },
     },
     destination,
   )
@@ -59,16 +60,25 @@ export const silentLogger: Logger = {
 
 function wrap(logger: Pino): Logger {
   return {
-    debug: (message, fields = {}) => logger.debug(fields, message),
-    info: (message, fields = {}) => logger.info(fields, message),
-    warn: (message, fields = {}) => logger.warn(fields, message),
-    error: (message, fields = {}) => logger.error(fields, message),
-    fatal: (message, fields = {}) => logger.fatal(fields, message),
-    child: (fields) => wrap(logger.child(fields)),
+    debug: (message, fields = {}) => logger.debug(withException(fields), message),
+    info: (message, fields = {}) => logger.info(withException(fields), message),
+    warn: (message, fields = {}) => logger.warn(withException(fields), message),
+    error: (message, fields = {}) => logger.error(withException(fields), message),
+    fatal: (message, fields = {}) => logger.fatal(withException(fields), message),
+    child: (fields) => wrap(logger.child(withException(fields))),
   }
 }
 
+function withException(fields: LogFields): LogFields {
+  if (fields['error'] === undefined) return fields
+  const { error, ...rest } = fields
+  return { ...rest, ...errorFields(error) }
+}
+
+/** By the names of OpenTelemetry's log data model in JSON. */
 function traceIds(): object {
+  if (!isTracing()) return {}
   const span = trace.getActiveSpan()?.spanContext()
-  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId }
+  if (span === undefined) return {}
+  return { trace_id: span.traceId, span_id: span.spanId, trace_flags: span.traceFlags.toString(16).padStart(2, '0') }
 }

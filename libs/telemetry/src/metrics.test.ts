@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { MetricRegistry } from './metrics.js'
+import { processIdentity } from './process-identity.js'
 import { metricsEndpoint } from './prometheus.js'
 import { metricTable } from './registry/metric-table.js'
 import { problemsOf, type MetricTable } from './registry/declarations.js'
@@ -17,7 +18,7 @@ const table = {
 } as const satisfies MetricTable
 
 async function scrape(registry: MetricRegistry<typeof table>): Promise<string> {
-  const endpoint = metricsEndpoint(registry, { service: 'test', clock: () => 1_000 })
+  const endpoint = metricsEndpoint(registry, { identity: processIdentity('test'), clock: () => 1_000 })
   const server = createServer((request, response) => endpoint.handle(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   try {

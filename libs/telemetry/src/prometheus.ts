@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { DeclaredMetric, MetricRegistry } from './metrics.js'
+import type { ProcessIdentity } from './process-identity.js'
 import { prometheusText } from './prometheus-text.js'
 
 export interface MetricsEndpoint {
@@ -21,9 +22,9 @@ export interface MetricsEndpoint {
 /** Exposes a registry through OpenTelemetry's Prometheus exporter, without a server of its own. */
 export function metricsEndpoint(
   registry: Pick<MetricRegistry, 'declared' | 'aliased'>,
-  options: { readonly service: string; readonly clock: () => number },
+  options: { readonly identity: ProcessIdentity; readonly clock: () => number },
 ): MetricsEndpoint {
-  const resource = resourceFromAttributes({ 'service.name': options.service })
+  const resource = resourceFromAttributes({ ...options.identity })
   const startTime = hrTime(options.clock())
   const producer: MetricProducer = {
     collect: async () => {

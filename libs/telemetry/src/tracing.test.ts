@@ -1,18 +1,17 @@
 import { expect, it } from 'vitest'
-import { currentTraceparent, startTracing, withRemoteParent, withSpan } from './tracing.js'
+import { currentTraceparent, inSpan, processIdentity, startSpan, startTracing } from './index.js'
 
-it('without a collector nothing is started and there is no traceparent', async () => {
-  const tracing = await startTracing({ service: 'test', endpoint: undefined, onError: () => {} })
-  await withSpan('work', {}, async () => expect(currentTraceparent()).toBeUndefined())
-  await tracing.stop()
-})
+const remote = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+/** Nobody listens on it. */
+const endpoint = 'http://127.0.0.1:9'
 
-it('spans continue a remote trace, errors pass through, and a collector that is down fails nothing', async () => {
-  const tracing = await startTracing({ service: 'test', endpoint: 'http://127.0.0.1:9', onError: () => {} })
-  const remote = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
-  await withRemoteParent(remote, () =>
-    withSpan('work', { size: 1 }, async () => expect(currentTraceparent()).toMatch(/^00-a{32}-[0-9a-f]{16}-01$/)),
+it('the sampler decides where nobody has; a collector that is down fails nothing', async () => {
+  const identity = processIdentity('test')
+  const options = { identity, endpoint, sampler: 'parentbased_traceidratio', share: 0, onError: () => {} } as const
+  const tracing = await startTracing(options)
+  expect(startSpan('publish version', {}).traceparent).toMatch(/-00$/)
+  await inSpan('publish version', { parent: remote }, async () =>
+    expect(currentTraceparent()).toMatch(/^00-a{32}-[0-9a-f]{16}-01$/),
   )
-  await expect(withSpan('work', {}, () => Promise.reject(new Error('boom')))).rejects.toThrow('boom')
   await tracing.stop()
 })

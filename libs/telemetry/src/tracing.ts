@@ -1,11 +1,26 @@
-import { context, propagation, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
+import type { ReadableSpan, Sampler, SpanExporter } from '@opentelemetry/sdk-trace'
 import { register } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ProcessIdentity } from './process-identity.js'
 
 export const TRACER = 'plateau'
 
+/** As OpenTelemetry names them; "parentbased": whoever calls decides, and only where nobody has, the rest of the name. */
+export const samplers = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
+export type SamplerName = (typeof samplers)[number]
+
 /** The exporter retries a collector that is down for ten seconds: longer than a drain should take. */
 const STOP_MS = 1_500
+
+/** Looked at every second or two by probes and by serving: spans of these would bury the others. */
+const UNTRACED_CALLS = ['Describe', 'Check', 'Watch', 'List', 'ServerReflectionInfo']
 
 let tracing = false
 let system = 'plateau'
@@ -30,8 +45,11 @@ export interface Tracing {
  * imported for the first time (hence the dynamic imports in `runService`): the hook cannot see what is already loaded.
  */
 export async function startTracing(options: {
-  readonly service: string
+  readonly identity: ProcessIdentity
   readonly endpoint: string | undefined
+  readonly sampler?: SamplerName
+  /** Share of traces, 0 to 1, for the samplers that take one. */
+  readonly share?: number
   /** What carries the records, for `messaging.system`: "kafka", or the default "plateau" for the embedded log. */
   readonly messagingSystem?: string
   /** Told when spans could not be sent at the end. */
@@ -41,13 +59,19 @@ export async function startTracing(options: {
   register('@opentelemetry/instrumentation/hook.mjs', import.meta.url)
   // Loaded only here: the SDK takes a good part of a second, which a service without a collector need not spend.
   const { NodeSDK } = await import('@opentelemetry/sdk-node')
+  const { envDetector, resourceFromAttributes } = await import('@opentelemetry/resources')
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   const { GrpcInstrumentation } = await import('@opentelemetry/instrumentation-grpc')
+  const exporter = new OTLPTraceExporter({ url: `${options.endpoint.replace(/\/+$/, '')}/v1/traces` })
   const sdk = new NodeSDK({
-    serviceName: options.service,
-    traceExporter: new OTLPTraceExporter({ url: new URL('/v1/traces', options.endpoint).href }),
+    resource: resourceFromAttributes({ ...options.identity }),
+    // What an operator says of the deployment. The others would tell the command line and the machine's user.
+    resourceDetectors: [envDetector],
+    sampler: await samplerOf(options.sampler ?? 'parentbased_always_on', options.share ?? 1),
+    traceExporter: wordless(exporter),
     metricReaders: [],
-    instrumentations: [new GrpcInstrumentation()],
+    logRecordProcessors: [],
+    instrumentations: [new GrpcInstrumentation({ ignoreGrpcMethods: UNTRACED_CALLS })],
   })
   sdk.start()
   tracing = true
@@ -57,30 +81,35 @@ export async function startTracing(options: {
   }
 }
 
-/** W3C traceparent of the active span; undefined outside a recorded one. */
-export function currentTraceparent(): string | undefined {
-  const carrier: Record<string, string> = {}
-  propagation.inject(context.active(), carrier)
-  return carrier['traceparent']
+async function samplerOf(name: SamplerName, share: number): Promise<Sampler> {
+  const { AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler, TraceIdRatioBasedSampler } =
+    await import('@opentelemetry/sdk-trace')
+  const isOfParent = name.startsWith('parentbased_')
+  const kind = name.replace('parentbased_', '') as 'always_on' | 'always_off' | 'traceidratio'
+  const root = {
+    always_on: () => new AlwaysOnSampler(),
+    always_off: () => new AlwaysOffSampler(),
+    traceidratio: () => new TraceIdRatioBasedSampler(share),
+  }[kind]()
+  return isOfParent ? new ParentBasedSampler({ root }) : root
 }
 
-/** Runs `body` inside a span; what it throws marks the span and is thrown on. */
-export function withSpan<T>(name: string, attributes: Attributes, body: (span: Span) => Promise<T>): Promise<T> {
-  return trace.getTracer(TRACER).startActiveSpan(name, { attributes }, async (span) => {
-    try {
-      return await body(span)
-    } catch (error) {
-      span.recordException(error instanceof Error ? error : String(error))
-      span.setStatus({ code: SpanStatusCode.ERROR })
-      throw error
-    } finally {
-      span.end()
-    }
-  })
-}
-
-/** Runs `body` as a continuation of the trace that a record or request came with. */
-export function withRemoteParent<T>(traceparent: string | undefined, body: () => T): T {
-  if (traceparent === undefined) return body()
-  return context.with(propagation.extract(context.active(), { traceparent }), body)
+/**
+ * gRPC's instrumentation puts the words of an error on the span, and those may repeat what a client sent. The code stays;
+ * the words are where they are looked after: in the log line with the same trace id.
+ */
+function wordless(exporter: SpanExporter): SpanExporter {
+  const strip = (span: ReadableSpan): ReadableSpan => {
+    if (!('grpc.error_message' in span.attributes) && span.status.message === undefined) return span
+    const { 'grpc.error_message': _, ...attributes } = span.attributes
+    return Object.create(span, {
+      attributes: { value: attributes, enumerable: true },
+      status: { value: { code: span.status.code }, enumerable: true },
+    }) as ReadableSpan
+  }
+  return {
+    export: (spans, done) => exporter.export(spans.map(strip), done),
+    shutdown: () => exporter.shutdown(),
+    ...(exporter.forceFlush === undefined ? {} : { forceFlush: () => exporter.forceFlush!() }),
+  }
 }

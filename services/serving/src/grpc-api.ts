@@ -1,7 +1,6 @@
 import { serving, target } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
 import { serverStream, unary, type ReportError, type RpcService } from '@plateau/rpc'
-import { withRemoteParent } from '@plateau/telemetry'
 import type { AcceptanceLedger } from './acceptance-ledger.js'
 import type { Access, Caller } from './access/access.js'
 import { badRequest } from './request-errors.js'
@@ -20,14 +19,11 @@ export interface GrpcApiOptions {
 /** The gRPC door: the same engine as HTTP, in the contract's words. */
 export function grpcApi(options: GrpcApiOptions): RpcService {
   const implementation: serving.ServingServiceServer = {
-    generate: serverStream<serving.GenerateRequest, serving.GenerateResponse>(
-      (request, { signal, traceparent, metadata }) => {
-        const caller = options.access.authenticate(metadata('authorization'))
-        const asked = generationRequest(request, caller, options.tokenizer)
-        return withRemoteParent(traceparent, () => generate(asked, options, signal))
-      },
-      options.report,
-    ),
+    generate: serverStream<serving.GenerateRequest, serving.GenerateResponse>((request, { signal, metadata }) => {
+      const caller = options.access.authenticate(metadata('authorization'))
+      const asked = generationRequest(request, caller, options.tokenizer)
+      return generate(asked, options, signal)
+    }, options.report),
     status: unary<serving.StatusRequest, serving.StatusResponse>(async (_, { metadata }) => {
       options.access.authenticate(metadata('authorization'))
       return options.status()
@@ -89,6 +85,7 @@ function generationRequest(request: serving.GenerateRequest, caller: Caller, tok
   checkProcessors(sampling, tokenizer)
   if (stop.some((text) => text === '')) throw badRequest('stop', 'a stop string must not be empty')
   return {
+    operation: 'text_completion',
     promptTokenIds: tokenizer.encode(request.prompt),
     // 0 means 1, as the contract says.
     sampling: { ...sampling, topP: sampling.topP || 1 },

@@ -1,6 +1,6 @@
 import { PlateauError, rollout, RolloutState } from '@plateau/contracts'
 import { callUnary, createClient, startServer } from '@plateau/rpc'
-import { createLogger } from '@plateau/telemetry'
+import { createLogger, processIdentity } from '@plateau/telemetry'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Access } from './access/access.js'
 import { digestOf, parseApiKeys } from './access/api-keys.js'
@@ -57,7 +57,7 @@ async function start({ keysFile = true }: { keysFile?: boolean } = {}) {
   const access = new Access({ keys: keysFile ? () => keys : undefined, capture: 'off', quotas })
   let audit = ''
   const logger = createLogger({
-    service: 'serving',
+    identity: processIdentity('serving'),
     level: 'info',
     destination: { write: (line) => void (audit += line) },
   })

@@ -43,6 +43,7 @@ async function setUp(targetOptions: Partial<MarkovTargetOptions> = {}, options: 
   const holder = new NewestDraft()
   let id = 0
   const engine = new ServingEngine({
+    model: 'markov',
     target: link,
     tokenizer,
     drafts: holder,
@@ -78,6 +79,7 @@ const request = (
   maxTokens: number,
   more: Partial<GenerationRequest> = {},
 ): GenerationRequest => ({
+  operation: 'text_completion',
   promptTokenIds: prompt,
   sampling: wire.SamplingParams.fromPartial({ temperature: 0, topK: 0, topP: 1, seed: 1, maxTokens }),
   stop: [],

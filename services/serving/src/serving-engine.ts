@@ -1,13 +1,14 @@
 import { PlateauError, target } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
 import { SpeculationController, type DecodingMode, type DecodingModes, type Random } from '@plateau/speculation'
-import { withSpan, type Logger } from '@plateau/telemetry'
+import { errorCode, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
 import { badRequest, cancelled, deadlineExceeded, unavailable } from './request-errors.js'
 import type { ServingMetrics } from './serving-metrics.js'
 import { plainResponse } from './plain-response.js'
 import type { Round } from './response.js'
+import { addRound, endResponseSpan, startResponseSpan, type ResponseSpan } from './response-span.js'
 import { speculativeResponse } from './speculative-response.js'
 import type { Assignment, SpeculationOutcome, Traffic } from './rollouts/draft-fleet.js'
 import type { LoadedDraft } from './rollouts/loaded-draft.js'
@@ -17,6 +18,7 @@ import { textPieces, type Piece } from './text-pieces.js'
 
 /** A request whose every field was checked at the edge, whichever edge that was. */
 export interface GenerationRequest {
+  readonly operation: 'chat' | 'text_completion'
   readonly promptTokenIds: readonly number[]
   /** `maxTokens` undefined: as many as fit. `seed` undefined: a random one. */
   readonly sampling: Omit<target.SamplingParams, 'maxTokens' | 'seed'> & {
@@ -48,6 +50,8 @@ export interface ResponseStats {
 }
 
 export interface ServingEngineOptions {
+  /** What the model is called. */
+  readonly model: string
   readonly target: TargetLink
   readonly tokenizer: Tokenizer
   /** Which draft a request uses. */
@@ -141,10 +145,14 @@ export class ServingEngine {
     let outcome = 'cancelled'
     let leave: (() => void) | undefined
     let assignment: Assignment | undefined
+    let failure: unknown
+    let errorType: string | undefined
+    const span = startResponseSpan(request, this.#options.model)
     try {
       const sampling = this.#fit(request)
       leave = await admission.enter(signal)
       const sampleId = this.#options.newId()
+      span.set({ 'plateau.sample.id': sampleId, 'plateau.captured': this.#mayCapture(request) })
       const { tenant: whose, domain } = request
       if (request.speculate && this.#options.speculation) {
         assignment = this.#options.drafts.assign({ sampleId, tenant: whose, domain })
@@ -154,8 +162,9 @@ export class ServingEngine {
       metrics.promptTokens.add({ tenant }, request.promptTokenIds.length)
       const remainingMs = Math.max(1, timeoutMs - (nowMs() - startedMs))
       const mode = this.#mode(request, assignment)
-      const rounds = this.#rounds(request, sampling, { signal, assignment, mode, remainingMs, sampleId })
-      const counted = this.#count(rounds, share, { stats, steps, startedMs, mode })
+      const call = { signal, assignment, mode, remainingMs, sampleId }
+      const rounds = span.each(span.run(() => this.#rounds(request, sampling, call)))
+      const counted = this.#count(rounds, share, { stats, steps, startedMs, mode, span })
       const wanted = { stops: request.stop, logprobs: sampling.logprobs > 0 }
       for await (const piece of textPieces(counted, this.#options.tokenizer.decoder(), wanted)) {
         if (piece.finish !== undefined) outcome = piece.finish
@@ -164,6 +173,8 @@ export class ServingEngine {
     } catch (error) {
       const shown = this.#explain(error, { client, deadline, started: stats.numEmittedTokens > 0 })
       outcome = outcomeOf(shown)
+      errorType = errorCode(shown)
+      if (outcome === 'failed') failure = shown
       const limit = limitOf(shown)
       if (limit !== undefined) metrics.refused.add({ tenant, reason: limit })
       throw shown
@@ -173,6 +184,7 @@ export class ServingEngine {
       leave?.()
       metrics.requests.add({ outcome, tenant })
       if (share !== undefined && outcome !== 'cancelled') ledger.finished(share, outcome === 'failed')
+      endResponseSpan(span, stats, { outcome, errorType, failure })
     }
   }
 
@@ -223,6 +235,10 @@ export class ServingEngine {
     return { kind, timed, copies, controller, speculates }
   }
 
+  #mayCapture({ capture, tenant }: GenerationRequest): boolean {
+    return capture && this.#options.mayCapture(tenant)
+  }
+
   #rounds(
     request: GenerationRequest,
     sampling: target.SamplingParams,
@@ -234,10 +250,9 @@ export class ServingEngine {
       readonly sampleId: string
     },
   ): AsyncGenerator<Round> {
-    const { target: link, logger, metrics, maxProposal, promptFeatures, random, nowMs, mayCapture } = this.#options
+    const { target: link, logger, metrics, maxProposal, promptFeatures, random, nowMs } = this.#options
     const { tenant, domain } = request
-    const consent = request.capture && mayCapture(tenant)
-    const capture = { consent, sampleId: call.sampleId, tenant, domain }
+    const capture = { consent: this.#mayCapture(request), sampleId: call.sampleId, tenant, domain }
     const asked = { promptTokenIds: [...request.promptTokenIds], sampling, capture }
     const settings = { signal: call.signal, deadlineMs: call.remainingMs }
     const { assignment } = call
@@ -274,11 +289,13 @@ export class ServingEngine {
       steps,
       startedMs,
       mode,
+      span,
     }: {
       readonly stats: Mutable<ResponseStats>
       readonly steps: SpeculationStep[]
       readonly startedMs: number
       readonly mode: Mode
+      readonly span: ResponseSpan
     },
   ): AsyncGenerator<Round> {
     const { metrics, ledger, nowMs } = this.#options
@@ -294,6 +311,7 @@ export class ServingEngine {
       }
       if (round.work !== undefined) countParts(metrics, tookSeconds, round.work)
       countRound(stats, round)
+      addRound(span, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
       if (round.finish !== UNFINISHED && after.tokens >= LEAST_TIMED && after.seconds > 0) {
@@ -413,9 +431,4 @@ function outcomeOf(error: unknown): string {
 function limitOf(error: unknown): string | undefined {
   if (!(error instanceof PlateauError) || error.code !== 'RESOURCE_EXHAUSTED') return undefined
   return String(error.facts['limit'] ?? 'target')
-}
-
-/** One span for a whole response; its attributes hold sizes, never text. */
-export function spanned<T>(request: GenerationRequest, body: () => Promise<T>): Promise<T> {
-  return withSpan('serving.generate', { 'plateau.prompt_tokens': request.promptTokenIds.length }, body)
 }

@@ -91,6 +91,7 @@ export async function startServing(context: Context): Promise<RunningService> {
   const live = () => fleet?.lineages[0]?.live?.loaded
 
   const engine = new ServingEngine({
+    model: model.modelId,
     target,
     tokenizer,
     drafts: fleet ?? { assign: () => UNASSIGNED },

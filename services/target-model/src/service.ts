@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { openTransport, type ServiceSpec } from '@plateau/service-kit'
-import { currentTraceparent } from '@plateau/telemetry'
 import { targetCallers } from './callers.js'
 import { targetModelConfig } from './config.js'
 import { declareTargetMetrics } from './metrics.js'
@@ -41,7 +40,7 @@ export const targetModel: ServiceSpec<typeof targetModelConfig.fields> = {
       metrics,
       clock,
       freshSeed: () => randomBytes(4).readUInt32LE(),
-      capture: config.capture ? (window, caller) => publisher.offer(window, currentTraceparent() ?? caller) : undefined,
+      capture: config.capture ? (window, cause) => publisher.offer(window, cause) : undefined,
     })
     const transport = await openTransport(config, { service: 'target-model', logger, metrics: registry, clock })
     const report = (error: unknown, path: string): void => logger.error('call failed', { path, error })

@@ -3,6 +3,7 @@ import { FloatFormat, packFloats, PlateauError, target, topics, type TokenWindow
 import type { CallContext } from '@plateau/rpc'
 import { createHash } from 'node:crypto'
 import { seededRandom, type Random, type Sampling } from '@plateau/speculation'
+import { addSpanEvent, currentTraceparent } from '@plateau/telemetry'
 import type { TargetMetrics } from './metrics.js'
 import {
   checkCapture,
@@ -229,11 +230,13 @@ export class TargetCalls {
   ): WindowBuilder | undefined {
     const { capture: take, clock } = this.#dependencies
     if (!take || !capture?.consent || signal.aborted) return undefined
+    // The span of this call; where it is not traced here, what the caller sent goes on.
+    const cause = currentTraceparent() ?? traceparent
     return new WindowBuilder(
       this.#origin(capture, draftVersion),
       { token: lastPromptToken, feature: leadFeature },
       { positions: this.#windowPositions, clock },
-      (window) => take(window, traceparent),
+      (window) => take(window, cause),
     )
   }
 
@@ -256,8 +259,13 @@ export class TargetCalls {
     return seededRandom((used ^ Math.imul(Math.floor(used / 2 ** 32), 0x9e3779b1)) >>> 0)
   }
 
-  #count(method: 'generate' | 'speculate', { tokens, stepUs }: Round, positions: string): void {
+  #count(method: 'generate' | 'speculate', { tokens, accepted, stepUs }: Round, positions: string): void {
     const { metrics } = this.#dependencies
+    addSpanEvent('round', () => ({
+      'plateau.accepted_tokens': accepted,
+      'plateau.emitted_tokens': tokens.length,
+      'plateau.step_us': stepUs,
+    }))
     metrics.tokens.add({ method }, tokens.length)
     metrics.stepSeconds.record({ positions }, stepUs / 1e6)
   }

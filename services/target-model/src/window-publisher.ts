@@ -10,7 +10,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { encodeHeaders, PlateauError, topics, TokenWindow } from '@plateau/contracts'
 import { untilAborted, type NewRecord, type Producer } from '@plateau/event-log'
-import type { Logger } from '@plateau/telemetry'
+import { messagingAttributes, startSpan, type Logger, type WorkSpan } from '@plateau/telemetry'
 import type { ShedReason, TargetMetrics } from './metrics.js'
 import { placeOf, type Redacted } from './redaction.js'
 
@@ -22,6 +22,8 @@ const LONGEST_WAIT_MS = 5000
 interface Queued {
   readonly record: NewRecord
   readonly bytes: number
+  /** Until the log has acknowledged it, or it is shed. */
+  readonly span: WorkSpan<'send {topic}'>
 }
 
 export interface PublisherOptions {
@@ -59,14 +61,22 @@ export class WindowPublisher {
   offer(window: TokenWindow, traceparent: string | undefined): void {
     const { metrics, maxQueueBytes } = this.#options
     metrics.captured.add({})
-    if (this.#state !== 'open') return this.#shed('shutdown', 1)
+    const span = startSpan('send {topic}', {
+      of: { topic: topics.tokenDistributions.name },
+      parent: traceparent,
+      attributes: {
+        ...messagingAttributes('send', topics.tokenDistributions.name),
+        'plateau.sample.id': window.sampleId,
+      },
+    })
+    if (this.#state !== 'open') return this.#shed('shutdown', [span])
     // A full queue must not cost the encoding as well.
-    if (this.#bytes >= maxQueueBytes) return this.#shed('queue_full', 1)
-    const record = recordOf(window, traceparent)
+    if (this.#bytes >= maxQueueBytes) return this.#shed('queue_full', [span])
+    const record = recordOf(window, span.traceparent)
     const bytes = record.value!.length + record.key.length
-    if (bytes > topics.tokenDistributions.maxRecordBytes) return this.#shed('too_large', 1)
-    if (this.#bytes + bytes > maxQueueBytes) return this.#shed('queue_full', 1)
-    this.#queue.push({ record, bytes })
+    if (bytes > topics.tokenDistributions.maxRecordBytes) return this.#shed('too_large', [span])
+    if (this.#bytes + bytes > maxQueueBytes) return this.#shed('queue_full', [span])
+    this.#queue.push({ record, bytes, span })
     this.#bytes += bytes
     this.#wake()
   }
@@ -88,8 +98,8 @@ export class WindowPublisher {
     for (;;) {
       const batch = this.#queue.splice(0, BATCH_RECORDS)
       if (batch.length > 0) {
-        const records = await this.#redacted(batch)
-        if (records.length > 0) await this.#send(records)
+        const allowed = await this.#redacted(batch)
+        if (allowed.length > 0) await this.#send(allowed)
         for (const { bytes } of batch) this.#bytes -= bytes
       } else if (this.#state === 'open') await new Promise<void>((resolve) => (this.#wake = resolve))
       else return
@@ -97,25 +107,29 @@ export class WindowPublisher {
   }
 
   /** What may be published of a batch. */
-  async #redacted(batch: readonly Queued[]): Promise<NewRecord[]> {
+  async #redacted(batch: readonly Queued[]): Promise<readonly Queued[]> {
     const { redact } = this.#options
-    const records = batch.map(({ record }) => record)
-    if (redact === undefined) return records
-    const published: NewRecord[] = []
-    for (const [i, record] of records.entries()) {
+    if (redact === undefined) return batch
+    const allowed: Queued[] = []
+    for (const [i, queued] of batch.entries()) {
       // Between two windows everything else has its turn.
       await nextTurn()
       if (this.#giveUp.signal.aborted) {
-        this.#shed('shutdown', records.length - i)
+        this.#shed(
+          'shutdown',
+          batch.slice(i).map(({ span }) => span),
+        )
         break
       }
-      const value = this.#allowed(redact(record.value!), record.value!)
-      if (value !== undefined) published.push({ ...record, value })
+      const { record, span } = queued
+      const value = this.#allowed(redact(record.value!), record.value!, span)
+      if (value === undefined) span.end()
+      else allowed.push({ ...queued, record: { ...record, value } })
     }
-    return published
+    return allowed
   }
 
-  #allowed(redacted: Redacted, value: Uint8Array): Uint8Array | undefined {
+  #allowed(redacted: Redacted, value: Uint8Array, span: Queued['span']): Uint8Array | undefined {
     const { logger, metrics } = this.#options
     if (redacted.kind === 'kept') return value
     metrics.redacted.add({ result: redacted.kind })
@@ -124,27 +138,30 @@ export class WindowPublisher {
     }
     if (redacted.kind !== 'changed') return undefined
     if (redacted.value.length <= topics.tokenDistributions.maxRecordBytes) return redacted.value
-    this.#shed('too_large', 1)
+    this.#shed('too_large', [span])
     return undefined
   }
 
-  async #send(records: readonly NewRecord[]): Promise<void> {
+  async #send(batch: readonly Queued[]): Promise<void> {
     const { logger, metrics } = this.#options
+    const records = batch.map(({ record }) => record)
+    const spans = batch.map(({ span }) => span)
     const { signal } = this.#giveUp
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
       if (signal.aborted) {
-        this.#shed('shutdown', records.length)
+        this.#shed('shutdown', spans)
         break
       }
       try {
         await untilAborted(this.#producer.send(topics.tokenDistributions.name, records), signal)
         metrics.published.add({}, records.length)
+        for (const span of spans) span.end()
         break
       } catch (error) {
         if (signal.aborted) continue
         if (!(error instanceof PlateauError && error.retryable)) {
           logger.error('windows refused by the event log', { windows: records.length, error })
-          this.#shed('refused', records.length)
+          this.#shed('refused', spans)
           break
         }
         logger.warn('could not publish windows, trying again', { windows: records.length, waitMs, error })
@@ -153,8 +170,12 @@ export class WindowPublisher {
     }
   }
 
-  #shed(reason: ShedReason, windows: number): void {
-    this.#options.metrics.shed.add({ reason }, windows)
+  #shed(reason: ShedReason, spans: readonly Queued['span'][]): void {
+    this.#options.metrics.shed.add({ reason }, spans.length)
+    for (const span of spans) {
+      span.set({ 'plateau.capture.shed': reason })
+      span.end()
+    }
   }
 }
 

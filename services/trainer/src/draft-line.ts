@@ -15,7 +15,7 @@ import {
 import { DraftCheckpoint, encodeHeaders, PlateauError, topics } from '@plateau/contracts'
 import { readUpToNow, type EventLog, type Producer } from '@plateau/event-log'
 import type { ModelDescription } from '@plateau/model-files'
-import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
+import { inSpan, messagingAttributes, type Logger } from '@plateau/telemetry'
 import { asPublished, type DraftKind, type LearnedModel } from './kinds/draft-kind.js'
 import { learnedFrom, LEARNED_FROM_NOBODY, type LearnedFrom } from './kinds/learned-from.js'
 import { worksNow } from './retry-later.js'
@@ -168,19 +168,17 @@ export class DraftLine<Model> {
 
   /** `traceparent`: of what led to the version, which its announcement and its swap continue. */
   async publish(draft: Model, facts: VersionFacts, traceparent?: string): Promise<number> {
-    const span = startMessageSpan('publish version', {
-      kind: 'producer',
-      parent: traceparent,
-      attributes: messagingAttributes('send', topics.draftCheckpoints.name),
-    })
-    try {
-      return await span.run(() => this.#publish(draft, facts, span.traceparent))
-    } catch (error) {
-      span.end(error)
-      throw error
-    } finally {
-      span.end()
+    const attributes = {
+      ...messagingAttributes('send', topics.draftCheckpoints.name),
+      'plateau.lineage': this.#options.lineage,
+      'plateau.training.positions': facts.trainedPositions,
+      'plateau.evaluation.alpha': facts.evaluation.alpha ?? undefined,
     }
+    return inSpan('publish version', { parent: traceparent, attributes }, async (span) => {
+      const version = await this.#publish(draft, facts, span.traceparent)
+      span.set({ 'plateau.draft.version': String(version) })
+      return version
+    })
   }
 
   async #publish(draft: Model, facts: VersionFacts, traceparent: string | undefined): Promise<number> {

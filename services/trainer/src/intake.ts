@@ -28,7 +28,6 @@ export class Intake {
   readonly #ids = new Map<number, RecentIds>()
   readonly #windows: Record<string, number>
   #policy: string
-  #traceparent: string | undefined
 
   constructor(parts: IntakeParts, saved: Snapshot | undefined) {
     this.#parts = parts
@@ -74,11 +73,6 @@ export class Intake {
     return this.#policy
   }
 
-  /** Of the newest window: the trace that a version which comes of it continues. */
-  get traceparent(): string | undefined {
-    return this.#traceparent
-  }
-
   /** All that a later process needs. */
   get state(): Pick<Snapshot, 'offsets' | 'recentIds' | 'windows' | 'policy'> {
     const recentIds = Object.fromEntries([...this.#ids].map(([partition, ids]) => [partition, ids.values()]))
@@ -96,7 +90,6 @@ export class Intake {
     const key = `${window.arm}/${decision}`
     this.#windows[key] = (this.#windows[key] ?? 0) + 1
     if (window.policy !== '') this.#policy = window.policy
-    this.#traceparent = window.traceparent ?? this.#traceparent
     use(window)
   }
 }

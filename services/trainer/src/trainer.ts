@@ -2,7 +2,7 @@ import type { CheckpointStore } from '@plateau/checkpoints'
 import { topics } from '@plateau/contracts'
 import type { Batch, EventLog, Lease, Producer } from '@plateau/event-log'
 import type { ModelDescription } from '@plateau/model-files'
-import { messagingAttributes, startMessageSpan, type Logger, type MessageSpan } from '@plateau/telemetry'
+import { messagingAttributes, startSpan, type Logger, type WorkSpan } from '@plateau/telemetry'
 import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { Contest, type ContestOptions, type TrainingFacts } from './contest.js'
@@ -24,6 +24,7 @@ import type { ServingVerdicts } from './serving-verdicts.js'
 import type { Snapshot } from './snapshot.js'
 import type { Traffic } from './traffic.js'
 import type { AcceptedRecord } from './training-record.js'
+import { TrainingTraces } from './training-traces.js'
 
 const source = topics.trainingWindows.name
 
@@ -86,6 +87,7 @@ export class Trainer<Model> {
   /** Told to stop, or no longer the writer. */
   readonly #ending: AbortSignal
   readonly #saving: Saving
+  readonly #traces = new TrainingTraces()
   #nextAnnounceMs = 0
   #running: Promise<void> | undefined
 
@@ -257,7 +259,10 @@ export class Trainer<Model> {
     const admitted = this.#heldBack.admit(this.#trainedPositions, this.#parts.clock())
     if (admitted.length === 0) return
     await this.#effort.spend('admit', async () => {
-      for (const window of admitted) await this.#learner.admit(window)
+      for (const window of admitted) {
+        await this.#learner.admit(window)
+        this.#traces.admitted(window)
+      }
     })
     this.#saving.need()
     this.#showCounts()
@@ -268,6 +273,7 @@ export class Trainer<Model> {
     const startedMs = clock()
     const calibration = this.#heldBack.calibration(startedMs)
     if (!(await this.#effort.spend('refresh', () => this.#learner.refresh(calibration)))) return
+    this.#traces.trained('closed-form', this.#learner.positions.closedForm, startedMs)
     this.#saving.need()
     await this.#compete()
     this.#learner.refreshed(clock() - startedMs)
@@ -280,9 +286,11 @@ export class Trainer<Model> {
   }
 
   async #step(): Promise<void> {
+    const startedMs = this.#parts.clock()
     const step = () => this.#learner.step(this.#unseen())
     const { isTaken, isForContest } = await this.#effort.spend('step', step)
     if (!isTaken) return
+    this.#traces.trained('gradients', this.#learner.positions.gradients, startedMs)
     this.#saving.need()
     this.#showCounts()
     if (isForContest) await this.#compete()
@@ -311,12 +319,12 @@ export class Trainer<Model> {
 
   /** What a version that is published now is compared on, and says of its training. */
   #about(): { windows: ComparedWindows; training: TrainingFacts; traceparent: string | undefined } {
-    const { offsets, policy, traceparent } = this.#intake
+    const { offsets, policy } = this.#intake
     const trainedThrough = offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset }))
     return {
       windows: this.#unseen(),
       training: { trainedThrough, trainedPositions: this.#trainedPositions, policy },
-      traceparent,
+      traceparent: this.#traces.traceparent,
     }
   }
 
@@ -394,12 +402,13 @@ export class Trainer<Model> {
 }
 
 /** Many traces come together here: they are linked. */
-function batchSpan({ topic, partition, records }: Batch): MessageSpan {
-  return startMessageSpan(`process ${topic}`, {
-    kind: 'consumer',
+function batchSpan({ topic, partition, records }: Batch): WorkSpan<'process {topic}'> {
+  return startSpan('process {topic}', {
+    of: { topic },
     links: records.map(({ headers }) => headers['traceparent']),
     attributes: {
-      ...messagingAttributes('process', topic, TRAINER_GROUP),
+      ...messagingAttributes('process', topic),
+      'messaging.consumer.group.name': TRAINER_GROUP,
       'messaging.destination.partition.id': String(partition),
       'messaging.batch.message_count': records.length,
     },

@@ -7,11 +7,12 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { boundaryViolations, readPackages } from './boundaries.ts'
+import { readFiles, telemetryProblems, type TelemetryNames } from './telemetry-names.ts'
 
 interface Step {
   readonly name: string
   /** Undefined when it passed, otherwise what to show. */
-  run(): string | undefined
+  run(): string | undefined | Promise<string | undefined>
 }
 
 const command = (name: string, line: string): Step => ({
@@ -55,6 +56,16 @@ const boundaries: Step = {
   },
 }
 
+const telemetryNames: Step = {
+  name: 'telemetry names',
+  run: async () => {
+    const built = new URL('../../../libs/telemetry/dist/index.js', import.meta.url).href
+    const { telemetryNames: names } = (await import(built)) as { readonly telemetryNames: TelemetryNames }
+    const problems = telemetryProblems(readFiles(), names)
+    return problems.length === 0 ? undefined : problems.join('\n')
+  },
+}
+
 /** The whole suite, streaming its output; counts come from the runner's own report. */
 const tests: Step = {
   name: 'tests (npm test)',
@@ -77,6 +88,7 @@ const steps: readonly Step[] = [
   command('types', 'tsc -b'),
   // Compiled by the step before.
   command('documents', 'node tools/docs/dist/main.js --check'),
+  telemetryNames,
   command('lint', 'oxlint'),
   tests,
 ]
@@ -84,7 +96,7 @@ const steps: readonly Step[] = [
 let failed = 0
 for (const step of steps) {
   const startMs = performance.now()
-  const problem = step.run()
+  const problem = await step.run()
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1)
   console.log(`${problem === undefined ? 'ok  ' : 'FAIL'} ${step.name} (${seconds} s)`)
   if (problem === undefined) continue

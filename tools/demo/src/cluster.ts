@@ -231,8 +231,7 @@ export class Cluster {
       .split('\n')
       .findLast((text) => text.startsWith('{"level":"fatal"'))
     if (line === undefined) return undefined
-    const { error } = JSON.parse(line) as { readonly error?: { readonly message?: string } }
-    return error?.message
+    return (JSON.parse(line) as { readonly 'exception.message'?: string })['exception.message']
   }
 
   readonly #killAll = (): void => {

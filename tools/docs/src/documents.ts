@@ -7,6 +7,7 @@ import { indexBlocks, internalBlocks, pageBlocks } from './page-blocks.js'
 import { products } from './products.js'
 import type { Sample } from './sample.js'
 import { Schema } from './schema.js'
+import { telemetryPage } from './telemetry-page.js'
 
 export interface Repository {
   read(path: string): string
@@ -29,6 +30,7 @@ export function documents(repository: Repository): Map<string, string> {
     'docs/asyncapi.yaml',
     asyncapiDocument(products, schema, (slug) => sampleOf(repository, slug)),
   )
+  texts.set('docs/telemetry.md', telemetryPage())
   return texts
 }
 

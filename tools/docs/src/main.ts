@@ -3,7 +3,7 @@ import { captureSamples } from './capture.js'
 import { documents } from './documents.js'
 import { repositoryAt } from './repository.js'
 
-const HELP = `Writes the documents of the public topics from the registry, the buf image and recorded samples.
+const HELP = `Writes the documents of the public topics from their registry, the buf image and recorded samples, and docs/telemetry.md.
 
   node tools/docs/dist/main.js                  write them (npm run gen:docs)
   node tools/docs/dist/main.js --check          exit 1 and name those that are not up to date
@@ -21,7 +21,7 @@ if (flag === '--capture' && directory !== undefined && rest.length === 0) {
   write()
 } else if (flag === '--check' && directory === undefined) {
   const stale = [...documents(repository)].filter(([path, text]) => repository.read(path) !== text)
-  for (const [path] of stale) console.error(`${path} is not what the registry and the proto files say`)
+  for (const [path] of stale) console.error(`${path} is not what the registries and the proto files say`)
   if (stale.length > 0) console.error('run `npm run gen:docs` and commit')
   process.exitCode = stale.length > 0 ? 1 : 0
 } else if (flag === undefined) {

@@ -4,6 +4,7 @@ import { dataSchema, deadLetterTopics, type TopicSpec } from '@plateau/contracts
 import type { Product } from './products.js'
 import { readable, type Sample } from './sample.js'
 import { commentOf, enumValueComments, typeOf, type Schema } from './schema.js'
+import { table } from './table.js'
 import { bytesText, durationText } from './units.js'
 
 export function pageBlocks(product: Product, schema: Schema, sample: Sample): Map<string, string> {
@@ -144,10 +145,4 @@ function sampleText(message: DescMessage, schema: Schema, sample: Sample): strin
   const bytes = Buffer.from(sample.value, 'base64')
   const json = readable(schema.json(message, bytes))
   return `Key \`${sample.key}\`, value of ${bytes.length} bytes, here as proto3 JSON:\n\n\`\`\`json\n${json}\n\`\`\``
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n')
 }

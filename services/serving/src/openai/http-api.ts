@@ -1,13 +1,13 @@
 import { PlateauError } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
 import type { OpsHandler } from '@plateau/service-kit'
-import { withRemoteParent, type Logger } from '@plateau/telemetry'
+import { errorCode, startSpan, type Logger, type WorkSpan } from '@plateau/telemetry'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Access, Caller } from '../access/access.js'
 import { badRequest, unavailable, unknownModel } from '../request-errors.js'
-import { spanned, type ServingEngine } from '../serving-engine.js'
+import { type ServingEngine } from '../serving-engine.js'
 import type { RequestMetricsLevel } from './acceptance-metrics.js'
 import { Answer } from './answer.js'
 import { askedOf } from './asked-of.js'
@@ -108,18 +108,44 @@ export class HttpApi {
     this.#open.add(response)
     response.once('close', () => this.#open.delete(response))
     if (!this.#server.listening) response.setHeader('connection', 'close')
+    let span: RequestSpan | undefined
     try {
       // Whoever operates the service needs no key.
       if (this.#options.answerOps(request, response) || this.#answerHealth(request, response)) return
-      response.setHeader('x-request-id', this.#options.newId())
+      const requestId = this.#options.newId()
+      response.setHeader('x-request-id', requestId)
+      span = this.#startSpan(request, requestId)
       if (request.rawHeaders.length > 2 * MAX_HEADERS)
         throw new PlateauError('TOO_MANY_HEADERS', `a request may have up to ${MAX_HEADERS} headers`)
       const handler = this.#route(request)
       const caller = this.#options.access.authenticate(request.headers.authorization)
-      await handler({ request, response, caller })
+      await span.run(() => handler({ request, response, caller }))
+      endSpan(span, response, undefined)
     } catch (error) {
-      this.#fail(response, error)
+      // So that what is logged of it has its trace id.
+      if (span === undefined) this.#fail(response, error)
+      else span.run(() => this.#fail(response, error))
+      if (span !== undefined) endSpan(span, response, error)
     }
+  }
+
+  /** Continues the client's trace. The route is ours; a path may hold anything. */
+  #startSpan(request: IncomingMessage, requestId: string): RequestSpan {
+    const { method = '' } = request
+    const path = pathOf(request)
+    const isModel = path.startsWith(MODEL_PATH)
+    const route = isModel ? `${MODEL_PATH}{model}` : this.#routes.has(`${method} ${path}`) ? path : undefined
+    const known = KNOWN_METHODS.has(method) ? method : '_OTHER'
+    return startSpan('{method} {route}', {
+      of: { method: known === '_OTHER' ? 'HTTP' : known, route: route ?? '' },
+      parent: headerOf(request, 'traceparent'),
+      attributes: {
+        'http.request.method': known,
+        'http.route': route,
+        'url.scheme': 'http',
+        'plateau.request.id': requestId,
+      },
+    })
   }
 
   #route(request: IncomingMessage): Handler {
@@ -146,18 +172,14 @@ export class HttpApi {
     const [first] = parsed.generations
     const reserved = access.reserve(first!.tenant, askedOf(parsed, engine, maxChoices))
     const { requestMetrics: metrics, maxProposal } = this.#options
-    await withRemoteParent(headerOf(request, 'traceparent'), () =>
-      spanned(first!, async () => {
-        const answer = new Answer(parsed, { engine, tokenizer, metrics, maxProposal }, signal)
-        try {
-          await (parsed.stream === undefined
-            ? this.#whole(parsed, answer, response)
-            : this.#stream(parsed, answer, response, signal))
-        } finally {
-          reserved.settle(answer.usedTokens())
-        }
-      }),
-    )
+    const answer = new Answer(parsed, { engine, tokenizer, metrics, maxProposal }, signal)
+    try {
+      await (parsed.stream === undefined
+        ? this.#whole(parsed, answer, response)
+        : this.#stream(parsed, answer, response, signal))
+    } finally {
+      reserved.settle(answer.usedTokens())
+    }
   }
 
   async #whole({ endpoint }: OpenAiRequest, answer: Answer, response: ServerResponse): Promise<void> {
@@ -248,6 +270,21 @@ export class HttpApi {
 }
 
 const MODEL_PATH = '/v1/models/'
+
+type RequestSpan = WorkSpan<'{method} {route}'>
+
+/** As OpenTelemetry has it: any other is "_OTHER", for a method may be any word. */
+const KNOWN_METHODS = new Set(['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE'])
+
+/** By OpenTelemetry's rule a refused request is no failure of the server. */
+function endSpan(span: RequestSpan, response: ServerResponse, error: unknown): void {
+  const status = response.headersSent ? response.statusCode : undefined
+  span.set({
+    'http.response.status_code': status,
+    'error.type': error === undefined ? undefined : errorCode(error),
+  })
+  span.end(error !== undefined && httpError(error).status >= 500 ? error : undefined)
+}
 
 function pathOf(request: IncomingMessage): string {
   return request.url?.split('?')[0] ?? ''

@@ -66,6 +66,7 @@ export function parseRequest(endpoint: Endpoint, body: unknown, options: ParseOp
   fields.done()
 
   const common = {
+    operation: endpoint === 'chat' ? ('chat' as const) : ('text_completion' as const),
     stop,
     tenant: caller.tenant ?? options.tenantHeader ?? user ?? '',
     domain: extension.domain,

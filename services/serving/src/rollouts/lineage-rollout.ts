@@ -1,12 +1,13 @@
-import { messageOf, PlateauError, RolloutOrderKind, RolloutState, topics } from '@plateau/contracts'
+import { messageOf, PlateauError, RolloutOrderKind, RolloutState } from '@plateau/contracts'
 import { VersionTrial, type Move, type TrafficLabels } from '@plateau/rollout'
-import { messagingAttributes, startMessageSpan, type Logger } from '@plateau/telemetry'
+import { currentTraceparent, type Logger } from '@plateau/telemetry'
 import type { Announcement } from './announcements.js'
 import { assignVersion, requestShare, type LineageAssignment, type Standing } from './assign-version.js'
 import type { HeldOutWindows } from './held-out-windows.js'
 import type { LoadedDraft } from './loaded-draft.js'
 import type { Order } from './order-book.js'
 import type { OrderDetails, RolloutDetails, RolloutReporter } from './rollout-reporter.js'
+import { RolloutTrace } from './rollout-trace.js'
 import {
   IDLE_STAGE_MS,
   MAX_FAILURES,
@@ -244,7 +245,7 @@ export class LineageRollout {
     this.#stop.abort()
     clearInterval(this.#timer)
     await this.idle()
-    this.#candidate?.span?.end()
+    this.#candidate?.trace?.end('stopped')
     const loaded = [this.#candidate?.loaded, this.#live?.loaded, this.#lastGood, ...this.#kept]
     this.#candidate = this.#live = this.#lastGood = undefined
     this.#kept = []
@@ -277,31 +278,28 @@ export class LineageRollout {
     brought.catch((error: unknown) => this.#options.logger.error('draft not brought live', { error }))
   }
 
-  /** From the announcement until it is in shadow. The span continues the trace of what the version was trained on. */
+  /** From the announcement until it is in shadow. The trace is that of what the version was trained on. */
   async #bring({ checkpoint, arrivedMs, traceparent }: Announcement): Promise<void> {
     const { version } = checkpoint
-    const span = startMessageSpan('swap draft', {
-      kind: 'consumer',
-      parent: traceparent,
-      attributes: {
-        ...messagingAttributes('process', topics.draftCheckpoints.name),
-        'plateau.draft.version': String(version),
-      },
-    })
-    const details = { traceparent: span.traceparent }
+    const trace = new RolloutTrace(this.lineage, version, traceparent)
+    const details = { traceparent: trace.traceparent }
     try {
       this.#say(version, ROLLOUT_STATE_ANNOUNCED, 'its files are being checked', details)
       const minVersion = (this.#live?.loaded.version ?? 0) + 1
-      const { loaded, found } = await span.run(() =>
-        this.#loader.verified(checkpoint, minVersion, () => this.#newest !== undefined),
+      const { loaded, found } = await this.#loader.verified(
+        checkpoint,
+        minVersion,
+        trace,
+        () => this.#newest !== undefined,
       )
       this.#say(version, ROLLOUT_STATE_VERIFIED, found, details)
-      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), span }
+      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), trace }
+      trace.enter('shadow')
       this.#say(version, STATE_OF.shadow, 'compared on held-out windows and live traffic', details)
       await this.#compareWindows(this.#candidate)
       this.#decide()
     } catch (error) {
-      span.end(error)
+      trace.end('rejected', error)
       if (!this.#stop.signal.aborted) this.#refuse(version, error, details)
     }
   }
@@ -381,8 +379,9 @@ export class LineageRollout {
     this.#say(served.loaded.version, STATE_OF[phase], reason, {
       evidence,
       otherVersion,
-      traceparent: served.span?.traceparent,
+      traceparent: served.trace?.traceparent,
     })
+    if (phase === 'canary') served.trace?.enter(phase)
     return { ...served, phase, sinceMs: nowMs }
   }
 
@@ -390,12 +389,12 @@ export class LineageRollout {
   #goLive(served: ServedVersion, reason: string, details: RolloutDetails): void {
     const { onSwap, logger, clock } = this.#options
     const replaced = this.#live?.loaded
-    const { loaded, arrivedMs, span } = served
+    const { loaded, arrivedMs, trace } = served
     const nowMs = clock()
     this.#displace(this.#lastGood === replaced ? undefined : this.#lastGood)
     this.#lastGood = replaced
     served.trial?.begin('live', nowMs)
-    this.#live = { ...served, phase: 'live', sinceMs: nowMs, span: undefined }
+    this.#live = { ...served, phase: 'live', sinceMs: nowMs, trace: undefined }
     if (this.#candidate?.loaded === loaded) this.#candidate = undefined
     onSwap()
     const swapMs = nowMs - arrivedMs
@@ -403,9 +402,9 @@ export class LineageRollout {
       const successor = `version ${loaded.version} took its place; it stays loaded while that is watched`
       this.#say(replaced.version, ROLLOUT_STATE_REPLACED, successor, { otherVersion: loaded.version })
     }
-    const said = { ...details, swapMs, otherVersion: replaced?.version ?? 0, traceparent: span?.traceparent }
+    const said = { ...details, swapMs, otherVersion: replaced?.version ?? 0, traceparent: trace?.traceparent }
     this.#say(loaded.version, ROLLOUT_STATE_LIVE, reason, said)
-    span?.end()
+    trace?.swapped(nowMs, swapMs)
     // Until one is confirmed there is nothing better to begin with.
     if (replaced === undefined) this.#recordLive(reason)
     logger.info('draft swapped', {
@@ -422,13 +421,13 @@ export class LineageRollout {
     const candidate = this.#candidate
     if (candidate === undefined) return
     this.#candidate = undefined
-    const { loaded, span } = candidate
-    span?.end(new Error(order.reason))
+    const { loaded, trace } = candidate
+    trace?.end('rejected')
     const otherVersion = this.#live?.loaded.version ?? 0
     this.#out(loaded.version, ROLLOUT_STATE_REJECTED, order, {
       evidence,
       otherVersion,
-      traceparent: span?.traceparent,
+      traceparent: trace?.traceparent,
     })
     this.#options.onRejected()
     this.#retire(loaded)
@@ -467,7 +466,7 @@ export class LineageRollout {
     const live = this.#live?.loaded.version ?? 0
     const reason = `version ${live}, which is newer, was made live meanwhile`
     if (tested.loaded.version < live) this.#reject({ reason, orderedBy: '' })
-    else this.#candidate = { ...this.#newlyServed(tested.loaded, 'shadow', tested.arrivedMs), span: tested.span }
+    else this.#candidate = { ...this.#newlyServed(tested.loaded, 'shadow', tested.arrivedMs), trace: tested.trace }
   }
 
   /** By order: whatever it is at present, it is off traffic afterwards. */
@@ -495,16 +494,21 @@ export class LineageRollout {
       return
     }
     const nowMs = clock()
+    const isTested = version === this.#candidate?.loaded.version
+    // By an operator's call, the trace of that call.
+    const trace =
+      (isTested ? this.#candidate?.trace : undefined) ?? new RolloutTrace(this.lineage, version, currentTraceparent())
     try {
       const known = [this.#candidate?.loaded, this.#lastGood, ...this.#kept].find(
         (loaded) => loaded?.version === version,
       )
-      const loaded = known ?? (await this.#loader.fetched(version))
-      const served = this.#newlyServed(loaded, 'live', nowMs)
+      const loaded = known ?? (await this.#loader.fetched(version, trace))
+      const served = { ...this.#newlyServed(loaded, 'live', nowMs), trace }
       if (pin) this.#setPin(version, order)
       this.#kept = this.#kept.filter((kept) => kept !== loaded)
       if (this.#lastGood === loaded) this.#lastGood = undefined
       if (this.#candidate !== undefined && this.#candidate.loaded !== loaded && pin) {
+        this.#candidate.trace?.end('replaced')
         this.#retire(this.#candidate.loaded)
         this.#candidate = undefined
       }
@@ -512,6 +516,7 @@ export class LineageRollout {
       this.#goLive(pin ? { ...served, trial: undefined } : served, order.reason, { orderedBy: order.orderedBy })
       if (pin) this.#recordLive(order.reason)
     } catch (error) {
+      trace.end('rejected', error)
       this.#refuse(version, error, { orderedBy: order.orderedBy })
       throw error
     }
@@ -537,7 +542,7 @@ export class LineageRollout {
     const trial = new VersionTrial(settings, incumbent?.version ?? 0)
     const sinceMs = clock()
     if (phase === 'shadow') trial.begin(phase, sinceMs)
-    return { loaded, phase, sinceMs, arrivedMs, trial, span: undefined, evidence: new Map() }
+    return { loaded, phase, sinceMs, arrivedMs, trial, trace: undefined, evidence: new Map() }
   }
 
   /** Replaced for good, unless some traffic does best with it. */

@@ -1,7 +1,7 @@
 import { RolloutState, type RolloutEvidence } from '@plateau/contracts'
 import type { Evidence, VersionTrial } from '@plateau/rollout'
-import type { MessageSpan } from '@plateau/telemetry'
 import type { LoadedDraft } from './loaded-draft.js'
+import type { RolloutTrace } from './rollout-trace.js'
 
 export type ServedPhase = 'shadow' | 'canary' | 'live' | 'confirmed'
 
@@ -15,7 +15,7 @@ export interface ServedVersion {
   /** What it is held against; undefined: nothing to compare it with, or it is pinned. */
   readonly trial: VersionTrial | undefined
   /** From its announcement until it is live or refused. */
-  readonly span: MessageSpan | undefined
+  readonly trace: RolloutTrace | undefined
   /** The newest of each comparison. */
   readonly evidence: Map<string, RolloutEvidence>
 }

@@ -2,6 +2,7 @@ import { PlateauError, type DraftCheckpoint } from '@plateau/contracts'
 import type { Draft } from '@plateau/speculation'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LoadedDraft, type DraftIdentity } from './loaded-draft.js'
+import type { RolloutTrace } from './rollout-trace.js'
 
 export interface VersionLoaderOptions {
   readonly lineage: string
@@ -54,11 +55,16 @@ export class VersionLoader {
   }
 
   /** Every check, in order. `isOutdated`: another version is waiting, so a store that is away is not asked again. */
-  async verified(checkpoint: DraftCheckpoint, minVersion: number, isOutdated: () => boolean): Promise<VerifiedVersion> {
+  async verified(
+    checkpoint: DraftCheckpoint,
+    minVersion: number,
+    trace: RolloutTrace,
+    isOutdated: () => boolean,
+  ): Promise<VerifiedVersion> {
     const { probe, signal } = this.#options
-    const loaded = await this.#load(checkpoint, minVersion, isOutdated)
+    const loaded = await trace.step('verify version', () => this.#load(checkpoint, minVersion, isOutdated))
     try {
-      const probed = await probe(loaded, signal)
+      const probed = await trace.step('probe version', () => probe(loaded, signal))
       return { loaded, found: `signature, digests, target, tokenizer and shapes match; ${probed}` }
     } catch (error) {
       await loaded.retire()
@@ -67,10 +73,10 @@ export class VersionLoader {
   }
 
   /** The same for a version that an order names. */
-  async fetched(version: number): Promise<LoadedDraft> {
+  async fetched(version: number, trace: RolloutTrace): Promise<LoadedDraft> {
     const checkpoint = this.#known.get(version) ?? (await this.#options.find(version))
     this.remember(checkpoint)
-    return (await this.verified(checkpoint, version, () => false)).loaded
+    return (await this.verified(checkpoint, version, trace, () => false)).loaded
   }
 
   async #load(checkpoint: DraftCheckpoint, minVersion: number, isOutdated: () => boolean): Promise<LoadedDraft> {
