@@ -102,6 +102,13 @@ export const trainerConfig = defineConfig(
       min: 1000,
       help: 'Positions after which the closed form counts a position half: shorter follows a shift faster.',
     }),
+    tenantShare: decimal({
+      env: 'PLATEAU_TENANT_SHARE',
+      default: 0.5,
+      min: 0.01,
+      max: 1,
+      help: 'Most of what is learned from that one tenant may bring while others bring something; PLATEAU_HALF_LIFE_POSITIONS in ten minutes it always may. 1: no bound.',
+    }),
     partitions: optional(
       list(
         integer({

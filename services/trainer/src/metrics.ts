@@ -10,6 +10,7 @@ export function declareTrainerMetrics(metrics: Metrics) {
     deadLettered: metrics.counter('plateau_trainer_dead_lettered_total'),
     unusable: metrics.counter('plateau_trainer_unusable_windows_total'),
     otherTraffic: metrics.counter('plateau_trainer_other_traffic_windows_total'),
+    overShare: metrics.counter('plateau_trainer_over_share_windows_total'),
     forgotten: metrics.counter('plateau_trainer_forgotten_windows_total'),
     lineageWindows: metrics.gauge('plateau_trainer_lineage_windows'),
     closedFormPositions: metrics.gauge('plateau_trainer_closed_form_positions'),

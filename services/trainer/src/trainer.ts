@@ -22,6 +22,7 @@ import { RETRY_MS, worksNow } from './retry-later.js'
 import { Saving } from './saving.js'
 import type { ServingVerdicts } from './serving-verdicts.js'
 import type { Snapshot } from './snapshot.js'
+import { TenantShare } from './tenant-share.js'
 import type { Traffic } from './traffic.js'
 import type { AcceptedRecord } from './training-record.js'
 import { TrainingTraces } from './training-traces.js'
@@ -31,6 +32,10 @@ const source = topics.trainingWindows.name
 export interface TrainerOptions extends HeldBackOptions, ContestOptions, Traffic {
   readonly lineage: string
   readonly snapshotMs: number
+  /** See TenantShare; not set: no bound. */
+  readonly tenantShare?: number
+  /** As many positions of a tenant are always learned from in ten minutes. */
+  readonly halfLifePositions?: number
   /** Of the topic, those that this trainer reads; not set: all. */
   readonly partitions?: readonly number[] | undefined
   /** Lineages whose trainers read the others: their sums are merged with ours. */
@@ -80,6 +85,7 @@ export class Trainer<Model> {
   readonly #contest: Contest<Model>
   readonly #intake: Intake
   readonly #heldBack: HeldBack
+  readonly #share: TenantShare
   readonly #effort: Effort
   readonly #forgotten: ForgottenTenants
   readonly #forgetting: Forgetting<Model>
@@ -116,6 +122,10 @@ export class Trainer<Model> {
       saved,
     )
     this.#forgotten = forgotten
+    this.#share = new TenantShare({
+      share: options.tenantShare ?? 1,
+      floorPositions: options.halfLifePositions ?? Infinity,
+    })
     this.#effort = new Effort(parts, learner.positions)
     this.#forgetting = new Forgetting(
       {
@@ -251,6 +261,7 @@ export class Trainer<Model> {
   #use(window: AcceptedRecord): void {
     const { metrics, clock } = this.#parts
     if (this.#forgotten.has(window)) return metrics.forgotten.add({})
+    if (!this.#share.take(window.tenant, window.rows.length, clock())) return metrics.overShare.add({})
     this.#heldBack.push(window.purpose, window, clock())
   }
 

@@ -36,6 +36,11 @@ export const trainerMetrics = {
     unit: '{window}',
     help: 'Windows passed over because they are of a domain or tenant that this lineage does not learn from.',
   },
+  plateau_trainer_over_share_windows_total: {
+    kind: 'counter',
+    unit: '{window}',
+    help: 'Windows passed over because their tenant has brought its share (PLATEAU_TENANT_SHARE).',
+  },
   plateau_trainer_forgotten_windows_total: {
     kind: 'counter',
     unit: '{window}',
