@@ -9,7 +9,8 @@ const roots = [
 
 export default defineConfig({
   // Workspace packages resolve to their sources, so unit tests need no build.
-  ssr: { resolve: { conditions: ['@plateau/source', 'module', 'node', 'development|production'] } },
+  // Not 'module', which Node itself does not know: what it leads to is for bundlers.
+  ssr: { resolve: { conditions: ['@plateau/source', 'node', 'development|production'] } },
   test: {
     maxWorkers: 2,
     // Opens the test run whose brokers all workers share, and removes them at its end.

@@ -1,4 +1,4 @@
-export { retainNewest, versionPath, type CheckpointStore, type StoredFile } from './checkpoint-store.js'
+export { retainNewest, type CheckpointStore, type StoreAccess, type StoredFile } from './checkpoint-store.js'
 export { fileStore } from './file-store.js'
 export {
   EVERY_TENANT,
@@ -16,6 +16,9 @@ export {
 } from './manifest.js'
 export { openCheckpoint, type CheckpointExpectations, type OpenedCheckpoint } from './open-checkpoint.js'
 export { writeCheckpoint, type CheckpointReference } from './publish.js'
+export { isStoreMisconfigured } from './s3/s3-errors.js'
+export { type S3CredentialFiles, type S3Options } from './s3/s3-options.js'
+export { s3Store } from './s3/s3-store.js'
 export {
   generateSigningKey,
   readSigningKey,
@@ -24,3 +27,4 @@ export {
   type SigningKey,
   type VerifyingKey,
 } from './signing-keys.js'
+export { versionPath } from './store-names.js'

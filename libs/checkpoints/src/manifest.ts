@@ -148,11 +148,13 @@ export function parseManifest(bytes: Uint8Array, where: string): CheckpointManif
   return manifest
 }
 
-/** A relative path that stays inside its folder, on every operating system. */
-export function mustBeSafePath(path: string, where: string): void {
-  const parts = path.split('/')
-  const safe = parts.every((part) => /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(part))
-  if (safe && path !== MANIFEST_FILE && path !== SIGNATURE_FILE) return
+/** A relative path that stays inside its folder, on every operating system and in every object store. */
+export function isPlainPath(path: string): boolean {
+  return path.split('/').every((part) => /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(part))
+}
+
+function mustBeSafePath(path: string, where: string): void {
+  if (isPlainPath(path) && path !== MANIFEST_FILE && path !== SIGNATURE_FILE) return
   throw new PlateauError(
     'CHECKPOINT_PATH_UNSAFE',
     `${where} names the file ${JSON.stringify(path)}, which is not a plain path inside the checkpoint`,

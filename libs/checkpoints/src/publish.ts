@@ -6,8 +6,9 @@ import {
   signManifest,
   type CheckpointManifest,
 } from './manifest.js'
-import { versionPath, type CheckpointStore, type StoredFile } from './checkpoint-store.js'
+import type { CheckpointStore, StoredFile } from './checkpoint-store.js'
 import type { SigningKey } from './signing-keys.js'
+import { versionPath } from './store-names.js'
 
 /** What an announcement says of where a checkpoint lies and how to know it. */
 export interface CheckpointReference {

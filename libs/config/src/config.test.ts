@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import {
   address,
   bytes,
+  checkpointsUrl,
   choice,
   ConfigError,
   decimal,
@@ -131,6 +132,10 @@ describe('kinds', () => {
     ['decimal', decimal(named), '1e-3', 0.001],
     ['list', list(integer(named)), '0, 2', [0, 2]],
     ['embedded event log', eventLogUrl(named), 'embedded:/data', { kind: 'embedded', directory: '/data' }],
+    ['a directory', checkpointsUrl(named), '/var/lib/drafts', { kind: 'directory', directory: '/var/lib/drafts' }],
+    ['a bucket', checkpointsUrl(named), 's3://drafts', { kind: 's3', bucket: 'drafts', prefix: '' }],
+    ['a prefix', checkpointsUrl(named), 's3://my.drafts/a/b_1/', { kind: 's3', bucket: 'my.drafts', prefix: 'a/b_1/' }],
+    ['a prefix alone', checkpointsUrl(named), 's3://drafts/a', { kind: 's3', bucket: 'drafts', prefix: 'a/' }],
     ['kafka', eventLogUrl(named), 'kafka:a:1,b:2', { kind: 'kafka', bootstrapServers: ['a:1', 'b:2'] }],
   ])('%s', (_, field, value, expected) => {
     expect(ok(field, value)).toEqual(expected)
@@ -150,6 +155,11 @@ describe('kinds', () => {
     ['choice', choice({ ...named, of: ['a', 'b'] }), 'c'],
     ['address without a port', address(named), 'localhost'],
     ['event log', eventLogUrl(named), 'redis:x'],
+    ['a store of another kind', checkpointsUrl(named), 'gs://drafts'],
+    ['a bucket in capitals', checkpointsUrl(named), 's3://Drafts'],
+    ['no bucket', checkpointsUrl(named), 's3:///prefix'],
+    ['a prefix that leads elsewhere', checkpointsUrl(named), 's3://drafts/a/../b'],
+    ['a prefix with an empty part', checkpointsUrl(named), 's3://drafts/a//b'],
     ['missing directory', existingDirectory(named), '/no/such/place'],
     ['directory that is a file', existingDirectory(named), import.meta.filename],
     ['file that is a directory', existingFile(named), import.meta.dirname],

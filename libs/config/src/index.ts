@@ -12,6 +12,7 @@ export { optional, type Field, type FieldOptions } from './field.js'
 export {
   address,
   bytes,
+  checkpointsUrl,
   choice,
   decimal,
   directory,
@@ -27,6 +28,7 @@ export {
   secret,
   share,
   text,
+  type CheckpointsUrl,
   type EventLogUrl,
 } from './kinds.js'
 export { Secret } from './secret.js'

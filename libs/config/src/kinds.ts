@@ -163,6 +163,32 @@ export function eventLogUrl(options: FieldOptions): Field<EventLogUrl> {
   )
 }
 
+/** Where checkpoints are: a directory, or a bucket and what all its keys begin with ('' or a path that ends in '/'). */
+export type CheckpointsUrl =
+  | { readonly kind: 'directory'; readonly directory: string }
+  | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string }
+
+export function checkpointsUrl(options: FieldOptions): Field<CheckpointsUrl> {
+  const allowed = 'a directory, or s3://bucket/prefix'
+  return field(
+    options,
+    allowed,
+    parsed((value): CheckpointsUrl => {
+      const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1]
+      if (scheme === undefined) return { kind: 'directory', directory: resolve(value) }
+      // As S3 names buckets; of keys, what every store and every shell takes as it is.
+      const [, bucket, path = ''] =
+        /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/((?:[\w][\w.=-]*\/?)*))?$/.exec(value) ?? []
+      if (bucket === undefined) {
+        throw new TypeError(
+          `${allowed}; a bucket has 3 to 63 lower-case letters, digits, dots and dashes, a prefix letters, digits, ._=- and single slashes`,
+        )
+      }
+      return { kind: 's3', bucket, prefix: path === '' || path.endsWith('/') ? path : `${path}/` }
+    }),
+  )
+}
+
 function existing(options: FieldOptions, wanted: 'directory' | 'file' | 'file or directory'): Field<string> {
   return field(
     options,

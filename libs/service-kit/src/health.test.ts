@@ -16,6 +16,15 @@ it('a loop without progress is a liveness failure until it beats again', () => {
   expect(health.liveness().ok).toBe(true)
 })
 
+it('a note is said without making anything less ready', () => {
+  const health = new HealthBoard(() => 0)
+  let store: string | undefined = 'away'
+  health.note('checkpoints', () => store)
+  expect(health.readiness()).toEqual({ ok: true, reasons: {}, notes: { checkpoints: 'away' } })
+  store = undefined
+  expect(health.readiness()).toEqual({ ok: true, reasons: {} })
+})
+
 it('readiness names every condition that does not hold', () => {
   const health = new HealthBoard(() => 0)
   let target: string | undefined = 'not reachable'

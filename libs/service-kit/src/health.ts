@@ -7,6 +7,8 @@ export interface Health {
   progress(name: string, maxSilenceMs: number): Progress
   /** Registers a condition of readiness: undefined when it holds, else why not. */
   ready(name: string, whyNot: () => string | undefined): void
+  /** Registers what whoever looks should know although we are ready: undefined when there is nothing to say. */
+  note(name: string, what: () => string | undefined): void
   /** Whether every condition holds now: what /readyz answers. */
   readiness(): HealthAnswer
 }
@@ -20,12 +22,14 @@ export interface Progress {
 export interface HealthAnswer {
   readonly ok: boolean
   readonly reasons: Readonly<Record<string, string>>
+  readonly notes?: Readonly<Record<string, string>>
 }
 
 export class HealthBoard implements Health {
   readonly #clock: () => number
   readonly #loops = new Map<string, { lastMs: number; readonly maxSilenceMs: number }>()
   readonly #conditions = new Map<string, () => string | undefined>()
+  readonly #notes = new Map<string, () => string | undefined>()
 
   constructor(clock: () => number) {
     this.#clock = clock
@@ -46,6 +50,10 @@ export class HealthBoard implements Health {
     this.#conditions.set(name, whyNot)
   }
 
+  note(name: string, what: () => string | undefined): void {
+    this.#notes.set(name, what)
+  }
+
   liveness(): HealthAnswer {
     const nowMs = this.#clock()
     const stalled = [...this.#loops].filter(([, loop]) => nowMs - loop.lastMs > loop.maxSilenceMs)
@@ -55,9 +63,14 @@ export class HealthBoard implements Health {
   }
 
   readiness(): HealthAnswer {
-    const reasons = [...this.#conditions].map(([name, whyNot]) => [name, whyNot()] as const)
-    return answer(reasons.filter((entry): entry is readonly [string, string] => entry[1] !== undefined))
+    const notes = said(this.#notes)
+    return { ...answer(said(this.#conditions)), ...(notes.length === 0 ? {} : { notes: Object.fromEntries(notes) }) }
   }
+}
+
+function said(asked: ReadonlyMap<string, () => string | undefined>): (readonly [string, string])[] {
+  const answers = [...asked].map(([name, say]) => [name, say()] as const)
+  return answers.filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
 }
 
 function answer(reasons: readonly (readonly [string, string])[]): HealthAnswer {

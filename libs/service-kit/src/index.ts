@@ -1,3 +1,6 @@
+export { checkpointsConfig, checkpointsRefusals, type CheckpointsConfig } from './checkpoints/checkpoints-config.js'
+export { openCheckpoints, openWatchedCheckpoints } from './checkpoints/open-checkpoints.js'
+export type { CheckpointsWatch } from './checkpoints/watch-checkpoints.js'
 export { commonConfig, type CommonConfig } from './common-config.js'
 export { watchConsumer, type ConsumerHealth } from './consumer-health.js'
 export { watchLag, type LagWatchOptions } from './lag-watch.js'

@@ -49,7 +49,7 @@ export async function startOpsServer(options: {
   }
 }
 
-function answerHealth(response: ServerResponse, { ok, reasons }: HealthAnswer): void {
+function answerHealth(response: ServerResponse, { ok, reasons, notes }: HealthAnswer): void {
   response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json' })
-  response.end(`${JSON.stringify({ status: ok ? 'ok' : 'not ok', reasons })}\n`)
+  response.end(`${JSON.stringify({ status: ok ? 'ok' : 'not ok', reasons, notes })}\n`)
 }

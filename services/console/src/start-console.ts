@@ -1,5 +1,5 @@
-import { fileStore, readVerifyingKey } from '@plateau/checkpoints'
-import type { RunningService, ServiceContext } from '@plateau/service-kit'
+import { readVerifyingKey } from '@plateau/checkpoints'
+import { openWatchedCheckpoints, type RunningService, type ServiceContext } from '@plateau/service-kit'
 import type { ConsoleConfig } from './config.js'
 import { TopicFollower } from './follow-topics.js'
 import { ConsoleServer } from './http/console-server.js'
@@ -21,7 +21,9 @@ export async function startConsole(
   metrics: ConsoleMetrics,
 ): Promise<RunningService> {
   const { config, eventLog, logger, health, clock } = context
-  const store = config.checkpoints === undefined ? undefined : fileStore(config.checkpoints)
+  const { checkpoints } = config
+  const watch = checkpoints && (await openWatchedCheckpoints({ ...config, checkpoints }, context))
+  if (watch !== undefined) health.note('checkpoints', watch.problem)
   const key = config.verifyKeyFile === undefined ? undefined : await readVerifyingKey(config.verifyKeyFile)
   const state = emptyState()
   const startedMs = clock()
@@ -52,7 +54,7 @@ export async function startConsole(
     malformed: [...state.malformed],
     leftOut: state.leftOut,
   })
-  const site = new Site({ state, manifests: new Manifests(store, key), sources, clock })
+  const site = new Site({ state, manifests: new Manifests(watch?.store, key), sources, clock })
   const server = new ConsoleServer({
     host: config.host,
     port: config.port,

@@ -4,7 +4,6 @@ import {
   choice,
   decimal,
   defineConfig,
-  directory,
   existingFile,
   existingPath,
   flag,
@@ -18,7 +17,7 @@ import {
   text,
   type Values,
 } from '@plateau/config'
-import { isLoopback, plaintextRefusal, transportConfig } from '@plateau/service-kit'
+import { checkpointsConfig, isLoopback, plaintextRefusal, transportConfig } from '@plateau/service-kit'
 
 const ownConfig = defineConfig(
   {
@@ -42,11 +41,6 @@ const ownConfig = defineConfig(
       env: 'PLATEAU_ADMIN_ADDRESS',
       default: '127.0.0.1:7081',
       help: 'Address of the gRPC RolloutService, which operators order by. Beyond this machine only with keys or mutual TLS.',
-    }),
-    checkpoints: directory({
-      env: 'PLATEAU_CHECKPOINTS',
-      default: '.plateau/checkpoints',
-      help: 'The checkpoint store that the trainer writes to.',
     }),
     verifyKeyFile: optional(
       existingFile({
@@ -258,7 +252,7 @@ const ownConfig = defineConfig(
 const transport = transportConfig('serving')
 
 export const servingConfig = mergeConfigs(
-  ownConfig,
+  mergeConfigs(checkpointsConfig, ownConfig),
   defineConfig(
     {
       ...transport.fields,

@@ -3,32 +3,27 @@ import {
   choice,
   decimal,
   defineConfig,
-  directory,
   existingDirectory,
   existingFile,
   existingPath,
   flag,
   integer,
   list,
+  mergeConfigs,
   optional,
   seconds,
   share,
   text,
 } from '@plateau/config'
+import { checkpointsConfig } from '@plateau/service-kit'
 import { NO_TRIALS, triedStrategies } from './kinds/trial-rules.js'
 import { weightBinChoices } from './policy/weight-bins.js'
 
-/** The trainer's own settings; the ones that every service has come with the shell. */
-export const trainerConfig = defineConfig(
+const ownConfig = defineConfig(
   {
     model: existingPath({
       env: 'PLATEAU_MODEL',
       help: "The target's Hugging Face directory or GGUF file: drafts share its embeddings, final norm and output head.",
-    }),
-    checkpoints: directory({
-      env: 'PLATEAU_CHECKPOINTS',
-      default: '.plateau/checkpoints',
-      help: 'Where versions and the state to continue from are written.',
     }),
     signingKeyFile: existingFile({
       env: 'PLATEAU_SIGNING_KEY_FILE',
@@ -275,3 +270,6 @@ export const trainerConfig = defineConfig(
     ],
   },
 )
+
+/** The trainer's settings; the ones that every service has come with the shell. */
+export const trainerConfig = mergeConfigs(checkpointsConfig, ownConfig)

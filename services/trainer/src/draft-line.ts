@@ -226,7 +226,14 @@ export class DraftLine<Model> {
     const isTold = await worksNow(logger, 'old versions stay: not told which ones serving holds', () =>
       verdicts.readOrders(),
     )
-    return isTold ? retainNewest(store, lineage, keepVersions, [1, this.#announced, ...verdicts.held]) : []
+    if (!isTold) return []
+    const kept = [1, this.#announced, ...verdicts.held]
+    let removed: readonly number[] = []
+    // The version is out: what stays now is removed after the next one.
+    await worksNow(logger, 'old versions stay', async () => {
+      removed = await retainNewest(store, lineage, keepVersions, kept)
+    })
+    return removed
   }
 
   /** Undefined where the store does not have it, or not now. */

@@ -262,10 +262,13 @@ test('a version without the tenant that could not be written is owed until it is
   let isFull = false
   const store = (of: CheckpointStore): CheckpointStore =>
     new Proxy(of, {
-      get: (target, name: keyof CheckpointStore) =>
-        name === 'put' && isFull
-          ? () => Promise.reject(new PlateauError('FULL', 'no space left', { retryable: true }))
-          : Reflect.get(target, name).bind(target),
+      get: (target, name: keyof CheckpointStore) => {
+        if (name === 'put' && isFull) {
+          return () => Promise.reject(new PlateauError('FULL', 'no space left', { retryable: true }))
+        }
+        const member = Reflect.get(target, name)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
     })
   await send(mixed(windowsOf(teacher, 'us', 60), windowsOf(other, 'them', 60)))
   const bench = await open(options, { store })

@@ -1,4 +1,4 @@
-import { fileStore, readSigningKey, type CheckpointStore, type SigningKey } from '@plateau/checkpoints'
+import { readSigningKey, type CheckpointStore, type SigningKey } from '@plateau/checkpoints'
 import type { Values } from '@plateau/config'
 import type { EventLog, Lease, Producer } from '@plateau/event-log'
 import type { Logger } from '@plateau/telemetry'
@@ -32,10 +32,10 @@ export interface TrainerFiles {
 
 const CODE_VERSION = '0.1.0'
 
-export async function readTrainerFiles(config: TrainerConfig): Promise<TrainerFiles> {
+export async function readTrainerFiles(config: TrainerConfig): Promise<Omit<TrainerFiles, 'store'>> {
   const key = await readSigningKey(config.signingKeyFile)
   const kind = await openDraftKind(config)
-  return { key, kind, store: fileStore(config.checkpoints) }
+  return { key, kind }
 }
 
 /** A trainer that continues the lineage as its writer. */

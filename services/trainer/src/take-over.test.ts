@@ -56,6 +56,7 @@ function begin(on: EventLog, sessionTimeoutMs = 60_000, draft: BenchOptions['dra
       sessionTimeoutMs,
       logger: silentLogger,
       metrics: declareTrainerMetrics(new MetricRegistry()),
+      usable: () => Promise.resolve(),
       open: async (lease) => {
         leases.push(lease)
         const bench = await openBench(on, join(directory, 'store'), teacher.model, { draft }, { lease })
@@ -234,6 +235,7 @@ test('what ends a term for another reason ends the process', async () => {
     sessionTimeoutMs: 60_000,
     logger: silentLogger,
     metrics: declareTrainerMetrics(new MetricRegistry()),
+    usable: () => Promise.resolve(),
     open: () => Promise.reject(reason),
   }
   await expect(serveTerms(parts, stop.signal)).rejects.toBe(reason)

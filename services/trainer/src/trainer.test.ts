@@ -356,6 +356,8 @@ describe('the trainer', () => {
       {},
       {
         store: (store) => ({
+          where: store.where,
+          check: (...args) => store.check(...args),
           put: (...args) => unlessFull('version', () => store.put(...args)),
           putState: (...args) => unlessFull('state', () => store.putState(...args)),
           read: (...args) => store.read(...args),

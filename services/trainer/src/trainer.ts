@@ -16,9 +16,9 @@ import { Intake } from './intake.js'
 import type { DraftKind, LearnedPositions, Learner, SelectionLearning } from './kinds/draft-kind.js'
 import type { TrainerMetrics } from './metrics.js'
 import type { PolicyPublisher } from './policy/policy-publisher.js'
-import { readOthers } from './other-lineages.js'
+import { OtherLineages } from './other-lineages.js'
 import { putBackWindows, readSnapshot } from './resume.js'
-import { RETRY_MS, worksNow } from './retry-later.js'
+import { RETRY_MS, untilItWorks, worksNow } from './retry-later.js'
 import { Saving } from './saving.js'
 import type { ServingVerdicts } from './serving-verdicts.js'
 import type { Snapshot } from './snapshot.js'
@@ -144,21 +144,25 @@ export class Trainer<Model> {
 
   /** Continues from the saved state of the lineage, or begins. Throws TRAINER_STATE_MISMATCH, TRAINER_STATE_INVALID. */
   static async open<Model>(options: TrainerOptions, parts: TrainerParts<Model>): Promise<Trainer<Model>> {
-    const { kind, line } = parts
+    const { kind, line, lease, logger, beat } = parts
     const { lineage } = options
     const saved = await readSnapshot(lineage, kind.name, parts)
     const forgotten = new ForgottenTenants({ ...parts, lineage }, saved?.forgotten)
+    const others = new OtherLineages(options.mergeLineages ?? [], parts)
+    let ending = (): AbortSignal => lease.lost
     const learner = await kind.open({
       ...parts,
       lineage,
       incumbent: line.incumbent,
       incumbentFrom: line.incumbentFrom,
-      first: () => line.first(),
+      first: () =>
+        untilItWorks('the first version cannot be read', () => line.first(), { logger, beat, signal: ending() }),
       saved: saved?.learner,
-      others: () => readOthers(options.mergeLineages ?? [], parts),
+      others: () => others.read(),
       forgotten: () => forgotten.tenants,
     })
     const trainer = new Trainer(options, parts, learner, forgotten, saved)
+    ending = () => trainer.#ending
     try {
       if (saved !== undefined) {
         await trainer.#putBack(saved)

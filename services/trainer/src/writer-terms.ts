@@ -16,6 +16,8 @@ export interface WriterTermsParts {
   readonly sessionTimeoutMs: number
   readonly logger: Logger
   readonly metrics: Pick<TrainerMetrics, 'role' | 'epoch'>
+  /** Resolves once there is what a writer cannot do without; rejects when there never will be. */
+  readonly usable: () => Promise<void>
   /** Begins to write, from what the writer before has left. */
   readonly open: (lease: Lease) => Promise<Term>
 }
@@ -40,6 +42,8 @@ export async function serveTerms(parts: WriterTermsParts, signal: AbortSignal): 
   while (!signal.aborted) {
     show(parts, 'standby')
     logger.info('standing by', { lineage })
+    // Also where we only stand by: what is wrong is found out now, not in the hour of need.
+    await parts.usable()
     const lease = await untilWriter(parts, signal)
     if (lease === undefined) return
     try {
@@ -49,6 +53,7 @@ export async function serveTerms(parts: WriterTermsParts, signal: AbortSignal): 
       if (lease.epoch <= latestSeen) throw stateOfAnotherLog(lineage, lease.epoch, latestSeen)
       await serveTerm(parts, lease, signal)
     } catch (error) {
+      if (signal.aborted && isAbort(error)) return
       if (!lease.lost.aborted && !isFenced(error)) throw error
       latestSeen = Math.max(latestSeen, latestEpochOf(error))
       logger.warn('another trainer is the writer now', { lineage, epoch: lease.epoch, error })
@@ -86,6 +91,11 @@ async function serveTerm({ open }: WriterTermsParts, lease: Lease, signal: Abort
 function show({ metrics }: WriterTermsParts, role: 'standby' | 'writer'): void {
   metrics.role.set({ role: 'standby' }, role === 'standby' ? 1 : 0)
   metrics.role.set({ role: 'writer' }, role === 'writer' ? 1 : 0)
+}
+
+/** Of somebody who waited for something when they were told to stop. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
 }
 
 function isFenced(error: unknown): boolean {

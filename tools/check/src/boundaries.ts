@@ -34,6 +34,7 @@ const doors: readonly { readonly match: RegExp; readonly only: readonly string[]
   { match: /^hyparquet(-writer)?$/, only: ['@plateau/cli'] },
   { match: /^@peculiar\/x509$/, only: ['@plateau/dev-certificates'] },
   { match: /^yauzl$/, only: ['@plateau/model-hub'] },
+  { match: /^@(aws-sdk|smithy)\//, only: ['@plateau/checkpoints'] },
   { match: /^zod$/, only: ['@plateau/config'] },
   { match: /^(pino|@opentelemetry\/)/, only: ['@plateau/telemetry'] },
   { match: /^@nestjs\//, only: ['@plateau/service-kit', 'layer:service'] },

@@ -85,7 +85,7 @@ export const attributeTable = {
   'plateau.rollout.outcome': {
     ...ours,
     type: 'string',
-    help: 'live, rejected, replaced (another was pinned), or stopped with the service',
+    help: 'live, rejected, put off (the checkpoint store is away), replaced (another was pinned), or stopped with the service',
   },
   'plateau.swap_ms': { ...ours, type: 'number', help: 'milliseconds from the announcement to new requests using it' },
 } as const satisfies Readonly<Record<string, AttributeDeclaration>>

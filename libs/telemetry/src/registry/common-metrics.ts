@@ -68,4 +68,26 @@ export const commonMetrics = {
     },
     maxSeries: 200,
   },
+  plateau_checkpoint_store_operations_total: {
+    kind: 'counter',
+    unit: '{operation}',
+    help: 'What was asked of the checkpoint store.',
+    labels: {
+      operation: 'put, read, versions, remove, put_state, read_state, check',
+      outcome:
+        'ok; missing (it is not there); refused (it may not be so); unavailable; denied (key, policy or settings are wrong); given_up',
+    },
+  },
+  plateau_checkpoint_store_operation_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time until the checkpoint store had done what it was asked for, or had failed, with all attempts.',
+    buckets: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
+    labels: { operation: 'as in plateau_checkpoint_store_operations_total' },
+  },
+  plateau_checkpoint_store_reachable: {
+    kind: 'gauge',
+    unit: '1',
+    help: '1: the checkpoint store did what it was asked for last, or said why not; 0: it is away, or lets nobody in. It is looked at every 15 s where nothing is asked of it.',
+  },
 } as const satisfies MetricTable

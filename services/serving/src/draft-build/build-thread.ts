@@ -27,6 +27,7 @@ export interface ThreadProgram {
 
 interface Build {
   readonly number: number
+  readonly signal: AbortSignal | undefined
   readonly result: PromiseWithResolvers<BuiltDraft>
 }
 
@@ -73,7 +74,7 @@ export class BuildThread {
     if (this.#closed) throw closed()
     const worker = (this.#worker ??= this.#start())
     const number = ++this.#builds
-    const build: Build = { number, result: Promise.withResolvers() }
+    const build: Build = { number, signal, result: Promise.withResolvers() }
     const abandon = () => Atomics.store(this.#data.abandoned, 0, number)
     signal?.addEventListener('abort', abandon)
     this.#current = build
@@ -111,7 +112,7 @@ export class BuildThread {
 
   async #read(worker: Worker, { read, path, maxBytes }: Extract<FromBuildThread, { say: 'read' }>): Promise<void> {
     try {
-      const bytes = await this.#store.read(path, maxBytes)
+      const bytes = await this.#store.read(path, maxBytes, this.#current?.signal)
       this.#tell(worker, { say: 'file', read, bytes }, ownedBuffers([bytes]))
     } catch (error) {
       this.#tell(worker, { say: 'no file', read, error: sentError(error) })

@@ -195,6 +195,30 @@ describe('what cannot be loaded or verified', () => {
     expect(w.rejected).toBe(1)
   })
 
+  it('because the store is away is tried again until it is there, and condemned by nobody', async () => {
+    const w = await settled()
+    w.broken.set(2, new PlateauError('STORE_UNAVAILABLE', 'connection refused', { retryable: true }))
+    await w.announce(2, GOOD)
+    await expect.poll(() => w.loads.filter((version) => version === 2).length, { timeout: 20_000 }).toBeGreaterThan(4)
+    // Orders are carried out meanwhile.
+    await w.rollout.pin(1, BY)
+    await w.rollout.unpin(BY)
+    expect([w.live, w.rejected]).toEqual([1, 0])
+    w.broken.delete(2)
+    await expect.poll(() => w.rollout.candidate?.loaded.version, { timeout: 20_000 }).toBe(2)
+    const about2 = w.events().filter((event) => event.startsWith('2 '))
+    expect(about2).toEqual(['2 announced', '2 verified', '2 shadow'])
+  })
+
+  it('because the store is away gives way to a newer one that can be', async () => {
+    const w = await settled()
+    w.broken.set(2, new PlateauError('STORE_UNAVAILABLE', 'connection refused', { retryable: true }))
+    await w.announce(2, GOOD)
+    await w.announce(3, GOOD)
+    await expect.poll(() => w.rollout.candidate?.loaded.version, { timeout: 20_000 }).toBe(3)
+    expect(w.rejected).toBe(0)
+  })
+
   it('a draft with which the output would change is refused and released', async () => {
     const probe = async (): Promise<string> => {
       throw new PlateauError('PROBE_DIFFERS', 'greedy token 3 differs')

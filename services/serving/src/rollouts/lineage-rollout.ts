@@ -85,6 +85,9 @@ export class LineageRollout {
   /** Loading and swapping: one thing at a time. */
   #work: Promise<void> = Promise.resolve()
   #bringing = false
+  /** Whose files could not be read yet; 0 = none. */
+  #putOffVersion = 0
+  #bringAgain: NodeJS.Timeout | undefined
   #lastRequestMs = 0
   /** Responses that are still to be compared because acceptance fell. */
   #suspected = 0
@@ -162,7 +165,7 @@ export class LineageRollout {
     const reason = pin === undefined ? 'it was the last one found good' : `pinned: ${pin.reason}`
     const details = { reason, orderedBy: pin?.orderedBy ?? '' }
     // For as long as the store is away there is no other version to begin with either.
-    const begun = (): Promise<void> => this.#makeLive(begin.version, details, pin !== undefined)
+    const begun = (): Promise<void> => this.#makeLive(begin.version, details, pin !== undefined, 'tried again')
     void this.#enqueue(() => untilItCan(begun, BEGIN_AGAIN_MS, this.#stop.signal)).catch(() => {})
   }
 
@@ -244,6 +247,7 @@ export class LineageRollout {
   async close(): Promise<void> {
     this.#stop.abort()
     clearInterval(this.#timer)
+    clearTimeout(this.#bringAgain)
     await this.idle()
     this.#candidate?.trace?.end('stopped')
     const loaded = [this.#candidate?.loaded, this.#live?.loaded, this.#lastGood, ...this.#kept]
@@ -284,13 +288,14 @@ export class LineageRollout {
     const trace = new RolloutTrace(this.lineage, version, traceparent)
     const details = { traceparent: trace.traceparent }
     try {
-      this.#say(version, ROLLOUT_STATE_ANNOUNCED, 'its files are being checked', details)
+      const isNews = version !== this.#putOffVersion
+      if (isNews) this.#say(version, ROLLOUT_STATE_ANNOUNCED, 'its files are being checked', details)
       const minVersion = (this.#live?.loaded.version ?? 0) + 1
       const { loaded, found } = await this.#loader.verified(
         checkpoint,
         minVersion,
         trace,
-        () => this.#newest !== undefined,
+        () => this.#newest !== undefined || !isNews,
       )
       this.#say(version, ROLLOUT_STATE_VERIFIED, found, details)
       this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), trace }
@@ -299,9 +304,28 @@ export class LineageRollout {
       await this.#compareWindows(this.#candidate)
       this.#decide()
     } catch (error) {
-      trace.end('rejected', error)
-      if (!this.#stop.signal.aborted) this.#refuse(version, error, details)
+      trace.end(mayPass(error) ? 'put off' : 'rejected', error)
+      if (this.#stop.signal.aborted) return
+      if (mayPass(error)) this.#putOff({ checkpoint, arrivedMs, traceparent }, error)
+      else this.#refuse(version, error, details)
     }
+  }
+
+  /**
+   * A store that is away, slow or closed to us says nothing about the version: it is tried again, unless a newer one has
+   * come by then. Orders are carried out meanwhile.
+   */
+  #putOff(announcement: Announcement, error: unknown): void {
+    const { lineage, logger } = this.#options
+    const { version } = announcement.checkpoint
+    this.#putOffVersion = version
+    logger.warn('draft put off: the checkpoint store cannot be read', { lineage, version, error })
+    this.#newest ??= announcement
+    this.#bringAgain ??= setTimeout(() => {
+      this.#bringAgain = undefined
+      this.#bringNext()
+    }, BEGIN_AGAIN_MS).unref()
+    if (this.#newest !== announcement) this.#bringNext()
   }
 
   async #compareWindows({ loaded, trial }: ServedVersion): Promise<void> {
@@ -485,7 +509,7 @@ export class LineageRollout {
   }
 
   /** By order, or to begin with: no shadow and no canary, but all of the verification. */
-  async #makeLive(version: number, order: OrderDetails, pin: boolean): Promise<void> {
+  async #makeLive(version: number, order: OrderDetails, pin: boolean, ifStoreIsAway?: 'tried again'): Promise<void> {
     const { clock } = this.#options
     if (version === this.#live?.loaded.version) {
       if (!pin) return
@@ -516,8 +540,10 @@ export class LineageRollout {
       this.#goLive(pin ? { ...served, trial: undefined } : served, order.reason, { orderedBy: order.orderedBy })
       if (pin) this.#recordLive(order.reason)
     } catch (error) {
-      trace.end('rejected', error)
-      this.#refuse(version, error, { orderedBy: order.orderedBy })
+      const isPutOff = ifStoreIsAway === 'tried again' && mayPass(error)
+      trace.end(isPutOff ? 'put off' : 'rejected', error)
+      if (!isPutOff) this.#refuse(version, error, { orderedBy: order.orderedBy })
+      else this.#options.logger.warn('version to begin with cannot be read yet', { version, error })
       throw error
     }
   }
@@ -573,7 +599,7 @@ export class LineageRollout {
   /** It could not be loaded, or is not what it should be. Other servers find out for themselves. */
   #refuse(version: number, error: unknown, details: RolloutDetails): void {
     const { logger, onRejected } = this.#options
-    if (!(error instanceof PlateauError && error.retryable)) this.#retired.add(version)
+    if (!mayPass(error)) this.#retired.add(version)
     onRejected()
     const code = error instanceof PlateauError ? `${error.code}: ` : ''
     this.#say(version, ROLLOUT_STATE_REJECTED, `${code}${messageOf(error)}`, details)
@@ -619,4 +645,8 @@ export class LineageRollout {
 
 function refused(message: string): PlateauError {
   return new PlateauError('FAILED_PRECONDITION', message)
+}
+
+function mayPass(error: unknown): boolean {
+  return error instanceof PlateauError && error.retryable
 }

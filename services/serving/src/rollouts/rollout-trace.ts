@@ -38,7 +38,7 @@ export class RolloutTrace {
   }
 
   /** Idempotent: the first outcome counts. */
-  end(outcome: 'live' | 'rejected' | 'replaced' | 'stopped', error?: unknown): void {
+  end(outcome: 'live' | 'rejected' | 'put off' | 'replaced' | 'stopped', error?: unknown): void {
     this.#phase?.end()
     this.#whole.set({ 'plateau.rollout.outcome': outcome })
     this.#whole.end(error)

@@ -1,8 +1,8 @@
-import { fileStore, readVerifyingKey, type CheckpointStore } from '@plateau/checkpoints'
+import { readVerifyingKey, type CheckpointStore } from '@plateau/checkpoints'
 import { topics } from '@plateau/contracts'
 import type { DraftTargetModel, Tokenizer } from '@plateau/model-files'
 import { DraftRouter, standardRouting, standardTrial } from '@plateau/rollout'
-import type { ServiceContext } from '@plateau/service-kit'
+import { openWatchedCheckpoints, type ServiceContext } from '@plateau/service-kit'
 import type { DecodingModes, Random } from '@plateau/speculation'
 import type { ServingConfig } from '../config.js'
 import { DraftLoader } from '../load-draft.js'
@@ -45,7 +45,9 @@ export async function startDrafts(
 ): Promise<DraftFleet> {
   const { config, logger, eventLog, clock, fail } = context
   await eventLog.ensureTopics([topics.rolloutOrders, topics.trainingWindows])
-  const store = fileStore(config.checkpoints)
+  // A store that is away holds nothing up: drafts that are loaded are served on, new ones wait.
+  const { store, problem } = await openWatchedCheckpoints(config, context)
+  context.health.note('checkpoints', problem)
   // The configuration refuses speculation without a key.
   const verifyingKey = await readVerifyingKey(config.verifyKeyFile!)
   const names = [config.lineage, ...(config.furtherLineages ?? [])]

@@ -28,6 +28,8 @@ export class RolloutWorld {
   readonly rollout: LineageRollout
   /** What loading or probing a version throws. */
   readonly broken = new Map<number, Error>()
+  /** Versions in the order in which they were to be loaded. */
+  readonly loads: number[] = []
   keep: (replaced: readonly LoadedDraft[]) => ReadonlySet<LoadedDraft> = () => new Set()
   nowMs = 1_000
   /** What pairs would show is not told. */
@@ -141,6 +143,7 @@ export class RolloutWorld {
   }
 
   #draft(version: number): Draft {
+    this.loads.push(version)
     const broken = this.broken.get(version)
     if (broken !== undefined) throw broken
     return {

@@ -1,4 +1,5 @@
 import { command } from '../command.js'
+import { STORE_HELP } from '../open-checkpoints.js'
 import { oneOf, required, text, value, wholeNumber } from '../option.js'
 
 const options = {
@@ -11,7 +12,7 @@ const options = {
   format: required('FORMAT', 'eagle3 or huggingface', oneOf('eagle3', 'huggingface')),
   out: required('DIR', 'a directory to make; one that is there must be empty', text),
   version: value('N', 'which version; default: the newest in the store', wholeNumber(1)),
-  store: value('DIR', 'default: PLATEAU_CHECKPOINTS, else .plateau/checkpoints', text),
+  store: value('STORE', STORE_HELP, text),
   'verify-key': value('FILE', 'public key of the signatures; default: PLATEAU_VERIFY_KEY_FILE', text),
 }
 

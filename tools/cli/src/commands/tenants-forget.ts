@@ -1,4 +1,5 @@
 import { command } from '../command.js'
+import { STORE_HELP } from '../open-checkpoints.js'
 import { flag, required, text, value } from '../option.js'
 
 const details = `
@@ -18,14 +19,13 @@ const forget = (name: string, summary: string) =>
     options: {
       tenant: required('T', 'whose windows, as requests name it', text),
       lineage: required('L', "which draft's line of versions", text),
-      store: value('DIR', 'the checkpoint store; default: PLATEAU_CHECKPOINTS, else .plateau/checkpoints', text),
+      store: value('STORE', `the checkpoint store: ${STORE_HELP}`, text),
       'retire-unknown': flag('also versions of which nobody knows whose windows they used'),
       'dry-run': flag('say what would be done, and do nothing'),
     },
     run: async (context, { tenant, lineage, store, 'retire-unknown': retireUnknown, 'dry-run': dryRun }) => {
       const { forgetTenant } = await import('../tenants/forget-tenant.js')
-      const storeDirectory = store ?? context.environment['PLATEAU_CHECKPOINTS'] ?? '.plateau/checkpoints'
-      return forgetTenant(context, { tenant, lineage, storeDirectory, retireUnknown, dryRun })
+      return forgetTenant(context, { tenant, lineage, store, retireUnknown, dryRun })
     },
   })
 

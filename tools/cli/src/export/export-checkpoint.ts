@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
-import { fileStore, readVerifyingKey } from '@plateau/checkpoints'
+import { readVerifyingKey } from '@plateau/checkpoints'
 import { readDraftTarget } from '@plateau/model-files'
 import { modelsDirectory, resolveModel } from '@plateau/model-hub'
 import type { Context, ExitCode } from '../command.js'
+import { openCheckpoints } from '../open-checkpoints.js'
 import { UsageError } from '../usage-error.js'
 import { exportCard } from './export-card.js'
 import { type ExportFormat, filesInFormat } from './export-format.js'
@@ -31,7 +32,7 @@ export async function exportCheckpoint(context: Context, given: ExportCheckpoint
   await mustBeFree(out)
   const key = await readVerifyingKey(keyFile)
   const target = await readDraftTarget(await resolveModel(given.model, { directory: modelsDirectory(environment) }))
-  const store = fileStore(given.store ?? environment['PLATEAU_CHECKPOINTS'] ?? '.plateau/checkpoints')
+  const store = await openCheckpoints(environment, given.store)
   const { manifest, files } = await openVersion(store, lineage, given.version, { key, target })
   const exported = filesInFormat(format, manifest, files, target)
   const card = { path: 'README.md', bytes: Buffer.from(exportCard(format, manifest, target, exported)) }

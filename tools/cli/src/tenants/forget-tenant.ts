@@ -9,13 +9,15 @@ import {
 } from '@plateau/contracts'
 import type { NewRecord } from '@plateau/event-log'
 import type { Context, ExitCode } from '../command.js'
+import { openCheckpoints } from '../open-checkpoints.js'
 import { knowledgeOf, type Knowledge } from './versions-of-tenant.js'
 import { versionsInUse, type VersionsInUse } from './versions-in-use.js'
 
 export interface ForgetOptions {
   readonly tenant: string
   readonly lineage: string
-  readonly storeDirectory: string
+  /** Undefined: the environment's. */
+  readonly store: string | undefined
   /** Versions of which nobody knows whose windows they used. */
   readonly retireUnknown: boolean
   readonly dryRun: boolean
@@ -40,6 +42,8 @@ const REASON_UNKNOWN = 'nobody knows whether it learned from a tenant that is to
  */
 export async function forgetTenant(context: Context, options: ForgetOptions): Promise<ExitCode> {
   const { tenant, lineage, dryRun } = options
+  // Before anything is said to the trainer: a store that cannot be opened is a mistake in the settings.
+  const store = await openCheckpoints(context.environment, options.store)
   const log = await context.openLog()
   const atMs = context.now()
   const producer = log.producer()
@@ -49,8 +53,7 @@ export async function forgetTenant(context: Context, options: ForgetOptions): Pr
       await producer.send(topics.forgottenTenants.name, [requestRecord(lineage, tenant, atMs)])
     }
     const inUse = await versionsInUse(context, lineage)
-    const { fileStore } = await import('@plateau/checkpoints')
-    const judged = await judge(fileStore(options.storeDirectory), inUse, options)
+    const judged = await judge(store, inUse, options)
     const retired = judged.filter(({ fate }) => fate === 'retired')
     const isUnpinned = retired.some(({ version }) => version === inUse.pinned)
     const orders = [

@@ -1,0 +1,5 @@
+export { S3DevError, type S3DevErrorCode } from './errors.js'
+export { startFaultyProxy, type Fault, type FaultyProxy } from './faulty-proxy.js'
+export { findGateway, installGateway, s3Unavailable } from './program.js'
+export { openS3, startS3, type S3Options, type S3Server } from './server.js'
+export type { S3Settings } from './settings.js'
