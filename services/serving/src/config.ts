@@ -213,6 +213,11 @@ const ownConfig = defineConfig(
       default: 'summary',
       help: 'What a response says about its own speculation, as vLLM does. detailed: every round too.',
     }),
+    httpMetrics: flag({
+      env: 'PLATEAU_HTTP_METRICS',
+      default: 'on',
+      help: "off: the API's port has no /metrics, which names tenants; the ops port has it.",
+    }),
     metricAliases: choice({
       env: 'PLATEAU_METRIC_ALIASES',
       of: ['none', 'vllm'],

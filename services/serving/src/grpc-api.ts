@@ -92,7 +92,7 @@ function generationRequest(request: serving.GenerateRequest, caller: Caller, tok
     stop,
     tenant: caller.tenant ?? request.tenant,
     domain: request.domain,
-    speculate: !request.disableSpeculation,
+    speculate: !request.disableSpeculation && caller.maySpeculate,
     capture: !request.optOutOfCapture && caller.mayCapture,
     fields: { prompt: 'prompt', maxTokens: 'sampling.max_tokens' },
   }

@@ -1,5 +1,12 @@
 import { readDescriptorSet, topics } from '@plateau/contracts'
-import { callerName, isLoopback, openTransport, type RunningService, type ServiceContext } from '@plateau/service-kit'
+import {
+  callerName,
+  isLoopback,
+  openTransport,
+  type OpsHandler,
+  type RunningService,
+  type ServiceContext,
+} from '@plateau/service-kit'
 import { loadTokenizer, readDraftTarget } from '@plateau/model-files'
 import { startServer, type CallContext } from '@plateau/rpc'
 import { DecodingModes, seededRandom } from '@plateau/speculation'
@@ -137,7 +144,7 @@ export async function startServing(context: Context): Promise<RunningService> {
     maxModelLength: () => target.maxContext(),
     whyNotReady: () => target.whyNotReady(),
     version: await packageVersion(),
-    answerOps: context.answerOps,
+    answerOps: config.httpMetrics ? context.answerOps : withoutMetrics(context.answerOps),
     newId: randomUUID,
     tokenizer,
     engine,
@@ -208,6 +215,11 @@ function orderRights(adminAddress: string, { authenticate }: Access) {
   if (isLoopback(adminAddress)) return { authorizeOrder }
   const authorizeReading = (context: CallContext): void => void authenticate(context.metadata('authorization'))
   return { authorizeOrder, authorizeReading }
+}
+
+/** There is nothing at /metrics then. */
+function withoutMetrics(answer: OpsHandler): OpsHandler {
+  return (request, response) => request.url?.split('?')[0] !== '/metrics' && answer(request, response)
 }
 
 function captureRule({ capture, noCaptureTenants }: ServingConfig): (tenant: string) => boolean {

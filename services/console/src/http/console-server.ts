@@ -19,6 +19,8 @@ export interface ConsoleServerOptions {
 }
 
 const MAX_CONNECTIONS = 256
+/** A browser sends its headers at once, and no body. */
+const SLOW = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }
 
 /** The door: GET and HEAD only, every answer with the same security headers. */
 export class ConsoleServer {
@@ -27,7 +29,7 @@ export class ConsoleServer {
 
   constructor(options: ConsoleServerOptions) {
     this.#options = options
-    this.#server = createServer((request, response) => void this.#answer(request, response))
+    this.#server = createServer(SLOW, (request, response) => void this.#answer(request, response))
     this.#server.maxConnections = MAX_CONNECTIONS
   }
 

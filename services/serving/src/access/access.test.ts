@@ -8,6 +8,7 @@ const keys = parseApiKeys(
     keys: [
       { name: 'ops', sha256: digestOf('pl_ops'), tenant: 'acme', admin: true },
       { name: 'app', sha256: digestOf('pl_app'), tenant: 'acme', capture: true, requestsPerMinute: 1 },
+      { name: 'plain', sha256: digestOf('pl_plain'), tenant: 'acme', noSpeculation: true },
     ],
   }),
 )
@@ -23,8 +24,14 @@ describe('with a keys file', () => {
       keyName: 'ops',
       admin: true,
       mayCapture: false,
+      maySpeculate: true,
     })
     expect(access().authenticate('bearer  pl_app')).toMatchObject({ keyName: 'app', admin: false, mayCapture: true })
+  })
+
+  it('a key may keep its responses from being speculated on', () => {
+    const may = ['pl_app', 'pl_plain'].map((key) => access().authenticate(`Bearer ${key}`).maySpeculate)
+    expect(may).toEqual([true, false])
   })
 
   it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic pl_app', 'pl_app', 'Bearer pl_', 'Bearer pl_app pl_app'])(

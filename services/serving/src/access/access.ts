@@ -15,6 +15,8 @@ export interface Caller {
   readonly admin: boolean
   /** Whether this caller's requests may be streamed to the event log, unless the request or the tenant opts out. */
   readonly mayCapture: boolean
+  /** Whether its responses may be speculated on; a request may opt out as well. */
+  readonly maySpeculate: boolean
 }
 
 export interface AccessOptions {
@@ -35,13 +37,14 @@ export class Access {
   /** `authorization` is the header or metadata of that name, "Bearer KEY". Throws UNAUTHENTICATED. */
   readonly authenticate = (authorization: string | undefined): Caller => {
     const { keys, capture } = this.#options
-    if (keys === undefined) return { tenant: undefined, keyName: '', admin: true, mayCapture: capture === 'all' }
+    if (keys === undefined)
+      return { tenant: undefined, keyName: '', admin: true, mayCapture: capture === 'all', maySpeculate: true }
     const presented = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1]
     if (presented === undefined) throw unauthenticated('an API key is needed, as "Authorization: Bearer KEY"')
     const key = findKey(keys(), presented)
     if (key === undefined) throw unauthenticated('this API key is not known here')
     const mayCapture = capture === 'all' || (capture === 'consented' && key.capture)
-    return { tenant: key.tenant, keyName: key.name, admin: key.admin, mayCapture }
+    return { tenant: key.tenant, keyName: key.name, admin: key.admin, mayCapture, maySpeculate: !key.noSpeculation }
   }
 
   /** A place within the tenant's quotas; throws as Quotas.reserve does. Without a keys file there are none. */

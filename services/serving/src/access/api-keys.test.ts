@@ -13,6 +13,7 @@ describe('a file of API keys', () => {
         tenant: 'acme',
         admin: true,
         capture: false,
+        noSpeculation: false,
         requestsPerMinute: undefined,
         tokensPerMinute: 5,
         maxConcurrent: undefined,

@@ -20,9 +20,21 @@ export interface ApiKey extends TenantLimits {
   readonly admin: boolean
   /** Whether this key's requests may be streamed to the event log. */
   readonly capture: boolean
+  /** Its responses are decoded plainly: then how fast tokens come tells a listener nothing of what they say. */
+  readonly noSpeculation: boolean
 }
 
-const FIELDS = ['name', 'sha256', 'tenant', 'admin', 'capture', 'requestsPerMinute', 'tokensPerMinute', 'maxConcurrent']
+const FIELDS = [
+  'name',
+  'sha256',
+  'tenant',
+  'admin',
+  'capture',
+  'noSpeculation',
+  'requestsPerMinute',
+  'tokensPerMinute',
+  'maxConcurrent',
+]
 const LIMITS = ['requestsPerMinute', 'tokensPerMinute', 'maxConcurrent'] as const
 const MAX_NAME_LENGTH = 256
 
@@ -81,6 +93,7 @@ function apiKey(value: unknown, index: number): ApiKey {
     tenant: nameIn(fields, 'tenant', path),
     admin: flagIn(fields, 'admin', path),
     capture: flagIn(fields, 'capture', path),
+    noSpeculation: flagIn(fields, 'noSpeculation', path),
     requestsPerMinute: limitIn(fields, 'requestsPerMinute', path),
     tokensPerMinute: limitIn(fields, 'tokensPerMinute', path),
     maxConcurrent: limitIn(fields, 'maxConcurrent', path),

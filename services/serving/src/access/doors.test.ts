@@ -77,6 +77,13 @@ describe('over HTTP with a keys file', () => {
     expect(await metrics()).toContain('plateau_requests_total{outcome="length",tenant="acme"} 3')
   })
 
+  it('the port of the API keeps its metrics to itself where it is told to', async () => {
+    const { url } = await start({ PLATEAU_HTTP_METRICS: 'off' })
+    expect((await fetch(`${url}/metrics?x`)).status).toBe(404)
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${fixture!.service.opsUrl}/metrics`)).status).toBe(200)
+  })
+
   it('a tenant that opted out is not captured, whatever its keys say; all means also keys that say nothing', async () => {
     await start({ PLATEAU_NO_CAPTURE_TENANTS: 'acme', PLATEAU_CAPTURE: 'all' })
     for (const key of ['pl_app', 'pl_small']) await complete(key)

@@ -56,7 +56,7 @@ describe('a chat by the model’s own template', () => {
 
   it('stops where the template says that the assistant’s turn ends, unless end tokens are to be ignored', () => {
     expect(chat.endOfTurn).toEqual([end])
-    const caller = { tenant: undefined, keyName: '', admin: false, mayCapture: true }
+    const caller = { tenant: undefined, keyName: '', admin: false, mayCapture: true, maySpeculate: true }
     const options = { model: 'm', tokenizer, chat, caller, tenantHeader: undefined }
     const stops = (endpoint: 'chat' | 'completions', body: object) =>
       parseRequest(endpoint, body, options).generations[0]!.sampling.stopTokenIds

@@ -49,6 +49,8 @@ export interface HttpApiOptions {
 const TENANT_HEADER = 'x-plateau-tenant'
 const MAX_HEADERS = 100
 const HEADERS_TIMEOUT_MS = 10_000
+/** Further ones are closed at once: a descriptor each is what they cost. */
+const MAX_CONNECTIONS = 8192
 
 interface Exchange {
   readonly request: IncomingMessage
@@ -82,6 +84,7 @@ export class HttpApi {
     this.#server = createServer(limits, (request, response) => void this.#answer(request, response))
     // One more than are allowed, so that too many can be told from enough.
     this.#server.maxHeadersCount = MAX_HEADERS + 1
+    this.#server.maxConnections = MAX_CONNECTIONS
   }
 
   /** Resolves with the URL. */

@@ -5,7 +5,7 @@ import { chatPrompts } from './chat-prompt.js'
 import { parseRequest, type Endpoint } from './parse-request.js'
 
 const tokenizer = await loadTokenizer(new URL('../../../../models/tiny-target', import.meta.url).pathname)
-const anybody: Caller = { tenant: undefined, keyName: '', admin: false, mayCapture: true }
+const anybody: Caller = { tenant: undefined, keyName: '', admin: false, mayCapture: true, maySpeculate: true }
 
 const parse = (
   endpoint: Endpoint,
@@ -133,6 +133,13 @@ describe('a completion request', () => {
     const caller = { ...anybody, mayCapture: false }
     expect(first('completions', { prompt: 'a', plateau: { capture: true } }, { caller }).capture).toBe(false)
     expect(first('completions', { prompt: 'a' }).capture).toBe(true)
+  })
+
+  it('is speculated on only where the caller may be and the request does not opt out', () => {
+    const caller = { ...anybody, maySpeculate: false }
+    const asked = { prompt: 'a', plateau: { disable_speculation: false } }
+    expect(first('completions', asked, { caller }).speculate).toBe(false)
+    expect(first('completions', asked).speculate).toBe(true)
   })
 
   it.each([

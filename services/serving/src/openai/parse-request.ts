@@ -70,7 +70,7 @@ export function parseRequest(endpoint: Endpoint, body: unknown, options: ParseOp
     stop,
     tenant: caller.tenant ?? options.tenantHeader ?? user ?? '',
     domain: extension.domain,
-    speculate: extension.speculate,
+    speculate: extension.speculate && caller.maySpeculate,
     capture: extension.capture && caller.mayCapture,
     fields: { prompt: endpoint === 'chat' ? 'messages' : 'prompt', maxTokens: drawn.maxTokensField },
   }

@@ -24,6 +24,7 @@ test('a key is printed once; the file holds its digest and what it may', async (
       tenant: 'acme',
       admin: false,
       capture: true,
+      noSpeculation: false,
       requestsPerMinute: 60,
       tokensPerMinute: 5000,
       maxConcurrent: 4,
@@ -37,11 +38,11 @@ test('keys are listed without digests, and removed by name', async () => {
   await keys('add', '--name', 'app', '--tenant', 'acme')
   await keys('add', '--name', 'ops', '--tenant', 'acme', '--admin')
   const { out } = await keys('list')
-  expect(out).toMatch(/^app +acme +no +no +- +- +-$/m)
+  expect(out).toMatch(/^app +acme +no +no +- +- +- +yes$/m)
   expect(out).toMatch(/^ops +acme +yes +no/m)
   expect(JSON.parse((await keys('list', '--json')).out)).toEqual([
-    { name: 'app', tenant: 'acme', admin: false, capture: false },
-    { name: 'ops', tenant: 'acme', admin: true, capture: false },
+    { name: 'app', tenant: 'acme', admin: false, capture: false, noSpeculation: false },
+    { name: 'ops', tenant: 'acme', admin: true, capture: false, noSpeculation: false },
   ])
   expect(await keys('remove', '--name', 'app')).toMatchObject({ code: 0, out: 'key "app" removed\n' })
   expect((await stored()).map(({ name }) => name)).toEqual(['ops'])

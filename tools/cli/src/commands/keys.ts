@@ -20,6 +20,7 @@ export const keysAdd = command({
     tenant: required('T', 'whose requests these are', text),
     admin: flag('may order roll-outs'),
     capture: flag('its requests may be streamed to the event log, and train drafts'),
+    'no-speculation': flag('its responses are decoded plainly: their timing then tells nothing of their text'),
     'requests-per-minute': value('N', 'requests of the tenant in a minute', limit),
     'tokens-per-minute': value('N', 'tokens of the tenant in a minute, prompts and answers', limit),
     'max-concurrent': value('N', 'responses of the tenant at once', limit),
@@ -34,6 +35,7 @@ export const keysAdd = command({
       tenant: options.tenant,
       admin: options.admin,
       capture: options.capture,
+      noSpeculation: options['no-speculation'],
       requestsPerMinute: options['requests-per-minute'],
       tokensPerMinute: options['tokens-per-minute'],
       maxConcurrent: options['max-concurrent'],
@@ -59,8 +61,9 @@ export const keysList = command({
       key.requestsPerMinute,
       key.tokensPerMinute,
       key.maxConcurrent,
+      key.noSpeculation ? 'no' : 'yes',
     ])
-    const heads = ['name', 'tenant', 'admin', 'capture', 'requests/min', 'tokens/min', 'at once']
+    const heads = ['name', 'tenant', 'admin', 'capture', 'requests/min', 'tokens/min', 'at once', 'speculation']
     const shown = keys.map((key) => ({ ...key, sha256: undefined }))
     context.report({ json: shown, text: keys.length === 0 ? 'no keys\n' : table(heads, rows) })
     return 0
