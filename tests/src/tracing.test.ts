@@ -117,6 +117,17 @@ describe('with a collector', () => {
     expect(verified.every(({ events }) => events.length > 0)).toBe(true)
   })
 
+  test('requests at the same time keep their traces apart', () => {
+    const responses = collector.spans.filter(({ name }) => name.startsWith('text_completion'))
+    const clients = responses.map((response) => ancestry(response).at(-1)!.parentSpanId)
+    expect(new Set(clients).size).toBe(responses.length)
+    // What was captured says by itself whose it is.
+    const sampleOf = new Map(responses.map(({ traceId, attributes }) => [traceId, attributes['plateau.sample.id']]))
+    const captured = collector.spans.filter(({ service, kind }) => service === 'target-model' && kind === KIND.producer)
+    expect(captured.length).toBeGreaterThan(responses.length / 2)
+    for (const { traceId, attributes } of captured) expect(attributes['plateau.sample.id']).toBe(sampleOf.get(traceId))
+  })
+
   test('requests say what OpenTelemetry says of HTTP and of models', () => {
     const [request] = collector.spans.filter(({ name }) => name === 'POST /v1/completions')
     expect(request!.attributes).toMatchObject({

@@ -9,7 +9,7 @@ of them is declared once. How to add one: [libs/telemetry](../libs/telemetry/REA
 [deploy](../deploy/README.md).
 
 What is not marked "in development" is stable: name, kind, unit and labels stay as they are. No metric, span or log line holds
-prompts, completions, token ids or keys.
+prompts, completions, token ids or keys; of what a client says, only the tenant and domain of its requests are labels.
 `
 
 const TITLES: Readonly<Record<keyof typeof metricsByService, string>> = {

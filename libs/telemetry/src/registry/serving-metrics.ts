@@ -1,5 +1,8 @@
 import type { MetricTable } from './declarations.js'
 
+const DRAFT_VERSION = 'version of the draft, or "prompt-lookup" for copies from the text'
+const TENANT =
+  'whose request: of the API key, else X-Plateau-Tenant or `user`; "other" for those beyond PLATEAU_MAX_TENANTS, empty where nobody said'
 const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const
 
 /**
@@ -14,8 +17,8 @@ export const servingMetrics = {
     unit: '{round}',
     help: 'Rounds in which the draft proposed something.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
-      tenant: 'whose API key it was; empty without keys',
+      draft_version: DRAFT_VERSION,
+      tenant: TENANT,
     },
   },
   plateau_spec_decode_num_draft_tokens_total: {
@@ -23,8 +26,8 @@ export const servingMetrics = {
     unit: '{token}',
     help: 'Proposed tokens.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
-      tenant: 'whose API key it was; empty without keys',
+      draft_version: DRAFT_VERSION,
+      tenant: TENANT,
     },
   },
   plateau_spec_decode_num_accepted_tokens_total: {
@@ -32,8 +35,8 @@ export const servingMetrics = {
     unit: '{token}',
     help: 'Accepted proposed tokens, without bonus or recovered ones.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
-      tenant: 'whose API key it was; empty without keys',
+      draft_version: DRAFT_VERSION,
+      tenant: TENANT,
     },
   },
   plateau_spec_decode_num_accepted_tokens_per_pos_total: {
@@ -41,7 +44,7 @@ export const servingMetrics = {
     unit: '{token}',
     help: 'Accepted proposed tokens by their place.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
+      draft_version: DRAFT_VERSION,
       position: 'place within the proposal, from 0',
     },
   },
@@ -50,8 +53,8 @@ export const servingMetrics = {
     unit: '1',
     help: 'Sum of alpha = sum of min(p, q) over judged positions.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
-      tenant: 'whose API key it was; empty without keys',
+      draft_version: DRAFT_VERSION,
+      tenant: TENANT,
     },
   },
   plateau_spec_decode_alpha_positions_total: {
@@ -59,8 +62,8 @@ export const servingMetrics = {
     unit: '1',
     help: 'Judged positions whose alpha is known.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
-      tenant: 'whose API key it was; empty without keys',
+      draft_version: DRAFT_VERSION,
+      tenant: TENANT,
     },
   },
   plateau_generation_tokens_total: {
@@ -68,8 +71,8 @@ export const servingMetrics = {
     unit: '{token}',
     help: 'Tokens generated for clients, with speculation or without.',
     labels: {
-      draft_version: 'version of the draft, or "prompt-lookup" for copies from the text',
-      tenant: 'whose API key it was; empty without keys',
+      draft_version: DRAFT_VERSION,
+      tenant: TENANT,
     },
   },
   plateau_prompt_tokens_total: {
@@ -77,7 +80,7 @@ export const servingMetrics = {
     unit: '{token}',
     help: 'Prompt tokens of requests that were started.',
     labels: {
-      tenant: 'whose API key it was; empty without keys',
+      tenant: TENANT,
     },
   },
   plateau_requests_total: {
@@ -86,7 +89,7 @@ export const servingMetrics = {
     help: 'Requests by how they ended. One of n choices counts as n.',
     labels: {
       outcome: 'stop, length, cancelled, rejected or failed',
-      tenant: 'whose API key it was; empty without keys',
+      tenant: TENANT,
     },
   },
   plateau_requests_refused_total: {
@@ -94,7 +97,7 @@ export const servingMetrics = {
     unit: '{request}',
     help: 'Requests told to come back later (429), by the limit they reached.',
     labels: {
-      tenant: 'whose API key it was; empty without keys',
+      tenant: TENANT,
       reason: 'requests_per_minute, tokens_per_minute, concurrency (quotas), queue_full, queue_wait or target',
     },
   },
@@ -149,7 +152,7 @@ export const servingMetrics = {
     help: 'Responses of which hardly anything or all but everything was accepted.',
     labels: {
       acceptance: 'very-low, or very-high, as of text that repeats itself',
-      tenant: 'whose API key it was; empty without keys',
+      tenant: TENANT,
     },
   },
   plateau_acceptance_report_failures_total: {
@@ -192,7 +195,7 @@ export const servingMetrics = {
     unit: '1',
     help: 'Accepted / judged proposals of drafts, fading.',
     labels: {
-      tenant: 'whose API key it was; empty without keys',
+      tenant: TENANT,
       domain: 'domain of the requests; empty: not said',
       over: 'short: some 1,000 proposals; long: 20,000',
     },
