@@ -28,6 +28,7 @@ const metrics = new Map<string, string>()
 const othersBodies: string[] = []
 const wrongAnswers: string[] = []
 let canaryTokens = 0
+let refusal = ''
 
 interface Asked {
   readonly path?: string
@@ -86,7 +87,7 @@ const requests: readonly (Asked & { readonly what: string; readonly status: numb
   { what: 'path', status: 404, path: `/v1/${canary}`, method: 'GET' },
   { what: 'model in the path', status: 404, path: `/v1/models/${canary}`, method: 'GET' },
   { what: 'query', status: 200, path: `/v1/models?note=${canary}`, method: 'GET' },
-  { what: 'method', status: 404, path: '/nothing', method: canary.toUpperCase() },
+  { what: 'method of the wrong kind', status: 404, path: `/${canary}`, method: 'PROPFIND' },
 ]
 
 async function generate(request: object, authorization: string): Promise<string> {
@@ -102,6 +103,28 @@ async function generate(request: object, authorization: string): Promise<string>
     let said = ''
     for await (const { text } of answers) said += text
     return said
+  } catch (error) {
+    return String(error)
+  } finally {
+    client.close()
+  }
+}
+
+/** A token id that is in no vocabulary: the target's refusal names it, to whoever sent it. */
+const refusedToken = 987_654_321
+
+/** Resolves with the refusal's words. */
+async function askTargetWrongly(): Promise<string> {
+  const client = createClient(target.TargetServiceClient, cluster.targetAddress)
+  const sampling = { temperature: 1, maxTokens: 6, logitBias: { [refusedToken]: 1 } }
+  const request = target.GenerateRequest.fromPartial({ promptTokenIds: [5, 6], sampling })
+  try {
+    const tokens = callServerStream<target.GenerateRequest, target.GenerateResponse>(
+      (...call) => client.generate(...call),
+      request,
+    )
+    for await (const _ of tokens) return 'not refused'
+    return 'nothing said'
   } catch (error) {
     return String(error)
   } finally {
@@ -156,6 +179,8 @@ beforeAll(async () => {
   await generate({ prompt: story, sampling: { ...sampling, logitBias: { 999_999: 1 } } }, `Bearer ${key}`)
   await generate({ prompt: story, sampling }, `Bearer ${canary}`)
 
+  refusal = await askTargetWrongly()
+
   const answered = JSON.parse(
     (await ask({ body: { prompt: 'a', max_tokens: 40, seed: 3, temperature: 1, plateau: { return_token_ids: true } } }))
       .text,
@@ -184,6 +209,7 @@ beforeAll(async () => {
   hidden = [
     { what: 'the canary', forms: [...formsOf(canary), ...tokenForms(inner)] },
     { what: 'an API key', forms: formsOf(key) },
+    { what: 'a refused token id', forms: [{ name: 'plain', found: (text) => text.includes(String(refusedToken)) }] },
     { what: "an API key's digest", forms: formsOf(digest) },
     {
       what: 'an answer',
@@ -211,6 +237,7 @@ function leaks(where: string, text: string): string[] {
 test('every request was answered as it should, and the canary is several tokens', () => {
   expect(wrongAnswers).toEqual([])
   expect(canaryTokens).toBeGreaterThan(3)
+  expect(refusal).toContain(String(refusedToken))
 })
 
 test('the search finds each form where it is', () => {
