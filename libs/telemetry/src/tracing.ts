@@ -56,7 +56,8 @@ export async function startTracing(options: {
   readonly onError: (error: unknown) => void
 }): Promise<Tracing> {
   if (options.endpoint === undefined) return { stop: async () => {} }
-  register('@opentelemetry/instrumentation/hook.mjs', import.meta.url)
+  // Only what is instrumented: the hook would put a layer around every export of every module.
+  register('@opentelemetry/instrumentation/hook.mjs', import.meta.url, { data: { include: ['@grpc/grpc-js'] } })
   // Loaded only here: the SDK takes a good part of a second, which a service without a collector need not spend.
   const { NodeSDK } = await import('@opentelemetry/sdk-node')
   const { envDetector, resourceFromAttributes } = await import('@opentelemetry/resources')
