@@ -8,6 +8,8 @@ export interface PartitionLag {
   readonly expired: number
   /** The first offset still held. */
   readonly earliest: number
+  /** One more than the offset of the newest record. */
+  readonly next: number
 }
 
 /** How far a group is behind, partition by partition, from the offsets in the log: true also while the group is down. */
@@ -22,6 +24,6 @@ export async function readLag(
     const offset = committed.get(partition) ?? -1
     const from = Math.max(offset, earliest)
     const expired = offset < 0 ? 0 : Math.max(0, earliest - offset)
-    return { partition, records: Math.max(0, next - from), expired, earliest }
+    return { partition, records: Math.max(0, next - from), expired, earliest, next }
   })
 }

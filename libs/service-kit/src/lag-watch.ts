@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventLog, PartitionLag } from '@plateau/event-log'
+import { OldestRecord } from './oldest-record.js'
 import type { Logger, Metrics } from '@plateau/telemetry'
 
 const LOOK_MS = 5000
@@ -13,6 +14,8 @@ export interface LagWatchOptions {
   /** Ends it. */
   readonly signal: AbortSignal
   readonly everyMs?: number
+  /** Monotonic milliseconds. */
+  readonly nowMs?: () => number
   /** Told whenever the log answered: for a consumer that keeps its own offsets and is in no group. */
   readonly onAnswer?: () => void
 }
@@ -25,16 +28,21 @@ export interface LagWatchOptions {
  * Every member of a group reports the whole group: aggregate with max, not with sum.
  */
 export async function watchLag(options: LagWatchOptions): Promise<void> {
-  const { group, topic, metrics, logger, signal, everyMs = LOOK_MS } = options
+  const { group, topic, metrics, logger, signal, everyMs = LOOK_MS, nowMs = () => performance.now() } = options
   const { readLag } = await import('@plateau/event-log')
   const lag = metrics.gauge('plateau_consumer_lag_records')
   const expired = metrics.counter('plateau_consumer_expired_records_total')
+  const age = metrics.gauge('plateau_consumer_oldest_record_age_seconds')
   const ledger = new ExpiredLedger()
+  const oldest = new Map<number, OldestRecord>()
   const look = async (): Promise<void> => {
     try {
       for (const partition of await readLag(options.log, group, topic)) {
         const named = { group, topic, partition: String(partition.partition) }
         lag.set(named, partition.records)
+        const waiting = oldest.get(partition.partition) ?? new OldestRecord()
+        oldest.set(partition.partition, waiting)
+        age.set(named, waiting.look(partition, nowMs()) / 1000)
         const lost = ledger.take(partition)
         expired.add(named, lost)
         if (lost > 0) logger.warn('records expired before they were read', { ...named, records: lost })

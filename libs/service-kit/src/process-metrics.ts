@@ -1,8 +1,9 @@
-import type { Metrics } from '@plateau/telemetry'
+import type { Metrics, ProcessIdentity } from '@plateau/telemetry'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** What every process shows of itself: memory, processor time, and how late its event loop runs. */
-export function declareProcessMetrics(metrics: Metrics): { stop(): void } {
+/** What every process shows of itself: its version, memory, processor time, and how late its event loop runs. */
+export function declareProcessMetrics(metrics: Metrics, identity: ProcessIdentity): { stop(): void } {
+  metrics.gauge('plateau_build_info').set({ version: identity['service.version'] }, 1)
   metrics.gauge('plateau_process_resident_memory_bytes').observe(() => [[{}, process.memoryUsage.rss()]])
   metrics.gauge('plateau_process_heap_used_bytes').observe(() => [[{}, process.memoryUsage().heapUsed]])
   metrics.gauge('plateau_process_cpu_seconds').observe(() => {

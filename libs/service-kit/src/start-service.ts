@@ -65,7 +65,7 @@ export async function startService<F extends Fields>(
     opened.push({ what: 'tracing', close: () => tracing.stop() })
 
     const registry = new MetricRegistry()
-    const processMetrics = declareProcessMetrics(registry)
+    const processMetrics = declareProcessMetrics(registry, identity)
     opened.push({ what: 'process metrics', close: () => processMetrics.stop() })
     const metrics = metricsEndpoint(registry, { identity, clock })
     opened.push({ what: 'metrics', close: () => metrics.close() })

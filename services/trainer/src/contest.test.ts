@@ -43,7 +43,7 @@ async function contest(alpha: number, rivals: readonly [Rival<number>, ...Rival<
       clock: () => 1000,
     },
   )
-  await held.hold({ unseen: windows, calibration: [] }, training, undefined)
+  await held.hold({ unseen: windows, calibration: [] }, training, {})
   return { parentAlpha: published.map(({ evaluation }) => evaluation.parentAlpha), metrics }
 }
 

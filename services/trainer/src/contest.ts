@@ -2,7 +2,7 @@ import { PlateauError } from '@plateau/contracts'
 import { summarizeScores, type DraftRows, type DraftScores } from '@plateau/inference'
 import { pairedGain } from '@plateau/training'
 import type { Logger } from '@plateau/telemetry'
-import type { DraftLine, VersionFacts } from './draft-line.js'
+import type { DraftLine, VersionCause, VersionFacts } from './draft-line.js'
 import { LEAST_COMPARED_POSITIONS, type ComparedWindows } from './held-back.js'
 import { asPublished, type Candidate, type DraftKind, type LearnedModel, type Learner } from './kinds/draft-kind.js'
 import type { LearnedFrom } from './kinds/learned-from.js'
@@ -57,7 +57,7 @@ export class Contest<Model> {
   async hold(
     { unseen: windows, calibration }: ComparedWindows,
     training: TrainingFacts,
-    traceparent: string | undefined,
+    cause: VersionCause,
   ): Promise<boolean> {
     const { line, learner, metrics, clock } = this.#parts
     const candidates = await learner.candidates(calibration)
@@ -74,7 +74,7 @@ export class Contest<Model> {
     learner.judged(new Map(contenders.map(({ name, alpha }) => [name, alpha])))
     const isDue = clock() - line.publishedAtMs >= this.#options.minPublishMs
     if (!isDue || !rivals.every((rival) => isBetter(best, rival, windows))) return false
-    return this.#publish(best, rivals[0]!, training, traceparent)
+    return this.#publish(best, rivals[0]!, training, cause)
   }
 
   /** As they would be read from the store: what rounding costs them is judged, too. */
@@ -99,7 +99,7 @@ export class Contest<Model> {
     models: readonly LearnedModel<Model>[],
     { unseen }: ComparedWindows,
     training: TrainingFacts,
-    traceparent: string | undefined,
+    cause: VersionCause,
   ): Promise<boolean> {
     const { line } = this.#parts
     const [{ model }] = await line.rivals()
@@ -107,7 +107,7 @@ export class Contest<Model> {
     const others = this.#published(models.map((one) => ({ ...one, name: 'foundation' })))
     const contenders: Contender<Model>[] = []
     for (const other of others) contenders.push(await this.#contender(other, unseen))
-    return contenders.length > 0 && this.#publish(bestOf(contenders), live, training, traceparent)
+    return contenders.length > 0 && this.#publish(bestOf(contenders), live, training, cause)
   }
 
   async #contender(candidate: Candidate<Model>, windows: readonly DraftRows[]): Promise<Contender<Model>> {
@@ -127,7 +127,7 @@ export class Contest<Model> {
     best: Contender<Model>,
     live: Scored<Model>,
     training: TrainingFacts,
-    traceparent: string | undefined,
+    cause: VersionCause,
   ): Promise<boolean> {
     const { line, metrics, logger } = this.#parts
     const { name, model, positions, alpha, greedyMatch, gradientTenants, sumTenants } = best
@@ -138,7 +138,7 @@ export class Contest<Model> {
       greedyMatch: known(greedyMatch),
     }
     const facts = { ...training, evaluation, gradientTenants, sumTenants }
-    if (!(await worksNow(logger, 'version not written', () => line.publish(model, facts, traceparent)))) return false
+    if (!(await worksNow(logger, 'version not written', () => line.publish(model, facts, cause)))) return false
     metrics.publishes.add({ origin: name })
     metrics.version.set({}, line.version)
     metrics.alpha.set({ draft: INCUMBENT }, alpha)

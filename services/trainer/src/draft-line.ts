@@ -59,8 +59,16 @@ export interface Rival<Model> {
 interface Unannounced {
   readonly reference: CheckpointReference
   readonly manifest: ManifestFacts
-  /** Of the span that published it. */
+  /** Its span is the one that published it. */
+  readonly cause: VersionCause
+}
+
+/** What led to a version. */
+export interface VersionCause {
+  /** Its announcement and its swap continue this trace. */
   readonly traceparent?: string | undefined
+  /** When the newest window that training has seen was captured; undefined: not known. */
+  readonly newestWindowAtMs?: number | undefined
 }
 
 const MAX_MANIFEST_BYTES = 1024 * 1024
@@ -119,7 +127,7 @@ export class DraftLine<Model> {
     const { manifest, reference, model } = await readVersion(options, parts, newest)
     const line = new DraftLine(options, parts, { model, ...learnedBy(manifest), version: newest })
     line.#announced = await line.#announcedVersion()
-    if (line.#announced < newest) line.#unannounced = { reference, manifest }
+    if (line.#announced < newest) line.#unannounced = { reference, manifest, cause: {} }
     await line.announce()
     return line
   }
@@ -166,22 +174,21 @@ export class DraftLine<Model> {
     return this.#publishedAtMs
   }
 
-  /** `traceparent`: of what led to the version, which its announcement and its swap continue. */
-  async publish(draft: Model, facts: VersionFacts, traceparent?: string): Promise<number> {
+  async publish(draft: Model, facts: VersionFacts, cause: VersionCause = {}): Promise<number> {
     const attributes = {
       ...messagingAttributes('send', topics.draftCheckpoints.name),
       'plateau.lineage': this.#options.lineage,
       'plateau.training.positions': facts.trainedPositions,
       'plateau.evaluation.alpha': facts.evaluation.alpha ?? undefined,
     }
-    return inSpan('publish version', { parent: traceparent, attributes }, async (span) => {
-      const version = await this.#publish(draft, facts, span.traceparent)
+    return inSpan('publish version', { parent: cause.traceparent, attributes }, async (span) => {
+      const version = await this.#publish(draft, facts, { ...cause, traceparent: span.traceparent })
       span.set({ 'plateau.draft.version': String(version) })
       return version
     })
   }
 
-  async #publish(draft: Model, facts: VersionFacts, traceparent: string | undefined): Promise<number> {
+  async #publish(draft: Model, facts: VersionFacts, cause: VersionCause): Promise<number> {
     const { lineage, codeVersion } = this.#options
     const { kind, store, key, model, clock, logger } = this.#parts
     const files = [...kind.encode(draft), { path: 'tokenizer.json', bytes: model.tokenizerJson }]
@@ -202,7 +209,7 @@ export class DraftLine<Model> {
     // Whatever replaces an untrained draft is welcome at once.
     if (this.#version > 0) this.#publishedAtMs = clock()
     this.#version = about.manifest.version
-    this.#unannounced = { ...about, traceparent }
+    this.#unannounced = { ...about, cause }
     await this.announce()
     const removed = await this.#removeOld()
     logger.info('version published', {
@@ -252,7 +259,7 @@ export class DraftLine<Model> {
   async #write(
     write: (manifest: ManifestFacts) => Promise<CheckpointReference>,
     manifestOf: (version: number) => ManifestFacts,
-  ): Promise<Unannounced> {
+  ): Promise<Omit<Unannounced, 'cause'>> {
     for (let version = this.#version + 1; ; version++) {
       const manifest = manifestOf(version)
       try {
@@ -279,7 +286,7 @@ export class DraftLine<Model> {
     }
   }
 
-  async #send({ reference, manifest, traceparent }: Unannounced): Promise<void> {
+  async #send({ reference, manifest, cause }: Unannounced): Promise<void> {
     const { evaluation } = manifest
     const message = DraftCheckpoint.fromPartial({
       schemaVersion: 1,
@@ -296,6 +303,7 @@ export class DraftLine<Model> {
       },
       trainedPositions: manifest.trainedPositions,
       publishedAtMs: Date.parse(manifest.createdAt),
+      newestWindowAtMs: cause.newestWindowAtMs ?? 0,
     })
     const headers = encodeHeaders({
       id: `${reference.lineage}/${reference.version}`,
@@ -303,7 +311,7 @@ export class DraftLine<Model> {
       type: topics.draftCheckpoints.messageType,
       timeMs: Date.parse(manifest.createdAt),
       subject: reference.lineage,
-      traceparent,
+      traceparent: cause.traceparent,
     })
     const value = DraftCheckpoint.encode(message).finish()
     await this.#parts.producer.send(topics.draftCheckpoints.name, [{ key: reference.lineage, value, headers }])

@@ -2,6 +2,7 @@ import type { Logger } from '@plateau/telemetry'
 import type { Contest, TrainingFacts } from './contest.js'
 import type { Effort } from './effort.js'
 import type { ForgottenTenants } from './forgotten-tenants.js'
+import type { VersionCause } from './draft-line.js'
 import type { ComparedWindows, HeldBack } from './held-back.js'
 import type { Learner } from './kinds/draft-kind.js'
 import { RETRY_MS, worksNow } from './retry-later.js'
@@ -19,7 +20,7 @@ export interface ForgettingParts<Model> {
   readonly about: () => {
     readonly windows: ComparedWindows
     readonly training: TrainingFacts
-    readonly traceparent: string | undefined
+    readonly cause: VersionCause
   }
 }
 
@@ -85,7 +86,7 @@ export class Forgetting<Model> {
   async #replaceLive(): Promise<boolean> {
     const { learner, contest, effort, about } = this.#parts
     const foundations = await learner.foundations()
-    const { windows, training, traceparent } = about()
-    return effort.spend('contest', () => contest.replace(foundations, windows, training, traceparent))
+    const { windows, training, cause } = about()
+    return effort.spend('contest', () => contest.replace(foundations, windows, training, cause))
   }
 }

@@ -28,6 +28,7 @@ export class Intake {
   readonly #ids = new Map<number, RecentIds>()
   readonly #windows: Record<string, number>
   #policy: string
+  #newestWindowAtMs: number | undefined
 
   constructor(parts: IntakeParts, saved: Snapshot | undefined) {
     this.#parts = parts
@@ -68,6 +69,11 @@ export class Intake {
     return this.#windows
   }
 
+  /** When the newest window of this process was captured, milliseconds since 1970; undefined before the first. */
+  get newestWindowAtMs(): number | undefined {
+    return this.#newestWindowAtMs
+  }
+
   /** The selection policy of the newest window that names one. */
   get policy(): string {
     return this.#policy
@@ -89,6 +95,7 @@ export class Intake {
     metrics.windows.add({ arm: window.arm, decision })
     const key = `${window.arm}/${decision}`
     this.#windows[key] = (this.#windows[key] ?? 0) + 1
+    this.#newestWindowAtMs = Math.max(this.#newestWindowAtMs ?? 0, window.capturedAtMs)
     if (window.policy !== '') this.#policy = window.policy
     use(window)
   }

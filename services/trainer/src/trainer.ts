@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { BatchFeed, readTrainingWindows } from './batch-feed.js'
 import { Contest, type ContestOptions, type TrainingFacts } from './contest.js'
 import { bury, TRAINER_GROUP } from './dead-letters.js'
-import type { DraftLine } from './draft-line.js'
+import type { DraftLine, VersionCause } from './draft-line.js'
 import { Effort } from './effort.js'
 import { Forgetting } from './forgetting.js'
 import { ForgottenTenants } from './forgotten-tenants.js'
@@ -327,19 +327,19 @@ export class Trainer<Model> {
   /** What training has against what is live. */
   async #compete(): Promise<void> {
     if (!(await this.#forget())) return
-    const { windows, training, traceparent } = this.#about()
-    const hold = () => this.#contest.hold(windows, training, traceparent)
+    const { windows, training, cause } = this.#about()
+    const hold = () => this.#contest.hold(windows, training, cause)
     if (await this.#effort.spend('contest', hold)) await this.#save()
   }
 
   /** What a version that is published now is compared on, and says of its training. */
-  #about(): { windows: ComparedWindows; training: TrainingFacts; traceparent: string | undefined } {
-    const { offsets, policy } = this.#intake
+  #about(): { windows: ComparedWindows; training: TrainingFacts; cause: VersionCause } {
+    const { offsets, policy, newestWindowAtMs } = this.#intake
     const trainedThrough = offsets.map(({ partition, offset }) => ({ topic: source, partition, nextOffset: offset }))
     return {
       windows: this.#unseen(),
       training: { trainedThrough, trainedPositions: this.#trainedPositions, policy },
-      traceparent: this.#traces.traceparent,
+      cause: { traceparent: this.#traces.traceparent, newestWindowAtMs },
     }
   }
 

@@ -2,6 +2,12 @@ import type { MetricTable } from './declarations.js'
 
 /** Of every service, or of several. */
 export const commonMetrics = {
+  plateau_build_info: {
+    kind: 'gauge',
+    unit: '1',
+    help: '1; which version of the code this process is.',
+    labels: { version: 'version of the packages' },
+  },
   plateau_process_resident_memory_bytes: {
     kind: 'gauge',
     unit: 'By',
@@ -21,6 +27,16 @@ export const commonMetrics = {
     kind: 'gauge',
     unit: 's',
     help: '99th percentile of event loop delay since the last scrape.',
+  },
+  plateau_consumer_oldest_record_age_seconds: {
+    kind: 'gauge',
+    unit: 's',
+    help: 'How long the oldest record that the group has not committed has waited, at least. Each member reports the whole group: use max.',
+    labels: {
+      group: 'consumer group',
+      topic: 'name of the topic',
+      partition: 'number of the partition',
+    },
   },
   plateau_consumer_lag_records: {
     kind: 'gauge',

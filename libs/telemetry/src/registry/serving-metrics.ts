@@ -136,6 +136,23 @@ export const servingMetrics = {
     unit: '{swap}',
     help: 'Times that new requests were given another version.',
   },
+  plateau_draft_swap_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'From the arrival of a version that went live until new requests were given it: reading, building, probing, comparing.',
+    buckets: [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800],
+  },
+  plateau_draft_signal_to_live_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'From the capture of the newest window that the training of a version had seen until new requests were given it.',
+    buckets: [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600],
+  },
+  plateau_draft_live_since_seconds: {
+    kind: 'gauge',
+    unit: 's',
+    help: 'When the version that new requests use went live here, in Unix time; 0 while there is none.',
+  },
   plateau_draft_versions_rejected_total: {
     kind: 'counter',
     unit: '{version}',

@@ -1,6 +1,7 @@
 import { PlateauError, RolloutOrderKind } from '@plateau/contracts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { RolloutWorld } from '../testing/rollout-world.js'
+import type { SwapTimes } from './lineage-rollout.js'
 import { orderKey } from './rollout-reporter.js'
 
 const GOOD = { alpha: 0.5, acceptance: 0.6 }
@@ -29,6 +30,17 @@ async function settled(...args: ConstructorParameters<typeof RolloutWorld>): Pro
 }
 
 describe('a version that is not worse', () => {
+  it('says how long it took, but for the first one and one that is back', async () => {
+    const swaps: (SwapTimes | undefined)[] = []
+    const w = await settled({}, { onSwap: (from) => void swaps.push(from) })
+    expect(swaps).toEqual([undefined])
+    await w.announce(2, BETTER, { newestWindowAtMs: 7 })
+    await w.serveUntil(() => w.live === 2)
+    expect(swaps[1]).toEqual({ swapMs: w.rollouts().findLast(({ swapMs }) => swapMs > 0)!.swapMs, newestWindowAtMs: 7 })
+    await w.rollout.rollback(2, BY)
+    expect(swaps.slice(2)).toEqual([undefined])
+  })
+
   it('goes through every step, each one said with what was measured', async () => {
     const w = await settled()
     await w.announce(2, BETTER)

@@ -27,12 +27,20 @@ export interface LineageRolloutOptions extends Omit<VersionLoaderOptions, 'maxPr
   readonly reporter: RolloutReporter
   /** Which of these replaced versions should stay loaded for traffic that they are best at. */
   readonly keep: (replaced: readonly LoadedDraft[]) => ReadonlySet<LoadedDraft>
-  readonly onSwap: () => void
+  /** New requests use another version; `from`: of one that took another's place, not of a rollback. */
+  readonly onSwap: (from?: SwapTimes) => void
   readonly onRejected: () => void
   readonly onRolledBack: () => void
   readonly logger: Logger
   /** Milliseconds since 1970. */
   readonly clock: () => number
+}
+
+export interface SwapTimes {
+  /** Since its announcement arrived. */
+  readonly swapMs: number
+  /** When the newest window behind it was captured, milliseconds since 1970; 0 = not known. */
+  readonly newestWindowAtMs: number
 }
 
 /** Between tries at the version to begin with. */
@@ -284,7 +292,7 @@ export class LineageRollout {
 
   /** From the announcement until it is in shadow. The trace is that of what the version was trained on. */
   async #bring({ checkpoint, arrivedMs, traceparent }: Announcement): Promise<void> {
-    const { version } = checkpoint
+    const { version, newestWindowAtMs } = checkpoint
     const trace = new RolloutTrace(this.lineage, version, traceparent)
     const details = { traceparent: trace.traceparent }
     try {
@@ -298,7 +306,7 @@ export class LineageRollout {
         () => this.#newest !== undefined || !isNews,
       )
       this.#say(version, ROLLOUT_STATE_VERIFIED, found, details)
-      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), trace }
+      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), trace, newestWindowAtMs }
       trace.enter('shadow')
       this.#say(version, STATE_OF.shadow, 'compared on held-out windows and live traffic', details)
       await this.#compareWindows(this.#candidate)
@@ -420,8 +428,8 @@ export class LineageRollout {
     served.trial?.begin('live', nowMs)
     this.#live = { ...served, phase: 'live', sinceMs: nowMs, trace: undefined }
     if (this.#candidate?.loaded === loaded) this.#candidate = undefined
-    onSwap()
     const swapMs = nowMs - arrivedMs
+    onSwap(replaced === undefined ? undefined : { swapMs, newestWindowAtMs: served.newestWindowAtMs })
     if (replaced !== undefined) {
       const successor = `version ${loaded.version} took its place; it stays loaded while that is watched`
       this.#say(replaced.version, ROLLOUT_STATE_REPLACED, successor, { otherVersion: loaded.version })
@@ -568,7 +576,7 @@ export class LineageRollout {
     const trial = new VersionTrial(settings, incumbent?.version ?? 0)
     const sinceMs = clock()
     if (phase === 'shadow') trial.begin(phase, sinceMs)
-    return { loaded, phase, sinceMs, arrivedMs, trial, trace: undefined, evidence: new Map() }
+    return { loaded, phase, sinceMs, arrivedMs, newestWindowAtMs: 0, trial, trace: undefined, evidence: new Map() }
   }
 
   /** Replaced for good, unless some traffic does best with it. */

@@ -98,8 +98,12 @@ export async function startDrafts(
         return new Set(replaced.filter(({ identity }) => best.has(identity.name)))
       },
       onReleased,
-      onSwap: () => {
+      onSwap: (from) => {
+        if (lineage === config.lineage) metrics.liveSince.set({}, clock() / 1000)
         metrics.swaps.add({})
+        if (from !== undefined) metrics.swapSeconds.record({}, from.swapMs / 1000)
+        if (from !== undefined && from.newestWindowAtMs > 0)
+          metrics.signalToLive.record({}, Math.max(0, clock() - from.newestWindowAtMs) / 1000)
         modes.renew()
       },
       onRejected: () => metrics.rejectedVersions.add({}),

@@ -67,9 +67,10 @@ export class RolloutWorld {
   }
 
   /** Announces it and waits until it is tested or refused. */
-  async announce(version: number, quality: Quality): Promise<void> {
+  async announce(version: number, quality: Quality, about: Partial<DraftCheckpoint> = {}): Promise<void> {
     this.qualities.set(version, quality)
-    this.rollout.announced({ checkpoint: announcementOf(version), arrivedMs: this.nowMs, traceparent: undefined })
+    const checkpoint = { ...announcementOf(version), ...about }
+    this.rollout.announced({ checkpoint, arrivedMs: this.nowMs, traceparent: undefined })
     await this.rollout.idle()
   }
 

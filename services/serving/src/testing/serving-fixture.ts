@@ -122,6 +122,7 @@ export async function startServingFixture(
         targetFingerprint: model.fingerprint,
         tokenizerHash: model.tokenizerHash,
         publishedAtMs: 1,
+        newestWindowAtMs: 1,
         evaluation: undefined,
       }).finish()
       const headers = encodeHeaders({

@@ -144,6 +144,8 @@ export interface DraftCheckpoint {
   trainedPositions: number;
   /** When it was published, milliseconds since 1970. */
   publishedAtMs: number;
+  /** When the newest window that training had seen by then was captured, milliseconds since 1970; 0 = not known. */
+  newestWindowAtMs: number;
 }
 
 /** Acceptance on held-out windows, the candidate and the version it replaces on the same positions. */
@@ -389,6 +391,7 @@ function createBaseDraftCheckpoint(): DraftCheckpoint {
     evaluation: undefined,
     trainedPositions: 0,
     publishedAtMs: 0,
+    newestWindowAtMs: 0,
   };
 }
 
@@ -429,6 +432,9 @@ export const DraftCheckpoint: MessageFns<DraftCheckpoint> = {
     }
     if (message.publishedAtMs !== 0) {
       writer.uint32(96).int64(message.publishedAtMs);
+    }
+    if (message.newestWindowAtMs !== 0) {
+      writer.uint32(104).int64(message.newestWindowAtMs);
     }
     return writer;
   },
@@ -542,6 +548,14 @@ export const DraftCheckpoint: MessageFns<DraftCheckpoint> = {
             message.publishedAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.newestWindowAtMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -600,6 +614,11 @@ export const DraftCheckpoint: MessageFns<DraftCheckpoint> = {
         : isSet(object.published_at_ms)
         ? globalThis.Number(object.published_at_ms)
         : 0,
+      newestWindowAtMs: isSet(object.newestWindowAtMs)
+        ? globalThis.Number(object.newestWindowAtMs)
+        : isSet(object.newest_window_at_ms)
+        ? globalThis.Number(object.newest_window_at_ms)
+        : 0,
     };
   },
 
@@ -641,6 +660,9 @@ export const DraftCheckpoint: MessageFns<DraftCheckpoint> = {
     if (message.publishedAtMs !== 0) {
       obj.publishedAtMs = Math.round(message.publishedAtMs);
     }
+    if (message.newestWindowAtMs !== 0) {
+      obj.newestWindowAtMs = Math.round(message.newestWindowAtMs);
+    }
     return obj;
   },
 
@@ -663,6 +685,7 @@ export const DraftCheckpoint: MessageFns<DraftCheckpoint> = {
       : undefined;
     message.trainedPositions = object.trainedPositions ?? 0;
     message.publishedAtMs = object.publishedAtMs ?? 0;
+    message.newestWindowAtMs = object.newestWindowAtMs ?? 0;
     return message;
   },
 };
