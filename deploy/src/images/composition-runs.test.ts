@@ -27,7 +27,7 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
       repository,
       secrets: scratch,
       addresses: {
-        'kafka:9092': broker.bootstrapServers,
+        'kafka:9092': broker.bootstrapServers.join(','),
         's3:9000': `127.0.0.1:${s3}`,
         ':9000': `127.0.0.1:${s3}`,
         'target-model:7070': `127.0.0.1:${target}`,
