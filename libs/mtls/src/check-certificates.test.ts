@@ -62,6 +62,15 @@ describe('certificates that are looked at before they are used', () => {
     expect(problemsOf(await texts({ usages: ['client'] }))).toEqual([
       "the certificate's extended key usage lacks serverAuth",
     ])
+    expect(problemsOf(await texts({ usages: ['server'] }))).toEqual([
+      "the certificate's extended key usage lacks clientAuth",
+    ])
+    const alone = async (service: string, usage: 'server' | 'client') =>
+      problemsOf(await texts({ uris: [uriOf(service)], usages: [usage] }), { ...expected, service })
+    expect(await alone('operator', 'client')).toEqual([])
+    expect(await alone('operator', 'server')).toHaveLength(1)
+    expect(await alone('target-model', 'server')).toEqual([])
+    expect(await alone('target-model', 'client')).toHaveLength(1)
   })
 
   it('name a CA file that holds no authority', async () => {

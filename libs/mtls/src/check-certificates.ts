@@ -51,7 +51,7 @@ export function checkCertificates(texts: CertificateTexts, expected: Expectation
     ...keyProblems(leaf, key),
     ...timeProblems('the certificate', leaf, expected.nowMs),
     ...identityProblems(leaf, identity, expected),
-    ...usageProblems(leaf),
+    ...usageProblems(leaf, expected.service),
     ...authorityProblems(chain!, authorities, expected.nowMs),
   )
   if (problems.length > 0 || identity === undefined) return { ok: false, problems }
@@ -107,12 +107,12 @@ function identityProblems(leaf: X509Certificate, identity: SpiffeId | undefined,
   return problems
 }
 
-/** Every process is a server to some and a client to others. A certificate without the extension may do all. */
-function usageProblems({ keyUsage }: X509Certificate): string[] {
+/** Operators only call, target-model only answers, others do both. A certificate without the extension may do all. */
+function usageProblems({ keyUsage }: X509Certificate, service: string): string[] {
   if (keyUsage === undefined) return []
   const missing = [
-    ...(keyUsage.includes(SERVER_AUTH) ? [] : ['serverAuth']),
-    ...(keyUsage.includes(CLIENT_AUTH) ? [] : ['clientAuth']),
+    ...(service === 'operator' || keyUsage.includes(SERVER_AUTH) ? [] : ['serverAuth']),
+    ...(service === 'target-model' || keyUsage.includes(CLIENT_AUTH) ? [] : ['clientAuth']),
   ]
   return missing.length === 0 ? [] : [`the certificate's extended key usage lacks ${missing.join(' and ')}`]
 }

@@ -277,6 +277,20 @@ describe('what a response says of its own speculation', () => {
 })
 
 describe('beside completions', () => {
+  it('answers no other page: a browser is told of no origin that may read', async () => {
+    const { url } = await start()
+    const origin = 'https://elsewhere.example'
+    const asked = [
+      await fetch(`${url}/v1/models`, { headers: { origin } }),
+      await fetch(`${url}/v1/completions`, {
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
+      }),
+    ]
+    const allowed = asked.flatMap(({ headers }) => [...headers.keys()].filter((name) => name.startsWith('access-control')))
+    expect([asked.map(({ status }) => status), allowed]).toEqual([[200, 405], []])
+  })
+
   it('models tell their length, and tokens are converted both ways', async () => {
     const { url } = await start()
     const model = { id: 'tiny-target', object: 'model', max_model_len: 256 }
