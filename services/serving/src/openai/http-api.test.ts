@@ -287,7 +287,9 @@ describe('beside completions', () => {
         headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
       }),
     ]
-    const allowed = asked.flatMap(({ headers }) => [...headers.keys()].filter((name) => name.startsWith('access-control')))
+    const allowed = asked.flatMap(({ headers }) =>
+      [...headers.keys()].filter((name) => name.startsWith('access-control')),
+    )
     expect([asked.map(({ status }) => status), allowed]).toEqual([[200, 405], []])
   })
 
