@@ -1,4 +1,4 @@
-import { fileStore } from '@plateau/checkpoints'
+import { fileStore, type CheckpointStore } from '@plateau/checkpoints'
 import { Arm, Decision, ScoredWindow, topics, TrainingWindow } from '@plateau/contracts'
 import type { Cluster } from '@plateau/demo'
 import { decodeSafetensors } from '@plateau/model-files'
@@ -21,7 +21,10 @@ interface TrainerFacts {
 }
 
 /** Reads what stopped services have left behind. */
-export async function readLedger(cluster: Cluster): Promise<Ledger> {
+export async function readLedger(
+  cluster: Cluster,
+  store: CheckpointStore = fileStore(cluster.checkpointDirectory),
+): Promise<Ledger> {
   const log = await cluster.openEventLog()
   try {
     const captured = new Set<string>()
@@ -42,7 +45,7 @@ export async function readLedger(cluster: Cluster): Promise<Ledger> {
     }
     const inTopic: Record<string, number> = {}
     for (const kind of forTraining.values()) inTopic[kind] = (inTopic[kind] ?? 0) + 1
-    const state = await fileStore(cluster.checkpointDirectory).readState('default', 'trainer.safetensors')
+    const state = await store.readState('default', 'trainer.safetensors')
     const facts = JSON.parse(decodeSafetensors(state!, 'the trainer state').metadata['facts']!) as TrainerFacts
     return { captured, decisions, forTraining: new Set(forTraining.keys()), inTopic, inTrainer: facts.windows }
   } finally {

@@ -113,6 +113,37 @@ describe('the service', () => {
     expect(await service.stop()).toBe(0)
   })
 
+  /** Of which nobody answers. */
+  const bucket = { PLATEAU_CHECKPOINTS: 's3://drafts/prefix', PLATEAU_S3_ENDPOINT: 'http://127.0.0.1:9' }
+
+  test('waits for a store that is away, ready and told so, and stops when it should', async () => {
+    const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+    for (const name of ['id', 'secret']) await writeFile(join(directory, name), name)
+    const keys = {
+      PLATEAU_S3_ACCESS_KEY_ID_FILE: join(directory, 'id'),
+      PLATEAU_S3_SECRET_ACCESS_KEY_FILE: join(directory, 'secret'),
+    }
+    const config = schema.parse(environment({ ...bucket, ...keys }))
+    const service = await startService(trainer, config, { logger: silentLogger, eventLog })
+    await expect.poll(() => metricsOf(service), WAIT).toMatch(/plateau_checkpoint_store_reachable(\{[^}]*\})? 0/)
+    const ready = await fetch(new URL('/readyz', service.opsUrl))
+    expect([ready.status, await ready.text()]).toEqual([200, expect.stringContaining('ECONNREFUSED')])
+    expect(await metricsOf(service)).toMatch(/plateau_trainer_role\{role="standby"\} 1/)
+    expect(await service.stop()).toBe(0)
+  })
+
+  test('ends when its key is none, instead of standing by for nothing', async () => {
+    const eventLog = openEmbeddedEventLog(join(directory, 'log'))
+    await writeFile(join(directory, 'empty'), '\n')
+    const keys = {
+      PLATEAU_S3_ACCESS_KEY_ID_FILE: join(directory, 'empty'),
+      PLATEAU_S3_SECRET_ACCESS_KEY_FILE: join(directory, 'empty'),
+    }
+    const config = schema.parse(environment({ ...bucket, ...keys }))
+    const service = await startService(trainer, config, { logger: silentLogger, eventLog })
+    expect(await service.stopped).toBe(1)
+  })
+
   test('a second one stands by, ready, and takes over when the first has stopped', async () => {
     const start = async () => {
       const eventLog = openEmbeddedEventLog(join(directory, 'log'))

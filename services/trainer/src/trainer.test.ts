@@ -477,6 +477,29 @@ describe('a lineage', () => {
     await next.trainer.close()
   })
 
+  test('whose old versions cannot be removed now has published all the same, and removes them after the next one', async () => {
+    const { store, trainer } = await open()
+    await trainer.close()
+    let isAway = true
+    const away = new PlateauError('STORE_UNAVAILABLE', 'away', { retryable: true })
+    const unlessAway: CheckpointStore['remove'] = (...of) => (isAway ? Promise.reject(away) : store.remove(...of))
+    const stubborn = new Proxy(store, {
+      get: (target, name: keyof CheckpointStore) => {
+        const member = name === 'remove' ? unlessAway : Reflect.get(target, name)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
+    const producer = world.log.producer()
+    const line = await openLine(stubborn, (...of) => producer.send(...of))
+    for (let version = 2; version <= 5; version++) expect(await line.publish(line.incumbent, facts)).toBe(version)
+    expect(await store.versions('default')).toEqual([1, 2, 3, 4, 5])
+    expect((await announcements()).at(-1)!.version).toBe(5)
+    isAway = false
+    await line.publish(line.incumbent, facts)
+    expect(await store.versions('default')).toEqual([1, 5, 6])
+    await producer.close()
+  })
+
   test('keeps the version that was announced last, however many wait for the log', async () => {
     const { store, trainer } = await open()
     await trainer.close()

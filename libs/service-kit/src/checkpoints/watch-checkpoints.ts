@@ -32,6 +32,8 @@ export function watchCheckpoints(store: CheckpointStore, options: CheckpointsWat
   const operations = metrics.counter('plateau_checkpoint_store_operations_total')
   const seconds = metrics.histogram('plateau_checkpoint_store_operation_seconds')
   const reachable = metrics.gauge('plateau_checkpoint_store_reachable')
+  // Until the first look is over nothing is wrong with it.
+  reachable.set({}, 1)
   let problem: string | undefined
   let heardMs = clock()
 
