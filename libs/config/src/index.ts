@@ -21,6 +21,7 @@ export {
   existingFile,
   existingPath,
   flag,
+  httpUrl,
   integer,
   list,
   port,

@@ -106,6 +106,13 @@ export function address(options: FieldOptions): Field<string> {
   return field(options, allowed, z.string().refine(valid, allowed))
 }
 
+/** An http or https URL, as it was written. */
+export function httpUrl(options: FieldOptions): Field<string> {
+  const allowed = 'an http or https URL, for example http://localhost:4318'
+  const valid = (value: string): boolean => /^https?:\/\/./.test(value) && URL.canParse(value)
+  return field(options, allowed, z.string().refine(valid, allowed))
+}
+
 /** A directory, created by whoever uses it. The value is absolute. */
 export function directory(options: FieldOptions): Field<string> {
   return field(

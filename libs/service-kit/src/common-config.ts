@@ -1,4 +1,15 @@
-import { choice, defineConfig, mergeConfigs, optional, port, seconds, share, text, type Values } from '@plateau/config'
+import {
+  choice,
+  defineConfig,
+  httpUrl,
+  mergeConfigs,
+  optional,
+  port,
+  seconds,
+  share,
+  text,
+  type Values,
+} from '@plateau/config'
 import { logLevels, samplers } from '@plateau/telemetry'
 import { eventLogConfig } from './event-log/event-log-config.js'
 
@@ -21,7 +32,7 @@ export function commonConfig(opsPort: number) {
         help: 'How long work in hand may take to finish after SIGTERM.',
       }),
       otlpEndpoint: optional(
-        text({ env: 'OTEL_EXPORTER_OTLP_ENDPOINT', help: 'Where traces go, for example http://localhost:4318.' }),
+        httpUrl({ env: 'OTEL_EXPORTER_OTLP_ENDPOINT', help: 'Where traces go: a collector, OTLP over HTTP.' }),
       ),
       tracesSampler: choice({
         env: 'OTEL_TRACES_SAMPLER',

@@ -52,7 +52,7 @@ export async function startTracing(options: {
   readonly share?: number
   /** What carries the records, for `messaging.system`: "kafka", or the default "plateau" for the embedded log. */
   readonly messagingSystem?: string
-  /** Told when spans could not be sent at the end. */
+  /** Told when spans could not be sent, once until they can be again. */
   readonly onError: (error: unknown) => void
 }): Promise<Tracing> {
   if (options.endpoint === undefined) return { stop: async () => {} }
@@ -69,7 +69,7 @@ export async function startTracing(options: {
     // What an operator says of the deployment. The others would tell the command line and the machine's user.
     resourceDetectors: [envDetector],
     sampler: await samplerOf(options.sampler ?? 'parentbased_always_on', options.share ?? 1),
-    traceExporter: wordless(exporter),
+    traceExporter: guarded(exporter, options.onError),
     metricReaders: [],
     logRecordProcessors: [],
     instrumentations: [new GrpcInstrumentation({ ignoreGrpcMethods: UNTRACED_CALLS })],
@@ -95,22 +95,30 @@ async function samplerOf(name: SamplerName, share: number): Promise<Sampler> {
   return isOfParent ? new ParentBasedSampler({ root }) : root
 }
 
+/** Sends spans without the words of errors, and says when a collector cannot be had: the SDK would drop them in silence. */
+function guarded(exporter: SpanExporter, onError: (error: unknown) => void): SpanExporter {
+  let isFailing = false
+  return {
+    export: (spans, done) =>
+      exporter.export(spans.map(wordless), (result) => {
+        if (result.error !== undefined && !isFailing) onError(result.error)
+        isFailing = result.error !== undefined
+        done(result)
+      }),
+    shutdown: () => exporter.shutdown(),
+    ...(exporter.forceFlush === undefined ? {} : { forceFlush: () => exporter.forceFlush!() }),
+  }
+}
+
 /**
  * gRPC's instrumentation puts the words of an error on the span, and those may repeat what a client sent. The code stays;
  * the words are where they are looked after: in the log line with the same trace id.
  */
-function wordless(exporter: SpanExporter): SpanExporter {
-  const strip = (span: ReadableSpan): ReadableSpan => {
-    if (!('grpc.error_message' in span.attributes) && span.status.message === undefined) return span
-    const { 'grpc.error_message': _, ...attributes } = span.attributes
-    return Object.create(span, {
-      attributes: { value: attributes, enumerable: true },
-      status: { value: { code: span.status.code }, enumerable: true },
-    }) as ReadableSpan
-  }
-  return {
-    export: (spans, done) => exporter.export(spans.map(strip), done),
-    shutdown: () => exporter.shutdown(),
-    ...(exporter.forceFlush === undefined ? {} : { forceFlush: () => exporter.forceFlush!() }),
-  }
+function wordless(span: ReadableSpan): ReadableSpan {
+  if (!('grpc.error_message' in span.attributes) && span.status.message === undefined) return span
+  const { 'grpc.error_message': _, ...attributes } = span.attributes
+  return Object.create(span, {
+    attributes: { value: attributes, enumerable: true },
+    status: { value: { code: span.status.code }, enumerable: true },
+  }) as ReadableSpan
 }
