@@ -1,0 +1,80 @@
+import { metricTable, type MetricDeclaration } from '@plateau/telemetry'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, test } from 'vitest'
+import { stringify } from 'yaml'
+import { hasProgram, programPath } from '../../programs.js'
+import { dashboards } from './all-dashboards.js'
+import { grafanaJson } from './dashboard.js'
+import { inPrometheus, queriesOf } from './queries.js'
+
+const folder = join(import.meta.dirname, '../../../helm/plateau/files/dashboards')
+const table: Readonly<Record<string, MetricDeclaration>> = metricTable
+/** What a scrape and the chart add. */
+const TARGET_LABELS = ['job', 'instance', 'namespace', 'release', 'le']
+
+interface Placed {
+  readonly id: number
+  readonly type: string
+  readonly title: string
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+}
+
+test('the files of the chart are what the code says (npm run gen:dashboards)', () => {
+  expect(readdirSync(folder).toSorted()).toEqual(dashboards.map(({ uid }) => `${uid}.json`).toSorted())
+  for (const dashboard of dashboards) {
+    expect(JSON.parse(readFileSync(join(folder, `${dashboard.uid}.json`), 'utf8'))).toEqual(grafanaJson(dashboard))
+  }
+})
+
+describe.each(dashboards.map((dashboard) => [dashboard.uid, dashboard] as const))('%s', (_, dashboard) => {
+  const { panels } = grafanaJson(dashboard) as { readonly panels: readonly Placed[] }
+
+  it('has panels that lie beside each other, each with an id and a title of its own', () => {
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)} ${y + Math.floor(i / w)}`),
+    )
+    expect(new Set(cells).size).toBe(cells.length)
+    expect(Math.max(...panels.map(({ gridPos: { x, w } }) => x + w))).toBeLessThanOrEqual(24)
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+  })
+
+  it('says of every panel what it means', () => {
+    for (const { description, title } of dashboard.rows.flatMap((row) => row.panels)) {
+      expect(description.length, title).toBeGreaterThan(20)
+      expect(description, title).toMatch(/[.:]$/)
+    }
+  })
+
+  it('asks for labels that the metrics have', () => {
+    for (const { expr, panel } of queriesOf(dashboard)) {
+      const names = [...expr.matchAll(/plateau_[a-z0-9_]+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, ''))
+      const declared = names.flatMap((name) => Object.keys((table[name] ?? table[`${name}_sum`])?.labels ?? {}))
+      const asked = [
+        ...[...expr.matchAll(/by \(([^)]*)\)/g)].flatMap(([, labels]) => labels!.split(', ')),
+        ...[...expr.matchAll(/[{,]([a-z_]+)(?:=|!=|=~|!~)"/g)].map(([, label]) => label!),
+      ]
+      const unknown = asked.filter((label) => ![...declared, ...TARGET_LABELS].includes(label))
+      expect(unknown, `${panel}: ${expr}`).toEqual([])
+    }
+  })
+})
+
+test.skipIf(!hasProgram('promtool'))('Prometheus can read every query', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'plateau-queries-'))
+  onTestFinished(() => rmSync(scratch, { recursive: true, force: true }))
+  const rules = dashboards
+    .flatMap((dashboard) => queriesOf(dashboard))
+    .map(({ expr }, i) => ({ record: `query:${i}`, expr: inPrometheus(expr) }))
+  const file = join(scratch, 'queries.yaml')
+  writeFileSync(file, stringify({ groups: [{ name: 'queries', rules }] }))
+  const checked = spawnSync('promtool', ['check', 'rules', file], {
+    env: { ...process.env, PATH: programPath },
+    encoding: 'utf8',
+  })
+  expect(checked.stdout + checked.stderr).toContain(`${rules.length} rules found`)
+  expect(checked.status).toBe(0)
+})

@@ -1,0 +1,18 @@
+import type { Dashboard } from './dashboard.js'
+
+export interface PanelQuery {
+  readonly dashboard: string
+  readonly panel: string
+  readonly expr: string
+}
+
+export function queriesOf({ uid, rows }: Dashboard): PanelQuery[] {
+  return rows
+    .flatMap(({ panels }) => panels)
+    .flatMap(({ title, queries }) => queries.map(({ expr }) => ({ dashboard: uid, panel: title, expr })))
+}
+
+/** As Grafana would send it for a short range, everything being chosen. */
+export function inPrometheus(expr: string, interval = '1m'): string {
+  return expr.replaceAll('$__rate_interval', interval).replaceAll('$namespace', '.*').replaceAll('$release', '.*')
+}
