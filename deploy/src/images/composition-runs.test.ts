@@ -27,7 +27,7 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
       repository,
       secrets: scratch,
       addresses: {
-        'kafka:9092': broker.bootstrapServers.join(','),
+        'kafka:9092': broker.bootstrapServers.join(),
         's3:9000': `127.0.0.1:${s3}`,
         ':9000': `127.0.0.1:${s3}`,
         'target-model:7070': `127.0.0.1:${target}`,
@@ -71,10 +71,17 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
     }
 
     const token = readFileSync(join(scratch, 'console-token/token'), 'utf8')
-    const firstVersion = async () => {
-      const url = `http://127.0.0.1:${page}/api/versions/default/1.json`
-      const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
-      return (answer.ok ? await answer.json() : {}) as { files?: { kind: string }; events?: { state: string }[] }
+    const fromConsole = async <T>(path: string) => {
+      const headers = { authorization: `Bearer ${token}` }
+      const answer = await fetch(`http://127.0.0.1:${page}/api/${path}`, { headers })
+      expect(answer.status).toBe(200)
+      return (await answer.json()) as T
+    }
+    const tested = async (): Promise<number | undefined> => {
+      const { lineages } = await fromConsole<{ lineages: { events: { state: string; version: number }[] }[] }>(
+        'state.json',
+      )
+      return lineages[0]?.events.find(({ state }) => /verified|shadow|canary|live/.test(state))?.version
     }
     const ask = async () => {
       const body = JSON.stringify({ prompt: 'The state of the Union is', max_tokens: 64, temperature: 1 })
@@ -88,8 +95,10 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
       'traffic has made a version, which serving has verified and the console reads from the store',
       async () => {
         await ask()
-        const { files, events = [] } = await firstVersion()
-        return files?.kind === 'found' && events.some(({ state }) => /shadow|canary|live/.test(state))
+        const version = await tested()
+        if (version === undefined) return false
+        const { files } = await fromConsole<{ files: { kind: string } }>(`versions/default/${version}.json`)
+        return files.kind === 'found'
       },
       outputs,
     )
