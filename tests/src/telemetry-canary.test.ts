@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { allTopics, deadLetterTopics, serving, target, topics } from '@plateau/contracts'
 import { Cluster, serviceNames } from '@plateau/demo'
 import { callServerStream, createClient } from '@plateau/rpc'
-import { TestCollector } from '@plateau/telemetry/testing'
+import { TestCollector, undeclared } from '@plateau/telemetry/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { formsOf, tokenForms, type Form } from './hidden-text.js'
 import { tinyModel } from './models.js'
@@ -268,6 +268,15 @@ test('spans hold none of it, and they are the spans of these requests', () => {
   const services = new Set(collector.spans.map(({ service }) => service))
   expect([...services].toSorted()).toEqual([...serviceNames].toSorted())
   expect(collector.bodies.flatMap((body) => leaks('a span', body))).toEqual([])
+})
+
+test('refused, broken and unknown requests, and calls over gRPC, have declared spans as well', () => {
+  expect([...new Set(collector.spans.flatMap(undeclared))]).toEqual([])
+  const statuses = collector.spans.map(({ attributes }) => attributes['http.response.status_code'])
+  expect(statuses).toEqual(expect.arrayContaining([200, 400, 401, 404]))
+  const call = collector.spans.find(({ name, kind }) => name.endsWith('ServingService/Generate') && kind === 2)!
+  const inside = collector.spans.filter(({ parentSpanId }) => parentSpanId === call.spanId)
+  expect(inside.map(({ name }) => name.split(' ')[0])).toContain('text_completion')
 })
 
 test.each(serviceNames)('the log of %s holds none of it, with all that it can say', (name) => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { topics } from '@plateau/contracts'
@@ -141,6 +141,18 @@ describe('with a collector', () => {
       'gen_ai.request.max_tokens': 40,
       'gen_ai.request.temperature': 1,
       'gen_ai.usage.output_tokens': expect.any(Number),
+    })
+  })
+
+  test('what is logged in a span leads to it', () => {
+    const published = byId(byId(swap.parentSpanId)!.parentSpanId)!
+    const lines = readFileSync(cluster.logFile('trainer'), 'utf8').split('\n')
+    const line = lines.find((text) => text.includes(`"span_id":"${published.spanId}"`)) ?? '{}'
+    expect(JSON.parse(line)).toMatchObject({
+      message: 'version published',
+      'service.name': 'trainer',
+      trace_id: swap.traceId,
+      trace_flags: '01',
     })
   })
 

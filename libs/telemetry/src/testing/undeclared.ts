@@ -21,9 +21,15 @@ const patterns = Object.entries<SpanDeclaration>(spanTable)
   .map(([name, declaration]) => ({
     declaration,
     placeholders: name.match(/\{\w+\}/g)?.length ?? 0,
-    pattern: new RegExp(`^${name.replaceAll('.', String.raw`\.`).replaceAll(/\{\w+\}/g, String.raw`\S*`)}$`),
+    pattern: patternOf(name),
   }))
   .toSorted((a, b) => a.placeholders - b.placeholders)
+
+/** What is filled in has no spaces; the last may be nothing, as the route of a path that leads nowhere. */
+function patternOf(name: string): RegExp {
+  const last = name.replaceAll('.', String.raw`\.`).replace(/ \{\w+\}$/, String.raw`(?: \S+)?`)
+  return new RegExp(`^${last.replaceAll(/\{\w+\}/g, String.raw`\S+`)}$`)
+}
 
 /** As OTLP numbers them. */
 const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer']
