@@ -45,7 +45,8 @@ export class S3Connection {
     const { bucket, prefix, endpoint, timing } = options
     this.#options = options
     this.#timing = { ...standardTiming, ...timing }
-    this.where = `s3://${bucket}/${prefix.replace(/\/$/, '')}${endpoint === undefined ? '' : ` at ${endpoint}`}`
+    const path = `s3://${bucket}/${prefix}`.replace(/\/$/, '')
+    this.where = endpoint === undefined ? path : `${path} at ${endpoint}`
   }
 
   /**
@@ -180,6 +181,7 @@ async function connect(options: S3Options, timing: S3Timing): Promise<Client> {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     // Said here, or the SDK would look for it in the environment and in files of the home folder.
+    ignoreConfiguredEndpointUrls: true,
     useFipsEndpoint: false,
     useDualstackEndpoint: false,
     requestHandler: {
