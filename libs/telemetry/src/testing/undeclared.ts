@@ -16,14 +16,14 @@ export function undeclared(span: CollectedSpan): string[] {
   ]
 }
 
-/** The names as patterns, the ones without braces first: "publish version" is also "{phase} version". */
+/** The names as patterns, those with the most words of their own first: "publish version" is also "{phase} version". */
 const patterns = Object.entries<SpanDeclaration>(spanTable)
   .map(([name, declaration]) => ({
     declaration,
-    placeholders: name.match(/\{\w+\}/g)?.length ?? 0,
+    words: name.replaceAll(/\{\w+\}/g, '').length,
     pattern: patternOf(name),
   }))
-  .toSorted((a, b) => a.placeholders - b.placeholders)
+  .toSorted((a, b) => b.words - a.words)
 
 /** What is filled in has no spaces; the last may be nothing, as the route of a path that leads nowhere. */
 function patternOf(name: string): RegExp {
