@@ -54,7 +54,7 @@ export class S3Connection {
    * whose answer was lost and that was sent again counts as done.
    */
   async write(key: string, bytes: Uint8Array, condition: Condition, signal?: AbortSignal): Promise<boolean> {
-    const sha256 = createHash('sha256').update(bytes).digest('base64')
+    const sha256 = sha256Of(bytes)
     const when = condition.kind === 'new' ? { IfNoneMatch: '*' } : { IfMatch: condition.etag }
     for (let tries = 1; ; tries++) {
       try {
@@ -66,12 +66,17 @@ export class S3Connection {
         return true
       } catch (error) {
         if (!isConditionFailed(error)) throw error
-        const found = await this.#head(key, signal)
-        if (found?.ChecksumSHA256 === sha256 && found.ContentLength === bytes.length) return true
+        if (await this.holds(key, bytes, signal)) return true
         // A conflict says nothing yet; a condition that failed does.
         if (error.facts['status'] !== 409 || tries === CONFLICT_TRIES) return false
       }
     }
+  }
+
+  /** Whether it is there with these very bytes, by its checksum. */
+  async holds(key: string, bytes: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+    const found = await this.#head(key, signal)
+    return found?.ChecksumSHA256 === sha256Of(bytes) && found.ContentLength === bytes.length
   }
 
   /** Its checksum is checked, where it was written with one. Throws CHECKPOINT_NOT_FOUND, CHECKPOINT_TOO_LARGE, CHECKPOINT_DAMAGED. */
@@ -165,6 +170,10 @@ export class S3Connection {
     })
     return this.#client
   }
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('base64')
 }
 
 async function connect(options: S3Options, timing: S3Timing): Promise<Client> {

@@ -72,6 +72,9 @@ const credentialErrors = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch',
 const certificateErrors =
   /^(CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO_SELF|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH)/
 
+/** Of status 400, and yet of the moment. */
+const mayPassLater = new Set(['RequestTimeout', 'IncompleteBody'])
+
 /**
  * One sentence for the person on call, and whether trying again can help: what an operator mends without our doing (keys,
  * a policy, a clock) can pass while we run.
@@ -117,7 +120,13 @@ export function s3Failure(error: unknown, what: string, { bucket, region, endpoi
   if (name === 'BadDigest' || name === 'XAmzContentSHA256Mismatch' || name === 'InvalidDigest') {
     return failed('STORE_UNAVAILABLE', 'its bytes did not arrive as they were sent')
   }
-  if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429) {
+  if (
+    status !== undefined &&
+    status >= 400 &&
+    status < 500 &&
+    !mayPassLater.has(name) &&
+    ![408, 409, 429].includes(status)
+  ) {
     return failed('STORE_REFUSED', `the store refuses it: ${name} ${status}, ${messageOf(error)}`, false)
   }
   return failed('STORE_UNAVAILABLE', status === undefined ? messageOf(error) : `it answers ${status} ${name}`)

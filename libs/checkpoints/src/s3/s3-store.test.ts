@@ -61,21 +61,21 @@ describeWithS3('S3', () => {
       await expect(store.readState('default', 'trainer')).rejects.toEqual(withCode('CHECKPOINT_DAMAGED'))
     })
 
-    test('what a writer left unfinished is passed over at first, and taken after an hour', async () => {
+    test('what a writer left unfinished is passed over at first, and taken after two hours', async () => {
       const place = s3Place(server)
       await place.leaveUnfinished('default', 1)
       await expect(write(place.store, 1)).rejects.toEqual(withCode('CHECKPOINT_EXISTS'))
-      const later = s3Store({ ...place.options, clock: () => Date.now() + 3_700_000 })
+      const later = s3Store({ ...place.options, clock: () => Date.now() + 7_300_000 })
       await write(later, 1)
       expect(await later.versions('default')).toEqual([1])
     })
 
-    test('what writers left unfinished for an hour is removed by the next version', async () => {
+    test('what writers left unfinished for two hours is removed by the next version', async () => {
       const place = s3Place(server)
       await place.leaveUnfinished('default', 1)
       await write(place.store, 2)
       expect(await place.outside.paths()).toContain('default/v00000001/manifest.json.sig')
-      await write(s3Store({ ...place.options, clock: () => Date.now() + 3_700_000 }), 3)
+      await write(s3Store({ ...place.options, clock: () => Date.now() + 7_300_000 }), 3)
       expect((await place.outside.paths()).filter((path) => path.startsWith('default/v00000001'))).toEqual([])
       expect(await place.store.versions('default')).toEqual([2, 3])
     })
@@ -156,6 +156,16 @@ describeWithS3('S3', () => {
       const reference = await write(store, 1, other)
       const opened = await openCheckpoint(store, reference, { ...expectations, publicKeys: [key] })
       expect(opened.files.get('model.safetensors')).toEqual(other[0]!.bytes)
+    })
+
+    test('what another writer is writing is not taken for what we left', async () => {
+      proxy.fault = ({ method }) =>
+        method === 'PUT' ? { kind: 'answer', status: 500, code: 'InternalError' } : undefined
+      await expect(write(store, 1)).rejects.toEqual(mayPass('STORE_UNAVAILABLE'))
+      proxy.fault = () => undefined
+      await place.leaveUnfinished('default', 1)
+      await expect(write(store, 1)).rejects.toEqual(withCode('CHECKPOINT_EXISTS'))
+      expect(await place.outside.paths()).toEqual(['default/v00000001/manifest.json.sig'])
     })
 
     test('a manifest of which nobody knows whether it arrived keeps its number', async () => {

@@ -22,7 +22,7 @@ import type { S3Options } from './s3-options.js'
  * A version: its signature first, which claims the number (created only where there is none, so of two writers one
  * goes on), then its files, then its manifest, created in the same way. Readers know a version by its manifest, so it is
  * there whole or not at all. What a writer left that died before the manifest is garbage: nobody lists it, its number is
- * passed over, and it is removed once it is an hour old.
+ * passed over, and it is removed once it is two hours old.
  *
  * A state: an object for each writer's epoch, replaced only as it was listed (If-Match), so that a request that was lost on
  * the way cannot arrive later and undo a newer one.
@@ -32,14 +32,14 @@ export function s3Store(options: S3Options): CheckpointStore {
 }
 
 const MOST_TRIES = 5
-/** No put takes so long, and clocks that are further apart than 15 minutes are refused. */
-const ABANDONED_MS = 3_600_000
+/** No put takes so long (4 GiB at the slowest: 70 minutes), and clocks that are further apart than 15 minutes are refused. */
+const ABANDONED_MS = 7_200_000
 
 class S3Store implements CheckpointStore {
   readonly #bucket: S3Connection
   readonly #clock: () => number
-  /** Versions of this process that failed before their manifest was sent: their objects are certainly nobody's. */
-  readonly #unfinished = new Set<string>()
+  /** By its folder, the claim of a version of ours that failed before its manifest was sent: if it is there, all of it is nobody's. */
+  readonly #unfinished = new Map<string, StoredFile>()
 
   constructor(bucket: S3Connection, clock: () => number) {
     this.#bucket = bucket
@@ -55,11 +55,12 @@ class S3Store implements CheckpointStore {
     const folder = versionPath(lineage, version)
     const left = await this.#objectsOf(folder, signal)
     if (left.some(isManifest)) throw versionExists(lineage, version, this.where)
-    if (this.#unfinished.has(folder) || this.#isAbandoned(left)) await this.#removeAll(left, signal)
+    if (this.#isAbandoned(left) || (await this.#isUnfinished(folder, signal))) await this.#removeAll(left, signal)
     this.#unfinished.delete(folder)
+    const ordered = claimFirstManifestLast(files)
     let isManifestSent = false
     try {
-      for (const { path, bytes } of claimFirstManifestLast(files)) {
+      for (const { path, bytes } of ordered) {
         signal?.throwIfAborted()
         isManifestSent ||= path === MANIFEST_FILE
         if (await this.#bucket.write(`${folder}/${path}`, bytes, { kind: 'new' }, signal)) continue
@@ -69,7 +70,7 @@ class S3Store implements CheckpointStore {
     } catch (thrown) {
       const isTaken = thrown instanceof PlateauError && thrown.code === 'CHECKPOINT_EXISTS'
       // A manifest that was sent may have arrived.
-      if (!isTaken && !isManifestSent) this.#unfinished.add(folder)
+      if (!isTaken && !isManifestSent) this.#unfinished.set(folder, ordered[0]!)
       throw thrown
     }
     await this.#removeAbandoned(lineage, version).catch(() => {})
@@ -139,16 +140,17 @@ class S3Store implements CheckpointStore {
     const write = (text: string, condition: Parameters<S3Connection['write']>[2]): Promise<boolean> =>
       this.#bucket.write(probe, Buffer.from(text), condition, signal)
     await write('first', { kind: 'new' })
+    let isIgnored = false
     try {
-      const isIgnored =
+      isIgnored =
         (await write('second', { kind: 'new' })) ||
         (await write('third', { kind: 'replaces', etag: '"00000000000000000000000000000000"' }))
-      if (!isIgnored) return
-      const message = `${this.where} ignores If-None-Match or If-Match: versions would not be safe there. Use a store with conditional writes`
-      throw new PlateauError('STORE_NO_CONDITIONS', message, { facts: { where: this.where } })
     } finally {
       await this.#bucket.remove(probe, signal)
     }
+    if (!isIgnored) return
+    const message = `${this.where} ignores If-None-Match or If-Match: versions would not be safe there. Use a store with conditional writes`
+    throw new PlateauError('STORE_NO_CONDITIONS', message, { facts: { where: this.where } })
   }
 
   #objectsOf(folder: string, signal: AbortSignal | undefined): Promise<FoundObject[]> {
@@ -164,7 +166,13 @@ class S3Store implements CheckpointStore {
     return [...byVersion].flatMap(([version, found]) => (version === undefined ? [] : [{ version, objects: found }]))
   }
 
-  /** Latest states by their writers' epochs. */
+  /** Ours, from a try before. */
+  async #isUnfinished(folder: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const claim = this.#unfinished.get(folder)
+    return claim !== undefined && this.#bucket.holds(`${folder}/${claim.path}`, claim.bytes, signal)
+  }
+
+  /** By their writers' epochs. */
   async #states(lineage: string, name: string, signal: AbortSignal | undefined): Promise<Map<number, FoundObject>> {
     const objects = await this.#bucket.list(statePath(lineage, name, 0), signal)
     return new Map(
