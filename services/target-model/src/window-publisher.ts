@@ -123,7 +123,7 @@ export class WindowPublisher {
       }
       const { record, span } = queued
       const value = this.#allowed(redact(record.value!), record.value!, span)
-      if (value === undefined) span.end()
+      if (value === undefined) leave(span, 'redacted')
       else allowed.push({ ...queued, record: { ...record, value } })
     }
     return allowed
@@ -172,11 +172,14 @@ export class WindowPublisher {
 
   #shed(reason: ShedReason, spans: readonly Queued['span'][]): void {
     this.#options.metrics.shed.add({ reason }, spans.length)
-    for (const span of spans) {
-      span.set({ 'plateau.capture.shed': reason })
-      span.end()
-    }
+    for (const span of spans) leave(span, reason)
   }
+}
+
+/** The window will not be published. The first reason counts. */
+function leave(span: Queued['span'], reason: ShedReason | 'redacted'): void {
+  span.set({ 'plateau.capture.shed': reason })
+  span.end()
 }
 
 function recordOf(window: TokenWindow, traceparent: string | undefined): NewRecord {

@@ -69,7 +69,11 @@ export const attributeTable = {
   'plateau.emitted_tokens': { ...ours, type: 'number', help: 'tokens the round added to the response' },
   'plateau.proposal.source': { ...ours, type: 'string', help: 'draft, lookup (copied from the text), or none' },
   'plateau.step_us': { ...ours, type: 'number', help: 'microseconds of the engine for the round' },
-  'plateau.capture.shed': { ...ours, type: 'string', help: 'why the window was given up instead of published' },
+  'plateau.capture.shed': {
+    ...ours,
+    type: 'string',
+    help: 'why the window was not published: queue_full, too_large, refused, shutdown or redacted',
+  },
   'plateau.training.stage': { ...ours, type: 'string', help: 'closed-form or gradients' },
   'plateau.training.windows': {
     ...ours,

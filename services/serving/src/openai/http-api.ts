@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Access, Caller } from '../access/access.js'
 import { badRequest, unavailable, unknownModel } from '../request-errors.js'
-import { type ServingEngine } from '../serving-engine.js'
+import type { ServingEngine } from '../serving-engine.js'
 import type { RequestMetricsLevel } from './acceptance-metrics.js'
 import { Answer } from './answer.js'
 import { askedOf } from './asked-of.js'
@@ -125,10 +125,10 @@ export class HttpApi {
       await span.run(() => handler({ request, response, caller }))
       endSpan(span, response, undefined)
     } catch (error) {
-      // So that what is logged of it has its trace id.
-      if (span === undefined) this.#fail(response, error)
-      else span.run(() => this.#fail(response, error))
-      if (span !== undefined) endSpan(span, response, error)
+      if (span === undefined) return this.#fail(response, error)
+      // Inside, so that what is logged of it has its trace id.
+      span.run(() => this.#fail(response, error))
+      endSpan(span, response, error)
     }
   }
 
