@@ -114,7 +114,7 @@ function usesPort(service: string, key: string): boolean {
 }
 
 function opsUrl(output: string): string {
-  return /"ops port open"[^}]*"url":"([^"]+)"/.exec(output)?.[1] ?? 'http://127.0.0.1:1'
+  return /"url":"([^"]+)","message":"ops port open"/.exec(output)?.[1] ?? 'http://127.0.0.1:1'
 }
 
 async function isOk(url: string): Promise<boolean> {
