@@ -2,8 +2,8 @@ import type { PlateauMetrics } from '@plateau/telemetry'
 
 type Kind = 'counter' | 'gauge' | 'histogram'
 type NamesOf<K extends Kind> = {
-  [N in keyof PlateauMetrics & string]: PlateauMetrics[N]['kind'] extends K ? N : never
-}[keyof PlateauMetrics & string]
+  [N in keyof PlateauMetrics]: PlateauMetrics[N]['kind'] extends K ? N : never
+}[keyof PlateauMetrics]
 
 export type CounterName = NamesOf<'counter'>
 export type GaugeName = NamesOf<'gauge'>
