@@ -28,7 +28,7 @@ const withCommon = <F extends Fields>(opsPort: number, config: Config<F>): AnyCo
   mergeConfigs(commonConfig(opsPort), config) as unknown as AnyConfig
 
 /** By the image's first argument. */
-const configs: Readonly<Record<string, AnyConfig>> = {
+export const configs: Readonly<Record<string, AnyConfig>> = {
   'target-model': withCommon(9101, targetModel.config),
   'flatness-scorer': withCommon(9102, flatnessScorer.config),
   trainer: withCommon(9103, trainer.config),

@@ -37,8 +37,11 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
         '0.0.0.0': '127.0.0.1',
       },
     }
-    // A container has ports of its own; these are where a process of this machine needs others.
-    const ports = { PLATEAU_OPS_PORT: '0', PLATEAU_HTTP_PORT: String(http), PLATEAU_CONSOLE_PORT: String(page) }
+    // A container has ports of its own; a process of this machine shares them with others.
+    const portsOf: Readonly<Record<string, Record<string, string>>> = {
+      serving: { PLATEAU_HTTP_PORT: String(http) },
+      console: { PLATEAU_CONSOLE_PORT: String(page) },
+    }
     const gatewayPath = { PATH: `${dirname(findGateway()!)}:${process.env['PATH']}` }
     const shell = (name: string) =>
       composition.services[name]!.command!.map((line) => hereFor(composition.services[name]!, line, places))
@@ -58,13 +61,11 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
     expect(runToEnd(process.execPath, [cli, ...apply], environment('topics'))).toMatchObject({ status: 0 })
 
     const running = services.map((name) => {
-      const own = Object.fromEntries(
-        Object.entries(ports).filter(([key]) => key === 'PLATEAU_OPS_PORT' || usesPort(name, key)),
-      )
       const main = join(repository, 'services', name, 'dist/main.js')
-      const process_ = start(process.execPath, [main], { ...environment(name), ...own })
-      onTestFinished(() => process_.signal('SIGKILL'))
-      return { name, ...process_ }
+      const settings = { ...environment(name), ...portsOf[name], PLATEAU_OPS_PORT: '0' }
+      const service = start(process.execPath, [main], settings)
+      onTestFinished(() => service.signal('SIGKILL'))
+      return { name, ...service }
     })
     for (const { name, output } of running) {
       await until(`${name} is ready`, () => isOk(`${opsUrl(output())}/readyz`), output)
@@ -108,10 +109,6 @@ test.skipIf(missing !== undefined && process.env['CI'] === undefined)(
   },
   240_000,
 )
-
-function usesPort(service: string, key: string): boolean {
-  return key === 'PLATEAU_HTTP_PORT' ? service === 'serving' : service === 'console'
-}
 
 function opsUrl(output: string): string {
   return /"url":"([^"]+)","message":"ops port open"/.exec(output)?.[1] ?? 'http://127.0.0.1:1'
