@@ -17,6 +17,7 @@ describe('the demo, quick', () => {
     report = await runDemo(
       {
         quick: true,
+        mtls: false,
         keep: false,
         jsonFile,
         plotFile,
@@ -68,7 +69,15 @@ describeWithKafka('the demo, quick, on a Kafka broker of its own', () => {
   let report: Awaited<ReturnType<typeof runDemo>>
 
   beforeAll(async () => {
-    const options = { quick: true, keep: false, jsonFile: undefined, clients: 4, target: demoModel, plain: true }
+    const options = {
+      quick: true,
+      keep: false,
+      jsonFile: undefined,
+      clients: 4,
+      target: demoModel,
+      plain: true,
+      mtls: true,
+    }
     const files = { plotFile: join(scratch, 'plot.svg'), directory: join(scratch, 'run') }
     report = await runDemo({ ...options, ...files, kafka: 'own broker' }, process.stdout)
   }, 240_000)

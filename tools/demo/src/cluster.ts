@@ -8,7 +8,8 @@ import { generateSigningKey, writeSigningKey } from '@plateau/checkpoints'
 import { holderFiles, issueInto } from '@plateau/dev-certificates'
 import type { EventLog } from '@plateau/event-log'
 import { serviceNames as identities, spiffeId, type ServiceName as HolderName } from '@plateau/mtls'
-import { eventLogConfig, openEventLog } from '@plateau/service-kit'
+import { eventLogConfig, openEventLog, openTransport, transportConfig, type Transport } from '@plateau/service-kit'
+import { silentLogger } from '@plateau/telemetry'
 
 export const serviceNames = ['target-model', 'flatness-scorer', 'trainer', 'serving'] as const
 /** The console reads what the others write; a cluster has one only where it is asked for. */
@@ -26,7 +27,7 @@ export interface ClusterOptions {
   readonly eventLog?: Readonly<Record<string, string>>
   /** Further environment, per service. */
   readonly env?: Partial<Record<ServiceName, Readonly<Record<string, string>>>>
-  /** Services talk by mutual TLS, each with its certificate in `certificateDirectory`. Default: plaintext. */
+  /** Services talk by mutual TLS, with certificates of an authority of the cluster's own. Default: plaintext. */
   readonly mtls?: boolean
   /** Processes to start; default one of each service. */
   readonly services?: readonly ProcessName[]
@@ -57,7 +58,7 @@ export class Cluster {
   readonly #ports: ReadonlyMap<ProcessName, Ports>
   readonly #eventLog: Readonly<Record<string, string>>
   readonly checkpointDirectory: string
-  readonly certificateDirectory: string
+  readonly #certificateDirectory: string
 
   private constructor(
     readonly options: ClusterOptions,
@@ -67,7 +68,7 @@ export class Cluster {
     this.#ports = ports
     this.#eventLog = options.eventLog ?? { PLATEAU_EVENT_LOG: `embedded:${join(options.directory, 'event-log')}` }
     this.checkpointDirectory = join(options.directory, 'checkpoints')
-    this.certificateDirectory = join(options.directory, 'certificates')
+    this.#certificateDirectory = join(options.directory, 'certificates')
     // Whatever ends this process, its services do not stay behind.
     process.once('exit', this.#killAll)
   }
@@ -84,7 +85,7 @@ export class Cluster {
       }),
     )
     const cluster = new Cluster(options, await ensureKeys(join(options.directory, 'keys')), ports)
-    if (options.mtls === true) await cluster.renewCertificates()
+    if (options.mtls === true) await cluster.#issueCertificates()
     try {
       for (const name of names) cluster.launch(name)
       await Promise.all(names.map((name) => cluster.ready(name)))
@@ -148,21 +149,26 @@ export class Cluster {
     return this.#running.get(name)?.child.pid
   }
 
-  /** Settings of mutual TLS, as a service or a command of `operator` reads them. */
-  certificateSettings(service: HolderName): Record<string, string> {
-    const { certFile, keyFile, caFile } = holderFiles(this.certificateDirectory, service)
+  /** How an operator's program talks with the services. The caller closes it. */
+  openTransport(): Promise<Transport> {
+    const settings = this.options.mtls === true ? this.#certificateSettings('operator') : {}
+    const parts = { service: 'operator', logger: silentLogger, clock: Date.now } as const
+    return openTransport(transportConfig('operator').parse(settings), parts)
+  }
+
+  #certificateSettings(service: HolderName): Record<string, string> {
+    const { certFile, keyFile, caFile } = holderFiles(this.#certificateDirectory, service)
     return { PLATEAU_TLS_CERT_FILE: certFile, PLATEAU_TLS_KEY_FILE: keyFile, PLATEAU_TLS_CA_FILE: caFile }
   }
 
-  /** New certificates for everybody, by the same authority. */
-  renewCertificates(): Promise<void> {
+  #issueCertificates(): Promise<void> {
     const holders = identities.map((service) => ({
       name: service,
       uris: [spiffeId({ trustDomain: 'plateau.demo', namespace: 'demo', service })],
       hosts: [],
     }))
     const options = { authorityName: 'plateau.demo authority', authorityDays: 365, days: 30, nowMs: Date.now() }
-    return issueInto(this.certificateDirectory, holders, options)
+    return issueInto(this.#certificateDirectory, holders, options)
   }
 
   launch(name: ProcessName): void {
@@ -258,7 +264,7 @@ export class Cluster {
     const { grpc, http, admin, ops } = this.#portsOf(name)
     const { model } = this.options
     const common = { ...this.#eventLog, PLATEAU_OPS_PORT: String(ops), ORT_DISABLE_TELEMETRY: '1' }
-    const tls = this.options.mtls === true ? this.certificateSettings(serviceOf(name)) : {}
+    const tls = this.options.mtls === true ? this.#certificateSettings(serviceOf(name)) : {}
     switch (serviceOf(name)) {
       case 'target-model':
         return { ...common, ...tls, PLATEAU_MODEL: model, PLATEAU_TARGET_ADDRESS: `127.0.0.1:${grpc}` }

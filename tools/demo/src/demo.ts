@@ -91,12 +91,15 @@ export async function runDemo(
     const lineage = broker?.isShared ? `demo-${Date.now().toString(36)}` : 'default'
     const settings = { env: demoSettings(lineage, on), ...(broker && { eventLog: broker.settings }) }
     const services = [...serviceNames, 'console'] as const
-    const cluster = await Cluster.start({ directory, model: resolve(on.path), services, ...settings })
+    const { mtls } = options
+    const cluster = await Cluster.start({ directory, model: resolve(on.path), services, mtls, ...settings })
     open.push(() => cluster.stop())
     view.say(`versions, acceptance and why each was swapped: ${cluster.httpUrlOf('console')}`)
     const log = await cluster.openEventLog()
     open.push(() => log.close())
-    const target = await TargetClient.connect(cluster.targetAddress, on.path)
+    const transport = await cluster.openTransport()
+    open.push(() => transport.close())
+    const target = await TargetClient.connect(cluster.targetAddress, on.path, transport.client('target-model'))
     open.push(() => target.close())
     const observer = new Observer(log, lineage, broker?.isShared ? 'latest' : 'earliest')
     await observer.start()

@@ -12,6 +12,8 @@ export interface DemoOptions {
   /** demo-target, a name that the model hub knows, or a path. */
   readonly target: string
   readonly plain: boolean
+  /** Services talk by mutual TLS. */
+  readonly mtls: boolean
   /** On Apache Kafka instead of the embedded log: on a broker of the demo's own, or on the servers given. */
   readonly kafka: 'own broker' | readonly string[] | undefined
 }
@@ -25,6 +27,7 @@ prompts and shows a draft model getting better while it serves: first on one dom
   --kafka HOST:PORT[,HOST:PORT]
                   on your Kafka (PLATEAU_KAFKA_* settings apply), under a lineage of its own. Topics that are
                   missing are created; records of earlier runs stay, and take part in training
+  --mtls          services talk by mutual TLS, with certificates of an authority of the demo's own
   --quick         under 90 seconds instead of under 5 minutes
   --keep          leave everything running at the end, and print the URLs (Ctrl-C ends it)
   --json FILE     write the report as JSON
@@ -50,6 +53,7 @@ export function parseOptions(args: readonly string[]): DemoOptions | undefined {
     options: {
       kafka: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
+      mtls: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       json: { type: 'string' },
       plot: { type: 'string', default: 'plateau-demo.svg' },
@@ -74,6 +78,7 @@ export function parseOptions(args: readonly string[]): DemoOptions | undefined {
   if (misfit !== undefined) throw new TypeError(`--kafka takes HOST:PORT, not "${misfit}"`)
   return {
     quick: values.quick,
+    mtls: values.mtls,
     kafka: values.kafka ? (bootstrapServers ?? 'own broker') : undefined,
     keep: values.keep,
     jsonFile: values.json,

@@ -1,6 +1,6 @@
 import { target, type TokenWindow } from '@plateau/contracts'
 import { loadTokenizer, type Tokenizer } from '@plateau/model-files'
-import { callServerStream, callUnary, createClient, ready } from '@plateau/rpc'
+import { callServerStream, callUnary, createClient, ready, type ChannelSettings } from '@plateau/rpc'
 
 export interface GenerateOptions {
   readonly maxTokens: number
@@ -21,8 +21,8 @@ export class TargetClient {
     readonly tokenizer: Tokenizer,
   ) {}
 
-  static async connect(address: string, modelDirectory: string): Promise<TargetClient> {
-    const client = createClient(target.TargetServiceClient, address)
+  static async connect(address: string, modelDirectory: string, channel?: ChannelSettings): Promise<TargetClient> {
+    const client = createClient(target.TargetServiceClient, address, channel)
     await ready(client, 10_000)
     return new TargetClient(client, await loadTokenizer(modelDirectory))
   }

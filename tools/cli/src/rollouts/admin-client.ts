@@ -71,7 +71,7 @@ function explained(error: unknown, address: string, keyFile: string | undefined)
   switch (error.code) {
     case 'UNAVAILABLE':
       return said(
-        `no serving process answers at ${address}: is it running, with PLATEAU_ADMIN_ADDRESS there? (${error.message})`,
+        `no serving process answers at ${address}: is it running, with PLATEAU_ADMIN_ADDRESS there, and does it have certificates (PLATEAU_TLS_CERT_FILE) exactly where this command has? (${error.message})`,
       )
     case 'UNIMPLEMENTED':
       return said(

@@ -92,7 +92,7 @@ async function describe(
     )
   } catch (error) {
     if (!(error instanceof PlateauError) || error.code !== 'UNAVAILABLE') throw error
-    const message = `no target-model answers at ${address}: is it running, with PLATEAU_TARGET_ADDRESS there?`
+    const message = `no target-model answers at ${address}: is it running, with PLATEAU_TARGET_ADDRESS there, and does it have certificates (PLATEAU_TLS_CERT_FILE) exactly where this command has?`
     throw new PlateauError('UNAVAILABLE', `${message} (${messageOf(error)})`, { facts: { address }, cause: error })
   }
 }
