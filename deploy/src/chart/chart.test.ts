@@ -46,6 +46,7 @@ describe.skipIf(!hasProgram('helm'))('every values example', () => {
       'NetworkPolicy',
       'PersistentVolumeClaim',
       'PodDisruptionBudget',
+      'PrometheusRule',
       'ScaledObject',
       'Service',
       'ServiceAccount',

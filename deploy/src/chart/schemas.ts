@@ -4,8 +4,15 @@ import { Ajv, type ValidateFunction } from 'ajv'
 import type { KubernetesObject } from './kubernetes-objects.js'
 import { schemasDirectory } from './paths.js'
 
+/** CRDs have Go's regular expressions, in which a flag stands inside: "^(?i)(abort|warn)?$". */
+const goRegExp = Object.assign(
+  (pattern: string, flags: string) =>
+    new RegExp(pattern.replace('(?i)', ''), pattern.includes('(?i)') ? `${flags}i` : flags),
+  { code: 'goRegExp' },
+)
+
 // Kubernetes' formats (int32, int-or-string) say how numbers are stored, not what is allowed.
-const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false })
+const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false, code: { regExp: goRegExp } })
 const compiled = new Map<string, ValidateFunction>()
 
 /** Where an object is not as its kind's strict schema says; a kind without a schema is a mistake. */
