@@ -34,6 +34,7 @@ describe.skipIf(!hasProgram('helm'))('every values example', () => {
     const kinds = new Set(examples.flatMap((example) => render({ examples: [example] }).map(({ kind }) => kind)))
     expect([...kinds].toSorted()).toEqual([
       'Certificate',
+      'ConfigMap',
       'Deployment',
       'HTTPRoute',
       'HorizontalPodAutoscaler',
