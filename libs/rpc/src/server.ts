@@ -70,7 +70,12 @@ export async function startServer(options: RpcServerOptions): Promise<RpcServer>
   server.addService(healthDefinition, health.implementation)
   await removeStaleSocket(address)
   const security = tls === undefined ? undefined : serverCredentials(tls)
-  const port = await bind(server, address, security?.credentials ?? ServerCredentials.createInsecure())
+  const port = await bind(server, address, security?.credentials ?? ServerCredentials.createInsecure()).catch(
+    (error: unknown) => {
+      security?.close()
+      throw error
+    },
+  )
   let draining: Promise<void> | undefined
   return {
     address: address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`),
