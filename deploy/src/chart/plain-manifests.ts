@@ -20,7 +20,9 @@ const HEAD = '# Made from deploy/helm/plateau by `npm run gen:chart`; a test com
 
 /** File names, and what they hold: topics.yaml first (a job), then plateau.yaml. */
 export function plainManifests(example: string): Readonly<Record<string, string>> {
-  const objects = render({ examples: [example] }).map(withoutHelm)
+  // Those two are files already, in the chart's folder `files`.
+  const set = ['monitoring.dashboards.enabled=false', 'monitoring.rules.enabled=false']
+  const objects = render({ examples: [example], set }).map(withoutHelm)
   const isForTopics = ({ metadata }: KubernetesObject): boolean =>
     metadata.labels?.['app.kubernetes.io/component'] === 'topics'
   return {
