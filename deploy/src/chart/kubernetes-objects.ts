@@ -81,9 +81,12 @@ export interface ServiceSpec {
   readonly ports: readonly { readonly name: string; readonly port: number; readonly targetPort: string | number }[]
 }
 
+/** What kubectl and helm read: there `off` is false and 0440 is octal. */
+export const KUBERNETES_YAML = '1.1'
+
 /** The documents of a stream of YAML; throws where one does not parse. */
 export function parseObjects(text: string): KubernetesObject[] {
-  return parseAllDocuments(text)
+  return parseAllDocuments(text, { version: KUBERNETES_YAML })
     .map((document) => {
       if (document.errors.length > 0) throw document.errors[0]
       return document.toJS() as KubernetesObject | null

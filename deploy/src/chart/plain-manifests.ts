@@ -1,7 +1,7 @@
 /** The chart's examples as files for kubectl: what deploy/kubernetes holds. */
 import { stringify } from 'yaml'
 import { render } from './helm.js'
-import type { KubernetesObject } from './kubernetes-objects.js'
+import { KUBERNETES_YAML, type KubernetesObject } from './kubernetes-objects.js'
 
 /** Examples that are rendered, by folder. */
 export const plainExamples: Readonly<Record<string, string>> = {
@@ -49,6 +49,12 @@ function withoutHelm(object: KubernetesObject): KubernetesObject {
 
 function text(objects: readonly KubernetesObject[]): string {
   return (
-    HEAD + objects.map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`).join('')
+    HEAD +
+    objects
+      .map(
+        (object) =>
+          `---\n${stringify(object, { version: KUBERNETES_YAML, lineWidth: 0, aliasDuplicateObjects: false })}`,
+      )
+      .join('')
   )
 }

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { hasProgram } from '../programs.js'
 import { render, type RenderOptions } from './helm.js'
-import { nameOf, workloads, type KubernetesObject } from './kubernetes-objects.js'
+import { nameOf, parseObjects, workloads, type KubernetesObject } from './kubernetes-objects.js'
 import { manifestsDirectory } from './paths.js'
 import { plainExamples, plainManifests } from './plain-manifests.js'
 import { settingOf } from './pod-policies.js'
+import { schemaViolations } from './schemas.js'
 
 const templatesOf = (options: RenderOptions): Record<string, string> =>
   Object.fromEntries(
@@ -102,6 +103,8 @@ test.skipIf(!hasProgram('helm')).each(Object.entries(plainExamples))(
   (folder, example) => {
     for (const [name, text] of Object.entries(plainManifests(example))) {
       expect(readFileSync(join(manifestsDirectory, folder, name), 'utf8')).toBe(text)
+      // As kubectl reads it: values of variables are text, also on and off.
+      expect(parseObjects(text).flatMap(schemaViolations)).toEqual([])
     }
   },
 )
