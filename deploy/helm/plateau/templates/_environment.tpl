@@ -85,6 +85,9 @@
   value: 0.0.0.0
 - name: PLATEAU_HTTP_PORT
   value: "8080"
+# Clients reach this port, and metrics name tenants; Prometheus has the ops port.
+- name: PLATEAU_HTTP_METRICS
+  value: "off"
 - name: PLATEAU_GRPC_ADDRESS
   value: 0.0.0.0:7080
 - name: PLATEAU_ADMIN_ADDRESS
