@@ -30,7 +30,11 @@ async function respond(change: Partial<target.SamplingParams>, wrongEvery: numbe
   const response = speculativeResponse(
     { promptTokenIds: prompt, sampling, capture: target.Capture.create() },
     {
-      stream: openSpeculateStream(client, { signal: new AbortController().signal, deadlineMs: 20_000 }, 20_000),
+      stream: openSpeculateStream(
+        client,
+        { signal: new AbortController().signal, deadlineMs: 20_000 },
+        { stallMs: 20_000, onHeard: () => {} },
+      ),
       maxProposal: 4,
       promptFeatures: 1,
       proposer: {

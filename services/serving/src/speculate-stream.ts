@@ -20,11 +20,11 @@ export interface ResponseSettings {
   readonly deadlineMs: number
 }
 
-/** Every verdict that takes longer than `stallMs` is UNAVAILABLE. */
+/** Every verdict that takes longer than `stallMs` is UNAVAILABLE; `onHeard` is told of every one that comes. */
 export function openSpeculateStream(
   client: target.TargetServiceClient,
   settings: ResponseSettings,
-  stallMs: number,
+  { stallMs, onHeard }: { readonly stallMs: number; readonly onHeard: () => void },
 ): SpeculateStream {
   const call = callBidi<target.SpeculateRequest, target.SpeculateResponse>(
     (metadata, options) => client.speculate(metadata, options),
@@ -33,6 +33,7 @@ export function openSpeculateStream(
   let isFinished = false
   const answer = async (verdict: Promise<Verdict>): Promise<Verdict> => {
     const found = await withinStall(verdict, stallMs)
+    onHeard()
     isFinished = found.finishReason !== target.FinishReason.FINISH_REASON_UNSPECIFIED
     return found
   }

@@ -20,11 +20,15 @@ export interface TargetLinkOptions {
   /** A target that is connected and says nothing for so long within a response is taken for lost. */
   readonly stallMs: number
   readonly logger: Logger
+  /** Longest wait for an answer to Describe. Default 2 s. */
+  readonly describeMs?: number
   /** The target that answers is another model: nothing here can make that right. */
   readonly onMismatch: (error: PlateauError) => void
 }
 
 const DESCRIBE_MS = 2_000
+/** So many Describes without an answer in silence, one after the other, and the target is lost. */
+const MOST_MISSES = 2
 /** Between looks at a target that is there, and the longest pause between tries at one that is not. */
 const WATCH_MS = 2_000
 const MIN_RETRY_MS = 100
@@ -34,6 +38,9 @@ const MIN_RETRY_MS = 100
  *  connecting ───────────────────▶ connected ───────────────▶ connecting
  *      │                                                          (again, with growing pauses up to 2 s)
  *      └── another model ──▶ mismatched
+ *
+ * A Describe that comes too late is no proof of death where processors are busy: as long as responses receive messages the
+ * link stays connected, and in silence it takes two of them. A refused or broken connection is lost at once.
  *
  * Only a connected link takes requests; otherwise they fail at once, so that clients can go elsewhere.
  */
@@ -45,6 +52,9 @@ export class TargetLink {
   #description: target.DescribeResponse | undefined
   #problem: string | undefined = 'not connected yet'
   #loop: Promise<void> | undefined
+  /** Messages of the target so far, of responses. */
+  #heard = 0
+  #misses = 0
 
   constructor(options: TargetLinkOptions) {
     this.#options = options
@@ -70,7 +80,7 @@ export class TargetLink {
   }
 
   open(settings: ResponseSettings): SpeculateStream {
-    return openSpeculateStream(this.#client, settings, this.#options.stallMs)
+    return openSpeculateStream(this.#client, settings, { stallMs: this.#options.stallMs, onHeard: () => this.#heard++ })
   }
 
   /** Plain decoding. */
@@ -85,7 +95,7 @@ export class TargetLink {
       request,
       settings,
     )
-    return withoutStalls(tokens, this.#options.stallMs, call)
+    return this.#listening(withoutStalls(tokens, this.#options.stallMs, call))
   }
 
   /** The longest prompt plus response, in tokens, as the target last said it; undefined before it ever answered. */
@@ -116,18 +126,20 @@ export class TargetLink {
   async #watch(): Promise<void> {
     let retryMs = MIN_RETRY_MS
     while (!this.#stop.signal.aborted) {
-      const connected = await this.#look()
-      retryMs = connected ? MIN_RETRY_MS : Math.min(retryMs * 2, WATCH_MS)
+      const found = await this.#look()
+      retryMs = found === 'lost' ? Math.min(retryMs * 2, WATCH_MS) : MIN_RETRY_MS
       this.#wake = Promise.withResolvers<void>()
-      const pause = sleep(connected ? WATCH_MS : retryMs, undefined, { signal: this.#stop.signal, ref: false })
-      await Promise.race([pause.catch(() => {}), ...(connected ? [this.#wake.promise] : [])])
+      const pauseMs = found === 'connected' ? WATCH_MS : retryMs
+      const pause = sleep(pauseMs, undefined, { signal: this.#stop.signal, ref: false })
+      await Promise.race([pause.catch(() => {}), ...(found === 'lost' ? [] : [this.#wake.promise])])
     }
   }
 
-  async #look(): Promise<boolean> {
-    const { address, expected, logger, onMismatch } = this.#options
+  async #look(): Promise<'connected' | 'late' | 'lost'> {
+    const { address, expected, logger, onMismatch, describeMs = DESCRIBE_MS } = this.#options
+    const heardBefore = this.#heard
     try {
-      const settings = { deadlineMs: DESCRIBE_MS, signal: this.#stop.signal }
+      const settings = { deadlineMs: describeMs, signal: this.#stop.signal }
       const found = await callUnary<target.DescribeRequest, target.DescribeResponse>(
         (...call) => this.#client.describe(...call),
         {},
@@ -138,18 +150,36 @@ export class TargetLink {
         this.#problem = mismatch.message
         this.#stop.abort()
         onMismatch(mismatch)
-        return false
+        return 'lost'
       }
       this.#description = found
       if (this.#problem !== undefined) logger.info('target connected', { address, model: found.modelId })
       this.#problem = undefined
-      return true
+      this.#misses = 0
+      return 'connected'
     } catch (error) {
+      if (this.#problem === undefined && isLate(error) && this.#mayLive(heardBefore)) return 'late'
       if (this.#problem === undefined) logger.warn('target lost', { address, error })
       this.#problem = messageOf(error)
-      return false
+      return 'lost'
     }
   }
+
+  #mayLive(heardBefore: number): boolean {
+    this.#misses = this.#heard === heardBefore ? this.#misses + 1 : 0
+    return this.#misses < MOST_MISSES
+  }
+
+  async *#listening<T>(messages: AsyncGenerator<T, void>): AsyncGenerator<T, void> {
+    for await (const message of messages) {
+      this.#heard++
+      yield message
+    }
+  }
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof PlateauError && error.code === 'DEADLINE_EXCEEDED'
 }
 
 function mismatchOf(

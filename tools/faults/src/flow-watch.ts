@@ -8,7 +8,10 @@ import type { EventLog, LogRecord, Reader } from '@plateau/event-log'
 export class FlowWatch {
   /** Distinct decisions by window ("<sample>/<index>"): two for one window would be a window counted twice. */
   readonly decisions = new Map<string, Set<string>>()
-  readonly forTraining = new Set<string>()
+  /** The ce_id of every window's training record. */
+  readonly forTraining = new Map<string, string>()
+  /** Windows whose training record came under two ids: consumers would take it twice. */
+  readonly twoIds = new Set<string>()
   /** Scored records that repeated one seen before: redelivery, which consumers drop by its ce_id. */
   repeated = 0
   readonly scoredAtMs: number[] = []
@@ -22,10 +25,7 @@ export class FlowWatch {
     this.#readers = [scored, training]
     this.#loops = [
       this.#read(scored, (record) => this.#scored(record)),
-      this.#read(training, ({ value }) => {
-        const { window } = TrainingWindow.decode(value!)
-        this.forTraining.add(`${window!.sampleId}/${window!.windowIndex}`)
-      }),
+      this.#read(training, (record) => this.#training(record)),
     ]
   }
 
@@ -51,6 +51,14 @@ export class FlowWatch {
       this.repeated++
       decisions.add(decision)
     }
+  }
+
+  #training({ value, headers }: LogRecord): void {
+    const { sampleId, windowIndex } = TrainingWindow.decode(value!).window!
+    const [window, id] = [`${sampleId}/${windowIndex}`, headers['ce_id']!]
+    const known = this.forTraining.get(window)
+    if (known === undefined) this.forTraining.set(window, id)
+    else if (known !== id) this.twoIds.add(window)
   }
 
   async #read(reader: Reader, take: (record: LogRecord) => void): Promise<void> {

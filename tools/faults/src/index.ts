@@ -1,3 +1,7 @@
+export { openBrokers, type Brokers } from './brokers.js'
+export { caughtUp, trainedWindows, uncommittedRecords } from './caught-up.js'
+export { FlowWatch } from './flow-watch.js'
 export { runFaults } from './run-faults.js'
 export type { Scenario, ScenarioResult, Topology } from './scenario.js'
 export { scenarios } from './scenarios.js'
+export { firstWindow, Workload } from './workload.js'

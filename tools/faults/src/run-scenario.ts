@@ -52,6 +52,7 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sce
         ? [`the trainer counted ${trained} of ${watch.forTraining.size} windows`]
         : []),
       ...(contradicted > 0 ? [`${contradicted} windows have two decisions`] : []),
+      ...(watch.twoIds.size > 0 ? [`${watch.twoIds.size} windows have training records under two ids`] : []),
       ...failed.slice(0, 3).map(({ message }) => `a request failed: ${message}`),
       ...(watch.failure === undefined ? [] : [`a reader gave up: ${messageOf(watch.failure)}`]),
     ]

@@ -94,3 +94,10 @@ export class Workload {
     }
   }
 }
+
+/** The first window that the running target has captured. */
+export async function firstWindow(log: EventLog): Promise<TokenWindow> {
+  const reader = log.reader({ topic: topics.tokenDistributions.name, from: 'earliest' })
+  for await (const { records } of reader) return TokenWindow.decode(records[0]!.value!)
+  throw new Error('the event log was closed before a window came')
+}

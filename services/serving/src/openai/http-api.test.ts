@@ -300,6 +300,8 @@ describe('beside completions', () => {
     expect(await get('/v1/models')).toMatchObject({ object: 'list', data: [model] })
     expect(await get('/v1/models/tiny-target')).toMatchObject(model)
     expect((await fetch(`${url}/v1/models/other`)).status).toBe(404)
+    // No percent-encoded text: found by `npm run fuzz`, answered with 500.
+    expect((await fetch(`${url}/v1/models/%`)).status).toBe(404)
     expect(await get('/version')).toEqual({ version: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     const tokens = await (await post('/tokenize', { prompt: 'Mr. Speaker' })).json()
     expect(tokens).toMatchObject({ count: prompt.length, max_model_len: 256, tokens: prompt })

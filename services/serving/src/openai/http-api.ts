@@ -236,7 +236,7 @@ export class HttpApi {
 
   #retrieveModel(path: string, response: ServerResponse): void {
     const { model } = this.#options
-    const asked = decodeURIComponent(path.slice(MODEL_PATH.length))
+    const asked = decoded(path.slice(MODEL_PATH.length))
     if (asked !== model) throw unknownModel(asked, model)
     sendJson(response, 200, this.#model())
   }
@@ -287,6 +287,15 @@ function endSpan(span: RequestSpan, response: ServerResponse, error: unknown): v
     'error.type': error === undefined ? undefined : errorCode(error),
   })
   span.end(error !== undefined && httpError(error).status >= 500 ? error : undefined)
+}
+
+/** What is not percent-encoded text names no model; it stays as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
 }
 
 function pathOf(request: IncomingMessage): string {

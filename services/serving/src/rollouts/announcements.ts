@@ -1,4 +1,4 @@
-import { decodeHeaders, DraftCheckpoint, topics } from '@plateau/contracts'
+import { decodeHeaders, DraftCheckpoint, messageOf, PlateauError, topics } from '@plateau/contracts'
 import type { LogRecord } from '@plateau/event-log'
 
 export interface Announcement {
@@ -9,19 +9,29 @@ export interface Announcement {
   readonly traceparent: string | undefined
 }
 
-/** A record of the checkpoints topic; undefined for one without a value. Throws TypeError saying what is wrong with it. */
+/** A record of the checkpoints topic; undefined for one without a value. Throws PlateauError ANNOUNCEMENT_INVALID. */
 export function decodeAnnouncement(record: LogRecord, arrivedMs: number): Announcement | undefined {
   if (record.value === null) return undefined
   const headers = decodeHeaders(record.headers)
   if (headers?.type !== topics.draftCheckpoints.messageType) {
-    throw new TypeError(`its headers do not say that it is a ${topics.draftCheckpoints.messageType}`)
+    throw invalid(`its headers do not say that it is a ${topics.draftCheckpoints.messageType}`)
   }
-  const checkpoint = DraftCheckpoint.decode(record.value)
-  if (checkpoint.schemaVersion !== 1) throw new TypeError(`it has schema version ${checkpoint.schemaVersion}`)
+  const checkpoint = decode(record.value)
+  if (checkpoint.schemaVersion !== 1) throw invalid(`it has schema version ${checkpoint.schemaVersion}`)
   if (checkpoint.lineage !== record.key) {
-    throw new TypeError(
-      `it is of lineage ${JSON.stringify(checkpoint.lineage)}, its key is ${JSON.stringify(record.key)}`,
-    )
+    throw invalid(`it is of lineage ${JSON.stringify(checkpoint.lineage)}, its key is ${JSON.stringify(record.key)}`)
   }
   return { checkpoint, arrivedMs, traceparent: headers.traceparent }
+}
+
+function decode(value: Uint8Array): DraftCheckpoint {
+  try {
+    return DraftCheckpoint.decode(value)
+  } catch (cause) {
+    throw invalid(`it is not a DraftCheckpoint: ${messageOf(cause)}`, cause)
+  }
+}
+
+function invalid(problem: string, cause?: unknown): PlateauError {
+  return new PlateauError('ANNOUNCEMENT_INVALID', problem, { cause })
 }

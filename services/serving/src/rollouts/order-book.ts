@@ -1,4 +1,4 @@
-import { decodeHeaders, PlateauError, RolloutOrder, RolloutOrderKind, topics } from '@plateau/contracts'
+import { decodeHeaders, messageOf, PlateauError, RolloutOrder, RolloutOrderKind, topics } from '@plateau/contracts'
 import type { LogRecord } from '@plateau/event-log'
 import { orderKey, type OrderKind } from './rollout-reporter.js'
 
@@ -19,12 +19,20 @@ export function decodeOrder({ key, value, headers }: LogRecord): Order | undefin
   if (decodeHeaders(headers)?.type !== topics.rolloutOrders.messageType) {
     throw new PlateauError('ORDER_INVALID', `its headers do not say that it is a ${topics.rolloutOrders.messageType}`)
   }
-  const order = RolloutOrder.decode(value)
+  const order = decode(value)
   if (order.schemaVersion !== 1) throw new PlateauError('ORDER_INVALID', `it has schema version ${order.schemaVersion}`)
   if (!isKnown(order)) throw new PlateauError('ORDER_INVALID', `it is of kind ${order.kind}, which is not known here`)
   const expected = orderKey(order.lineage, order.kind, order.version)
   if (key !== expected) throw new PlateauError('ORDER_INVALID', `its key is ${key}, that of its content ${expected}`)
   return order
+}
+
+function decode(value: Uint8Array): RolloutOrder {
+  try {
+    return RolloutOrder.decode(value)
+  } catch (cause) {
+    throw new PlateauError('ORDER_INVALID', `it is not a RolloutOrder: ${messageOf(cause)}`, { cause })
+  }
 }
 
 function isKnown(order: RolloutOrder): order is Order {
