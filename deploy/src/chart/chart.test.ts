@@ -31,10 +31,8 @@ describe.skipIf(!hasProgram('helm'))('every values example', () => {
   })
 
   test('all parts of the chart are in one of them', () => {
-    // What becomes of files/ is a test of its own.
-    const fromFiles = ['ConfigMap', 'PrometheusRule']
     const kinds = new Set(examples.flatMap((example) => render({ examples: [example] }).map(({ kind }) => kind)))
-    expect([...kinds].filter((kind) => !fromFiles.includes(kind)).toSorted()).toEqual([
+    expect([...kinds].toSorted()).toEqual([
       'Certificate',
       'ConfigMap',
       'Deployment',
