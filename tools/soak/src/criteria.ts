@@ -19,6 +19,8 @@ export interface Criterion {
 /** Growth that is told from noise and is more than this fails a run; MiB a minute, over the second half of a life. */
 const RESIDENT_MIB_A_MINUTE = 2
 const HEAP_MIB_A_MINUTE = 1
+/** In the minutes after a start caches fill and code is compiled: half of a shorter life says nothing of a leak. */
+const LEAST_HALF_MS = 240_000
 /** How much slower the last third of the run may be at the 99th percentile. */
 const P99_RATIO = 2
 const LEAST_TIMES = 200
@@ -107,7 +109,7 @@ function ofTimes({ thirds }: Load): Criterion[] {
 
 function ofProcess(name: ProcessName, all: readonly Sample[]): Criterion[] {
   const life = longestLife(all)
-  const half = life.slice(Math.floor(life.length / 2))
+  const half = laterHalf(life)
   const points = (of: (sample: Sample) => number | undefined) =>
     half.flatMap((sample): [number, number][] => {
       const value = of(sample)
@@ -142,6 +144,12 @@ function ofProcess(name: ProcessName, all: readonly Sample[]): Criterion[] {
 function longestLife(samples: readonly Sample[]): readonly Sample[] {
   const lives = Map.groupBy(samples, ({ pid }) => pid)
   return [...lives.values()].reduce((longest, life) => (life.length > longest.length ? life : longest), [])
+}
+
+/** Empty where it is too short for a slope to mean anything. */
+function laterHalf(life: readonly Sample[]): readonly Sample[] {
+  const half = life.slice(Math.floor(life.length / 2))
+  return half.length > 0 && half.at(-1)!.atMs - half[0]!.atMs >= LEAST_HALF_MS ? half : []
 }
 
 function ofTrend(name: string, trend: Trend | undefined, most: number): Criterion {

@@ -73,6 +73,8 @@ async function readKernel(pid: number) {
   try {
     const [status, files] = await Promise.all([readFile(`/proc/${pid}/status`, 'utf8'), readdir(`/proc/${pid}/fd`)])
     const value = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])
+    // A process that is ending has no memory any more.
+    if (Number.isNaN(value('VmRSS'))) return undefined
     return { residentMiB: value('VmRSS') / 1024, threads: value('Threads'), files: files.length }
   } catch {
     return undefined
