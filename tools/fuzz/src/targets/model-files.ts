@@ -67,9 +67,8 @@ const parts: readonly Part[] = [
   {
     name: 'config-json',
     summary: 'config.json of a Hugging Face directory',
-    seeds: ['llama-2', 'llama-3', 'llama-linear', 'mistral', 'qwen2', 'qwen2-window', 'qwen3'].map(
-      (name) => `${goldens}/families/${name}/config.json`,
-    ),
+    // The others do not fit its weights, and would be refused however they are changed.
+    seeds: [`${goldens}/families/llama-3/config.json`],
     rest: `${goldens}/families/llama-3`,
     as: 'config.json',
     generated: fc.oneof(
