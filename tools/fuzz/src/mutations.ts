@@ -5,6 +5,8 @@ const lies = [0n, 1n, 2n, 0x7fffffffn, 0x80000000n, 0xffffffffn, 2n ** 40n, 2n *
 
 /** What parsers of text stumble over. */
 const words = [
+  ' ',
+  '\n',
   '"',
   '\\',
   '{',
