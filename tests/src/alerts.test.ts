@@ -1,0 +1,100 @@
+/** A Prometheus that watches a running loop by the chart's rules, and an alert on its whole way to whoever is called. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Cluster, readPrompts, serviceNames } from '@plateau/demo'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Clients } from './clients.js'
+import { demoModel, tinyModel } from './models.js'
+import { hasPrometheus, Prometheus } from './prometheus.js'
+import { until } from './until.js'
+
+/** What a loop that is asked, scores, trains and has swapped a draft in cannot but say. */
+const FED = [
+  'plateau:generation_tokens:rate5m',
+  'plateau:requests:rate5m',
+  'plateau:requests_failed_share:rate5m',
+  'plateau:requests_refused_share:rate5m',
+  'plateau:time_to_first_token_seconds_p99:rate5m',
+  'plateau:inter_token_latency_seconds_p99:rate5m',
+  'plateau:spec_decode_acceptance_rate:rate5m',
+  'plateau:spec_decode_acceptance_rate_by_version:rate5m',
+  'plateau:spec_decode_mean_acceptance_length:rate5m',
+  'plateau:spec_decode_alpha:rate5m',
+  'plateau:draft_signal_to_live_seconds_p90:rate6h',
+  'plateau:target_windows_shed_share:rate5m',
+  'plateau:scorer_windows:rate5m',
+  'plateau:scorer_kept_share:rate5m',
+  'plateau:scorer_batch_seconds_p99:rate5m',
+  'plateau:consumer_lag_records:sum',
+  'plateau:consumer_oldest_record_age_seconds:max',
+  'plateau:trainer_windows:rate5m',
+  'plateau:trainer_publishes:increase12h',
+  'plateau:checkpoint_store_failed_share:rate5m',
+]
+
+describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'plateau-alerts-'))
+  const prometheus = new Prometheus()
+  let cluster: Cluster
+  let clients: Clients
+
+  beforeAll(async () => {
+    cluster = await Cluster.start({ directory, model: tinyModel })
+    const targets = Object.fromEntries(serviceNames.map((name) => [name, new URL(cluster.opsUrl(name)).host]))
+    await prometheus.start({ targets, directory: join(directory, 'prometheus') })
+    clients = new Clients([cluster.httpUrl], readPrompts(demoModel, 'sotu').prompts, 2)
+  }, 90_000)
+
+  afterAll(async () => {
+    await clients?.stop()
+    await prometheus.stop()
+    await cluster?.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  test('a running loop gives every shared expression a value', async () => {
+    const missing = new Set(FED)
+    await until(async () => {
+      for (const name of missing) if ((await prometheus.query(name)).length > 0) missing.delete(name)
+      return missing.size === 0 ? true : undefined
+    }, 60_000).catch(() => {})
+    expect([...missing]).toEqual([])
+    const [acceptance] = await prometheus.query('plateau:spec_decode_acceptance_rate:rate5m')
+    const value = Number(acceptance!.value[1])
+    expect(value >= 0 && value <= 1).toBe(true)
+  }, 90_000)
+
+  test('every rule is evaluated without an error, and nothing that is critical fires', async () => {
+    const rules = await until(async () => {
+      const all = await prometheus.rules()
+      return all.some(({ health }) => health === 'unknown') ? undefined : all
+    })
+    expect(rules.filter(({ health }) => health !== 'ok')).toEqual([])
+    expect(rules.length).toBeGreaterThan(50)
+    expect(rules.filter(({ state, labels }) => state === 'firing' && labels?.['severity'] === 'critical')).toEqual([])
+  })
+
+  test('a target that dies calls somebody, with what to read, and so does its return', async () => {
+    const said = (status: string, alertname: string) =>
+      until(
+        async () =>
+          prometheus.received.find((alert) => alert.status === status && alert.labels['alertname'] === alertname),
+        30_000,
+      )
+    await cluster.kill9('target-model')
+    const unreachable = await said('firing', 'PlateauTargetUnreachable')
+    const instance = new URL(cluster.opsUrl('serving')).host
+    expect(unreachable).toMatchObject({
+      labels: { severity: 'critical', job: 'serving', instance },
+      annotations: {
+        summary: `${instance} cannot reach its target-model`,
+        runbook: 'docs/runbook.md#plateautargetunreachable',
+      },
+    })
+    expect(await said('firing', 'PlateauServingAbsent')).toMatchObject({ labels: { job: 'target-model' } })
+    cluster.launch('target-model')
+    await cluster.ready('target-model')
+    await said('resolved', 'PlateauTargetUnreachable')
+  }, 90_000)
+})
