@@ -355,7 +355,7 @@ const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 /** Tokens after the first that a response must have for its time to count. */
 const LEAST_TIMED = 8
 /** Share of the responses of a comparison that are compared although plain decoding is faster. */
-const PAIRED_ANYWAY = 0.05
+const PAIRED_ANYWAY = 0.25
 
 /** Further back than this a copy is not worth its memory: 12 bytes a token. */
 const MAX_REACH = 16_384
