@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Cluster, readPrompts, serviceNames } from '@plateau/demo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Clients } from './clients.js'
+import { dashboardQueries } from './dashboard-queries.js'
 import { demoModel, tinyModel } from './models.js'
 import { hasPrometheus, Prometheus } from './prometheus.js'
 import { until } from './until.js'
@@ -32,6 +33,23 @@ const FED = [
   'plateau:trainer_publishes:increase12h',
   'plateau:checkpoint_store_failed_share:rate5m',
 ]
+
+/** Counted by kind, and absent until something of the kind happened; or of what is switched on (keep rules, policies). */
+const QUIET = [
+  'plateau_target_windows_shed_total',
+  'plateau_scorer_dead_lettered_total',
+  'plateau_trainer_dead_lettered_total',
+  'plateau_trainer_unusable_windows_total',
+  'plateau_unusual_responses_total',
+  'plateau_requests_refused_total',
+  'plateau_rpc_refused_total',
+  'plateau_trainer_policy_gain',
+  'plateau_trainer_rule_gain',
+  'plateau_trainer_rule_turns_total',
+  'plateau_trainer_bin_weight',
+]
+/** A share of what goes wrong is 0 where all is well, and not "no data". */
+const isQuiet = (expr: string): boolean => !expr.includes(' / ') && QUIET.some((name) => expr.includes(`${name}{`))
 
 describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => {
   const directory = mkdtempSync(join(tmpdir(), 'plateau-alerts-'))
@@ -63,6 +81,20 @@ describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => 
     const [acceptance] = await prometheus.query('plateau:spec_decode_acceptance_rate:rate5m')
     const value = Number(acceptance!.value[1])
     expect(value >= 0 && value <= 1).toBe(true)
+  }, 90_000)
+
+  test('every query of the dashboards has data, but for what did not happen', async () => {
+    const missing = new Map(dashboardQueries().map((query) => [query.expr, query]))
+    expect(missing.size).toBeGreaterThan(90)
+    for (const expr of missing.keys()) if (isQuiet(expr)) missing.delete(expr)
+    await until(async () => {
+      for (const expr of missing.keys()) {
+        const samples = await prometheus.query(expr)
+        if (samples.some(({ value: [, value] }) => value !== 'NaN')) missing.delete(expr)
+      }
+      return missing.size === 0 ? true : undefined
+    }, 60_000).catch(() => {})
+    expect([...missing.values()]).toEqual([])
   }, 90_000)
 
   test('every rule is evaluated without an error, and nothing that is critical fires', async () => {

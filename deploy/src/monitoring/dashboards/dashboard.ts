@@ -113,7 +113,7 @@ const mark = (name: string, colour: string, metric: string, titleFormat: string)
   enable: true,
   hide: false,
   iconColor: colour,
-  expr: `sum by (release) (increase(${metric}{namespace=~"$namespace",release=~"$release"}[$__interval])) > 0`,
+  expr: `sum by (release) (increase(${metric}{namespace=~"$namespace",release=~"$release"}[$__rate_interval])) > 0`,
   step: '15s',
   titleFormat,
   type: 'dashboard',

@@ -1,6 +1,6 @@
 import { acceptanceLength, acceptanceRate, alpha } from './acceptance.js'
 import type { Dashboard } from './dashboard.js'
-import { each, gauge, quantile, rate, share } from './promql.js'
+import { each, failedShare, gauge, quantile, rate } from './promql.js'
 
 const requests = (where: string): string => rate('plateau_requests_total', { where })
 
@@ -44,7 +44,7 @@ export const overview: Dashboard = {
         {
           title: 'Requests that failed',
           description:
-            'Share of ended requests that failed; clients that left and requests that were at fault themselves do not count. Nothing but 0 is good: see Serving and the runbook.',
+            'Share of the requests that were taken on that failed, as PlateauRequestsFail has it: those rejected do not count. Nothing but 0 is good: see Serving and the runbook.',
           kind: 'stat',
           unit: 'percentunit',
           thresholds: [
@@ -52,7 +52,9 @@ export const overview: Dashboard = {
             [0.001, 'orange'],
             [0.01, 'red'],
           ],
-          queries: [{ expr: share(requests('outcome="failed"'), requests('outcome!="cancelled"')), legend: 'failed' }],
+          queries: [
+            { expr: failedShare(requests('outcome="failed"'), requests('outcome!="rejected"')), legend: 'failed' },
+          ],
         },
         {
           title: 'Speculation',

@@ -1,5 +1,5 @@
 import type { Dashboard } from './dashboard.js'
-import { buckets, each, gauge, quantile, rate, share } from './promql.js'
+import { buckets, each, failedShare, gauge, quantile, rate, share } from './promql.js'
 
 export const pipeline: Dashboard = {
   uid: 'pipeline',
@@ -32,7 +32,10 @@ export const pipeline: Dashboard = {
           ],
           queries: [
             {
-              expr: share(rate('plateau_target_windows_shed_total'), rate('plateau_target_windows_captured_total')),
+              expr: failedShare(
+                rate('plateau_target_windows_shed_total'),
+                rate('plateau_target_windows_captured_total'),
+              ),
               legend: 'shed',
             },
           ],

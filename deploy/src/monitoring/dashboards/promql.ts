@@ -55,7 +55,12 @@ export function share(part: string, whole: string): string {
   return `${part} / (${whole} > 0)`
 }
 
-/** The same of parts by a label against one whole. */
+/** The share of what goes wrong: 0 while none did, since a counter with labels is absent until it first counts. */
+export function failedShare(part: string, whole: string): string {
+  return `${share(part, whole)} or (${whole} > 0) * 0`
+}
+
+/** Parts by a label against one whole. */
 export function shareOfAll(parts: string, whole: string): string {
   return `${parts} / on () group_left () (${whole} > 0)`
 }

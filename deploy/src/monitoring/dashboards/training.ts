@@ -1,5 +1,5 @@
 import type { Dashboard } from './dashboard.js'
-import { gauge, meanOf, quantile, rate, share } from './promql.js'
+import { failedShare, gauge, meanOf, quantile, rate } from './promql.js'
 
 export const training: Dashboard = {
   uid: 'training',
@@ -150,7 +150,7 @@ export const training: Dashboard = {
           max: 1,
           queries: [
             {
-              expr: share(
+              expr: failedShare(
                 rate('plateau_checkpoint_store_operations_total', { where: 'outcome!~"ok|missing"' }),
                 rate('plateau_checkpoint_store_operations_total'),
               ),
