@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { topics, type TopicSpec } from '@plateau/contracts'
@@ -8,6 +7,7 @@ import { openKafkaEventLog } from '@plateau/event-log-kafka'
 import {
   addAcl,
   type BrokerSecurity,
+  freePorts,
   type KafkaBroker,
   startBroker,
   testSecureBroker,
@@ -149,7 +149,7 @@ describeWithKafka('a service on a broker of its own', () => {
   const env = () => ({ PLATEAU_EVENT_LOG: `kafka:${broker.bootstrap}`, PLATEAU_KAFKA_REPLICATION: '1' })
 
   test('is not ready while the broker is silent, says why, and is ready again when it answers', async () => {
-    const opsPort = await freePort()
+    const [opsPort] = await freePorts(1)
     const scorer = startService('flatness-scorer', { ...env(), PLATEAU_OPS_PORT: String(opsPort) })
     const readiness = async () => {
       const response = await fetch(`http://127.0.0.1:${opsPort}/readyz`)
@@ -185,15 +185,8 @@ describeWithKafka('a service on a broker of its own', () => {
 
 describe('a service whose broker is not there', () => {
   test('tries for a while, names it and ends', async () => {
-    const address = `127.0.0.1:${await freePort()}`
+    const [port] = await freePorts(1)
+    const address = `127.0.0.1:${port}`
     expect(await refusalOf({ PLATEAU_EVENT_LOG: `kafka:${address}` }, 'LOG_UNAVAILABLE')).toContain(address)
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise<void>((resolve) => void server.close(() => resolve()))
-  return port
-}

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '@plateau/kafka-dev'
 import { until } from './until.js'
 
 const rulesDirectory = fileURLToPath(new URL('../../deploy/helm/plateau/files/rules', import.meta.url))
@@ -65,7 +66,7 @@ export class Prometheus {
         readFileSync(file, 'utf8').replaceAll(/^( +for:) .*$/gm, '$1 1s'),
       )
     const webhook = `http://127.0.0.1:${await this.#listen()}/`
-    const [own, alertmanager] = await Promise.all([freePort(), freePort()])
+    const [own, alertmanager] = await freePorts(2)
     this.#url = `http://127.0.0.1:${own}`
     const write = (name: string, config: object): string => {
       // JSON is YAML.
@@ -162,13 +163,4 @@ async function answers(url: string): Promise<boolean> {
     ({ ok }) => ok,
     () => false,
   )
-}
-
-/** That was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { programPath } from '../programs.js'
 import { parseObjects, type KubernetesObject } from './kubernetes-objects.js'
-import { chartDirectory } from './paths.js'
+import { chartDirectory } from '../paths.js'
 
 export interface RenderOptions {
   /** Files of the chart's `ci` folder, without `-values.yaml`; later ones count more. */

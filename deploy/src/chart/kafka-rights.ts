@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { chartDirectory } from './paths.js'
+import { chartDirectory } from '../paths.js'
 
 export interface Right {
   readonly type: 'topic' | 'group' | 'transactionalId'

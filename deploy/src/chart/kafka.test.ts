@@ -8,7 +8,7 @@ import { render } from './helm.js'
 import { readKafkaRights, rightsText } from './kafka-rights.js'
 import { kafkaTopics, kafkaTopicsFile } from './kafka-topics.js'
 import { ofKind } from './kubernetes-objects.js'
-import { chartDirectory, repository } from './paths.js'
+import { chartDirectory, repository } from '../paths.js'
 
 const rights = readKafkaRights()
 const everyRight = Object.entries(rights).flatMap(([service, list]) => list.map((right) => ({ service, ...right })))

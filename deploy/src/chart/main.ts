@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { kafkaTopicsFile } from './kafka-topics.js'
-import { chartDirectory, manifestsDirectory } from './paths.js'
+import { chartDirectory, manifestsDirectory } from '../paths.js'
 import { plainExamples, plainManifests } from './plain-manifests.js'
 
 function write(path: string, text: string): void {

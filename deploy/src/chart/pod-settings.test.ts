@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { hasProgram } from '../programs.js'
 import { render } from './helm.js'
 import { workloads, type KubernetesObject } from './kubernetes-objects.js'
-import { chartDirectory } from './paths.js'
+import { chartDirectory } from '../paths.js'
 import { settingViolations } from './pod-settings.js'
 import { settingOf } from './pod-policies.js'
 

@@ -19,7 +19,7 @@ import {
   type KubernetesObject,
   type Workload,
 } from './kubernetes-objects.js'
-import { repository } from './paths.js'
+import { repository } from '../paths.js'
 import { settingOf } from './pod-policies.js'
 
 type AnyConfig = Pick<Config<Fields>, 'parse'>

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv, type ValidateFunction } from 'ajv'
 import type { KubernetesObject } from './kubernetes-objects.js'
-import { schemasDirectory } from './paths.js'
+import { schemasDirectory } from '../paths.js'
 
 /** CRDs have Go's regular expressions, in which a flag stands inside: "^(?i)(abort|warn)?$". */
 const goRegExp = Object.assign(

@@ -1,13 +1,13 @@
-import { kafkaUnavailable, startBroker } from '@plateau/kafka-dev'
+import { freePorts, kafkaUnavailable, startBroker } from '@plateau/kafka-dev'
 import { findGateway, s3Unavailable } from '@plateau/s3-dev'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import { repository } from '../paths.ts'
 import { compositionFolder, hereFor, readComposition, settingsHere, type Places } from './composition.ts'
-import { repository, runToEnd, services, start } from './testing.ts'
+import { runToEnd, services, start } from './testing.ts'
 
 const composition = readComposition(repository)
 const missing = kafkaUnavailable() ?? s3Unavailable()
@@ -119,14 +119,6 @@ async function isOk(url: string): Promise<boolean> {
     (response) => response.ok,
     () => false,
   )
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 async function until(what: string, condition: () => Promise<boolean>, output = () => ''): Promise<void> {

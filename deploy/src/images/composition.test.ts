@@ -6,7 +6,8 @@ import { afterAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { configs } from '../chart/pod-settings.ts'
 import { compositionFolder, readComposition, settingsHere, type Container } from './composition.ts'
-import { repository, runToEnd, services } from './testing.ts'
+import { repository } from '../paths.ts'
+import { runToEnd, services } from './testing.ts'
 
 const folder = compositionFolder(repository)
 const composition = readComposition(repository)

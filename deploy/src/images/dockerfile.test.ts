@@ -2,7 +2,8 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { repository, services } from './testing.ts'
+import { repository } from '../paths.ts'
+import { services } from './testing.ts'
 
 const read = (file: string) => readFileSync(join(repository, file), 'utf8')
 

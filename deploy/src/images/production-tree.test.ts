@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { billOfMaterials, licenseOf, type BillOfMaterials } from './bill-of-materials.ts'
 import { lockedDependencies } from './locked-dependencies.ts'
 import { makeProductionTree } from './production-tree.ts'
-import { filesIn, repository, runToEnd, services, start } from './testing.ts'
+import { repository } from '../paths.ts'
+import { filesIn, runToEnd, services, start } from './testing.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'plateau-tree-'))
 const tree = join(scratch, 'tree')

@@ -1,9 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-export const repository = fileURLToPath(new URL('../../../', import.meta.url))
 
 export const services = ['target-model', 'flatness-scorer', 'trainer', 'serving', 'console'] as const
 

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { chartDirectory } from '../chart/paths.js'
+import { chartDirectory } from '../paths.js'
 
 export const rulesDirectory = join(chartDirectory, 'files', 'rules')
 // The same from src and from dist: both lie equally deep.

@@ -1,7 +1,8 @@
 /**
  * Keys and values of prompts' beginnings, so that a prompt that begins like an earlier one copies them instead of
  * computing them. Tokens are cut into blocks; a block is known by its own tokens and the block before it, compared
- * exactly. Texts of different scopes share nothing: how fast an answer begins tells nobody what others have asked. Bounded: the block that was used longest ago goes first, and one never before those that follow it.
+ * exactly. Texts of different scopes share nothing: how fast an answer begins tells nobody what others have asked.
+ * Bounded: the block that was used longest ago goes first, and one never before those that follow it.
  */
 import { kvRowBytes, type KvShape } from './kv-arena.js'
 

@@ -17,8 +17,9 @@ export interface Trust {
 }
 
 /**
- * Judges the certificate of a server that should be `service` and was dialled as `host`; its chain has been verified. By its SPIFFE id, and where
- * the certificate names hosts by these too, unless `host` is this machine: then it is one of ours, or the near end of a tunnel.
+ * Judges the certificate of a server that should be `service` and was dialled as `host`; its chain has been verified.
+ * By its SPIFFE id, and where the certificate names hosts by these too, unless `host` is this machine: then it is one
+ * of ours, or the near end of a tunnel.
  */
 export function serverRefusal(
   trust: Trust,

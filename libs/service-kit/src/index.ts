@@ -1,4 +1,4 @@
-export { checkpointsConfig, checkpointsRefusals, type CheckpointsConfig } from './checkpoints/checkpoints-config.js'
+export { checkpointsConfig, type CheckpointsConfig } from './checkpoints/checkpoints-config.js'
 export { openCheckpoints, openWatchedCheckpoints } from './checkpoints/open-checkpoints.js'
 export type { CheckpointsWatch } from './checkpoints/watch-checkpoints.js'
 export { commonConfig, type CommonConfig } from './common-config.js'

@@ -86,7 +86,7 @@ class ModeTimes {
   #block = NO_BLOCK
   #look: Block | undefined
   /** Of the way that most blocks go: what a token took lately, and when the last look was judged. */
-  #recent = new Mean()
+  readonly #recent = new Mean()
   #atLook = 0
   #sinceLook = 0
   #looks = 0
@@ -151,8 +151,8 @@ class ModeTimes {
     this.#looks++
     if (this.#loss.value > 0 === this.#speculates) {
       this.#speculates = !this.#speculates
-      this.#recent = new Mean()
-      for (let i = 0; i < seen.weight; i++) this.#recent.observe(seen.value, MEMORY)
+      this.#recent.value = seen.value
+      this.#recent.weight = Math.min(seen.weight, MEMORY)
     }
     this.#atLook = this.#recent.value
   }

@@ -317,14 +317,18 @@ export class DraftLine<Model> {
     await this.#parts.producer.send(topics.draftCheckpoints.name, [{ key: reference.lineage, value, headers }])
   }
 
-  /** 0 = none. */
+  /** 0 = none. What cannot be decoded is passed over: anybody who may write to the topic could stop the trainer by it. */
   async #announcedVersion(): Promise<number> {
     const reader = this.#parts.log.reader({ topic: topics.draftCheckpoints.name, from: 'earliest' })
     let newest = 0
     for await (const { records } of readUpToNow(reader)) {
-      for (const { key, value } of records) {
+      for (const { key, value, partition, offset } of records) {
         if (key !== this.#options.lineage || value === null) continue
-        newest = Math.max(newest, DraftCheckpoint.decode(value).version)
+        try {
+          newest = Math.max(newest, DraftCheckpoint.decode(value).version)
+        } catch (error) {
+          this.#parts.logger.warn('an announcement of the lineage cannot be decoded', { partition, offset, error })
+        }
       }
     }
     return newest

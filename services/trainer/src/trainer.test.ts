@@ -477,6 +477,18 @@ describe('a lineage', () => {
     await next.trainer.close()
   })
 
+  test('starts although an announcement of its lineage cannot be decoded', async () => {
+    const bench = await open()
+    await bench.trainer.close()
+    const producer = world.log.producer()
+    const torn = { key: 'default', value: Uint8Array.of(0xff), headers: {} }
+    await producer.send(topics.draftCheckpoints.name, [torn])
+    await producer.close()
+    const next = await open()
+    expect(next.line.version).toBe(bench.line.version)
+    await next.trainer.close()
+  })
+
   test('whose old versions cannot be removed now has published all the same, and removes them after the next one', async () => {
     const { store, trainer } = await open()
     await trainer.close()

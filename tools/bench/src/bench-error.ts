@@ -10,7 +10,7 @@ export class BenchError extends Error {
   }
 }
 
-/** A whole number above 0 from the command line. */
+/** A whole number from `least` on, from the command line. */
 export function wholeNumber(name: string, text: string, least = 1): number {
   const value = Number(text)
   if (Number.isInteger(value) && value >= least) return value

@@ -32,11 +32,6 @@ export function holderFiles(directory: string, name: string): HolderFiles {
   return { certFile: at('tls.crt'), keyFile: at('tls.key'), caFile: at('ca.crt') }
 }
 
-/** Whether `directory` holds an authority that can sign. */
-export function hasAuthority(directory: string): boolean {
-  return existsSync(join(directory, 'ca.key')) && existsSync(join(directory, 'ca.crt'))
-}
-
 /** Certificates of the directory's authority, which is made when it is missing; those that are there are replaced. */
 export async function issueInto(directory: string, holders: readonly Holder[], options: IssueOptions): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
@@ -55,7 +50,7 @@ export async function issueInto(directory: string, holders: readonly Holder[], o
 
 async function authorityIn(directory: string, options: IssueOptions): Promise<CertificateAndKey> {
   const [certFile, keyFile] = [join(directory, 'ca.crt'), join(directory, 'ca.key')]
-  if (hasAuthority(directory))
+  if (existsSync(keyFile) && existsSync(certFile))
     return { certificate: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
   const made = await makeAuthority(options.authorityName, validFor(options.authorityDays, options.nowMs))
   write(keyFile, made.key)

@@ -6,11 +6,4 @@ export {
   type CertificateRequest,
   type Validity,
 } from './authority.js'
-export {
-  hasAuthority,
-  holderFiles,
-  issueInto,
-  type Holder,
-  type HolderFiles,
-  type IssueOptions,
-} from './certificate-directory.js'
+export { holderFiles, issueInto, type Holder, type HolderFiles, type IssueOptions } from './certificate-directory.js'

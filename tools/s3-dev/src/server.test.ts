@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { runCli } from './cli.js'
+import { freePort } from './ports.js'
 import { openS3, startS3 } from './server.js'
 import { describeWithS3 } from './testing.js'
 
@@ -30,10 +31,11 @@ describeWithS3('an S3 server', () => {
 
   test('is started, found, stopped and removed by commands, with the settings for Plateau printed', async () => {
     const directory = join(folder, 'by-hand')
+    const port = String(await freePort())
     expect(await command('status', '--dir', directory)).toBe(3)
-    expect(await command('start', '--dir', directory, '--port', '27079', '--tls')).toBe(0)
-    expect(said.join('')).toMatch(
-      /PLATEAU_CHECKPOINTS=s3:\/\/checkpoints\/drafts\n {2}PLATEAU_S3_ENDPOINT=https:\/\/127\.0\.0\.1:27079/,
+    expect(await command('start', '--dir', directory, '--port', port, '--tls')).toBe(0)
+    expect(said.join('')).toContain(
+      `PLATEAU_CHECKPOINTS=s3://checkpoints/drafts\n  PLATEAU_S3_ENDPOINT=https://127.0.0.1:${port}`,
     )
     expect(await command('status', '--dir', directory)).toBe(0)
     openS3(directory).freeze()

@@ -123,10 +123,12 @@ export class S3Server {
     })
     closeSync(log)
     child.unref()
-    child.on('error', () => {}) // Said below: it does not answer.
+    let hasEnded = false
+    child.once('error', () => (hasEnded = true))
+    child.once('exit', () => (hasEnded = true))
     writeFileSync(join(this.directory, 'pid'), String(child.pid ?? 0))
     if (!leaveRunning && child.pid !== undefined) killWhenThisProcessEnds(child.pid)
-    await this.#untilItAnswers()
+    await this.#untilItAnswers(() => hasEnded)
     await this.#admin(['create-bucket', '--owner', accessKeyId, '--bucket', this.settings.bucket]).catch(
       (error: unknown) => {
         if (!(error instanceof Error && /BucketAlready/.test(error.message))) throw error
@@ -177,10 +179,10 @@ export class S3Server {
     await this.#admin(['create-user', '--access', accessKeyId, '--secret', secretAccessKey, '--role', 'user'])
   }
 
-  async #untilItAnswers(): Promise<void> {
+  async #untilItAnswers(hasEnded: () => boolean): Promise<void> {
     const deadlineMs = performance.now() + START_MS
     while (!(await this.isServing())) {
-      if (this.pid === undefined || performance.now() > deadlineMs) {
+      if (hasEnded() || performance.now() > deadlineMs) {
         const said = readFileSync(join(this.directory, 'log'), 'utf8').split('\n').slice(-5).join('\n')
         throw new S3DevError('FAILED', `the S3 server in ${this.directory} does not come up: ${said}`)
       }

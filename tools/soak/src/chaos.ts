@@ -142,13 +142,17 @@ async function diskFull({ cluster, brokers }: SoakSystem, meanwhile: () => Promi
   }
   const processes = writers.flatMap((name) => cluster.processId(name) ?? [])
   const limit = (soft: string) =>
-    Promise.all(processes.map((pid) => run('prlimit', [`--pid=${pid}`, `--fsize=${soft}:`]).catch(() => {})))
+    Promise.all(processes.map((pid) => run('prlimit', [`--pid=${pid}`, `--fsize=${soft}:`]).catch(unlessGone)))
   await limit('0')
   try {
     await meanwhile()
   } finally {
     await limit('unlimited')
   }
+}
+
+function unlessGone(error: Error): void {
+  if (!error.message.includes('No such process')) throw error
 }
 
 function pause(seconds: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 /** Expressions about acceptance that more than one dashboard shows, by the engines' convention (libs/telemetry, serving-metrics.ts). */
-import { rate, share, type Where } from './promql.js'
+import { rate, share, type Where } from './expressions.js'
 
 /** Copies from the text are counted under a name of their own. */
 const DRAFTS = 'draft_version!="prompt-lookup"'

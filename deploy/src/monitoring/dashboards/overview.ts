@@ -1,6 +1,6 @@
 import { acceptanceLength, acceptanceRate, alpha } from './acceptance.js'
 import type { Dashboard } from './dashboard.js'
-import { each, failedShare, gauge, quantile, rate } from './promql.js'
+import { each, failedShare, gauge, quantile, rate } from './expressions.js'
 
 const requests = (where: string): string => rate('plateau_requests_total', { where })
 

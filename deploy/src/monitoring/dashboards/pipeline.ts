@@ -1,5 +1,5 @@
 import type { Dashboard } from './dashboard.js'
-import { buckets, each, failedShare, gauge, quantile, rate, share } from './promql.js'
+import { buckets, each, failedShare, gauge, quantile, rate, share } from './expressions.js'
 
 export const pipeline: Dashboard = {
   uid: 'pipeline',

@@ -1,6 +1,6 @@
 import { acceptanceLength, acceptanceRate, alpha } from './acceptance.js'
 import type { Dashboard } from './dashboard.js'
-import { each, gauge, quantile, rate } from './promql.js'
+import { each, gauge, quantile, rate } from './expressions.js'
 
 /** The increase over an hour reads better than a rate of things that come every few minutes. */
 const hourly = (expr: string): string => `3600 * ${expr}`

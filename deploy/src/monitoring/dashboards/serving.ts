@@ -1,6 +1,6 @@
 import { acceptanceRate, copies } from './acceptance.js'
 import type { Dashboard } from './dashboard.js'
-import { each, gauge, quantile, rate, shareOfAll } from './promql.js'
+import { each, gauge, quantile, rate, shareOfAll } from './expressions.js'
 
 const accepted = 'plateau_spec_decode_num_accepted_tokens_per_pos_total'
 

@@ -1,5 +1,5 @@
 import type { Dashboard } from './dashboard.js'
-import { failedShare, gauge, meanOf, quantile, rate } from './promql.js'
+import { failedShare, gauge, meanOf, quantile, rate } from './expressions.js'
 
 export const training: Dashboard = {
   uid: 'training',

@@ -49,7 +49,7 @@ export type CheckpointsConfig = Omit<Values<typeof fields>, 'checkpoints'> & {
 
 type Refusal = (values: CheckpointsConfig) => string | undefined
 
-export const checkpointsRefusals: readonly Refusal[] = [
+const checkpointsRefusals: readonly Refusal[] = [
   ({ checkpoints, s3Endpoint, s3AccessKeyIdFile, s3SecretAccessKeyFile, s3CaFile }) =>
     checkpoints?.kind === 's3' || (s3Endpoint ?? s3AccessKeyIdFile ?? s3SecretAccessKeyFile ?? s3CaFile) === undefined
       ? undefined

@@ -292,7 +292,7 @@ export class LineageRollout {
 
   /** From the announcement until it is in shadow. The trace is that of what the version was trained on. */
   async #bring({ checkpoint, arrivedMs, traceparent }: Announcement): Promise<void> {
-    const { version, newestWindowAtMs } = checkpoint
+    const { version } = checkpoint
     const trace = new RolloutTrace(this.lineage, version, traceparent)
     const details = { traceparent: trace.traceparent }
     try {
@@ -306,7 +306,7 @@ export class LineageRollout {
         () => this.#newest !== undefined || !isNews,
       )
       this.#say(version, ROLLOUT_STATE_VERIFIED, found, details)
-      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), trace, newestWindowAtMs }
+      this.#candidate = { ...this.#newlyServed(loaded, 'shadow', arrivedMs), trace }
       trace.enter('shadow')
       this.#say(version, STATE_OF.shadow, 'compared on held-out windows and live traffic', details)
       await this.#compareWindows(this.#candidate)
@@ -429,7 +429,8 @@ export class LineageRollout {
     this.#live = { ...served, phase: 'live', sinceMs: nowMs, trace: undefined }
     if (this.#candidate?.loaded === loaded) this.#candidate = undefined
     const swapMs = nowMs - arrivedMs
-    onSwap(replaced === undefined ? undefined : { swapMs, newestWindowAtMs: served.newestWindowAtMs })
+    const newestWindowAtMs = loaded.identity.checkpoint?.newestWindowAtMs ?? 0
+    onSwap(replaced === undefined ? undefined : { swapMs, newestWindowAtMs })
     if (replaced !== undefined) {
       const successor = `version ${loaded.version} took its place; it stays loaded while that is watched`
       this.#say(replaced.version, ROLLOUT_STATE_REPLACED, successor, { otherVersion: loaded.version })
@@ -576,7 +577,7 @@ export class LineageRollout {
     const trial = new VersionTrial(settings, incumbent?.version ?? 0)
     const sinceMs = clock()
     if (phase === 'shadow') trial.begin(phase, sinceMs)
-    return { loaded, phase, sinceMs, arrivedMs, newestWindowAtMs: 0, trial, trace: undefined, evidence: new Map() }
+    return { loaded, phase, sinceMs, arrivedMs, trial, trace: undefined, evidence: new Map() }
   }
 
   /** Replaced for good, unless some traffic does best with it. */

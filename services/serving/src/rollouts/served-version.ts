@@ -12,8 +12,6 @@ export interface ServedVersion {
   readonly sinceMs: number
   /** When its announcement arrived. */
   readonly arrivedMs: number
-  /** When the newest window that its training had seen was captured, milliseconds since 1970; 0 = not known. */
-  readonly newestWindowAtMs: number
   /** What it is held against; undefined: nothing to compare it with, or it is pinned. */
   readonly trial: VersionTrial | undefined
   /** From its announcement until it is live or refused. */

@@ -1,5 +1,5 @@
 import { messageOf, PlateauError } from '@plateau/contracts'
-import { readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { command } from '../command.js'
 import { defaulted, required, text, value, wholeNumber } from '../option.js'
 import { table } from '../table.js'
@@ -71,7 +71,7 @@ export const certsList = command({
   run: async (context, options) => {
     const { holderFiles } = await import('@plateau/dev-certificates')
     const { findCertificates, serviceNames, spiffeId } = await import('@plateau/mtls')
-    const present = serviceNames.filter((name) => isReadable(holderFiles(options.dir, name).certFile))
+    const present = serviceNames.filter((name) => existsSync(holderFiles(options.dir, name).certFile))
     if (present.length === 0)
       throw new PlateauError(
         'CERTIFICATES_MISSING',
@@ -98,15 +98,6 @@ export const certsList = command({
     return found.some(({ problems }) => problems !== undefined) ? 1 : 0
   },
 })
-
-function isReadable(path: string): boolean {
-  try {
-    readFileSync(path)
-    return true
-  } catch {
-    return false
-  }
-}
 
 function listOf(given: string): string[] {
   return given
