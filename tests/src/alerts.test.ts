@@ -1,8 +1,9 @@
 /** A Prometheus that watches a running loop by the chart's rules, and an alert on its whole way to whoever is called. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Cluster, readPrompts, serviceNames } from '@plateau/demo'
+import { topics } from '@plateau/contracts'
+import { Cluster, complete, readPrompts, serviceNames } from '@plateau/demo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Clients } from './clients.js'
 import { dashboardQueries } from './dashboard-queries.js'
@@ -24,6 +25,7 @@ const FED = [
   'plateau:spec_decode_alpha:rate5m',
   'plateau:draft_signal_to_live_seconds_p90:rate6h',
   'plateau:target_windows_shed_share:rate5m',
+  'plateau:capture_redaction_failed_share:rate5m',
   'plateau:scorer_windows:rate5m',
   'plateau:scorer_kept_share:rate5m',
   'plateau:scorer_batch_seconds_p99:rate5m',
@@ -37,6 +39,7 @@ const FED = [
 /** Counted by kind, and absent until something of the kind happened; or of what is switched on (keep rules, policies). */
 const QUIET = [
   'plateau_target_windows_shed_total',
+  'plateau_capture_redacted_total',
   'plateau_scorer_dead_lettered_total',
   'plateau_trainer_dead_lettered_total',
   'plateau_trainer_unusable_windows_total',
@@ -48,8 +51,9 @@ const QUIET = [
   'plateau_trainer_rule_turns_total',
   'plateau_trainer_bin_weight',
 ]
-/** A share of what goes wrong is 0 where all is well, and not "no data". */
-const isQuiet = (expr: string): boolean => !expr.includes(' / ') && QUIET.some((name) => expr.includes(`${name}{`))
+/** A share of what goes wrong is 0 where all is well, and not "no data"; shares of one whole are as their parts. */
+const isShare = (expr: string): boolean => expr.includes(' / ') && !expr.includes(' group_left ')
+const isQuiet = (expr: string): boolean => !isShare(expr) && QUIET.some((name) => expr.includes(`${name}{`))
 
 describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => {
   const directory = mkdtempSync(join(tmpdir(), 'plateau-alerts-'))
@@ -58,7 +62,13 @@ describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => 
   let clients: Clients
 
   beforeAll(async () => {
-    cluster = await Cluster.start({ directory, model: tinyModel })
+    const redaction = join(directory, 'redaction.mjs')
+    writeFileSync(
+      redaction,
+      `export default (window) => window.domain === 'unlucky' ? window.noSuchField.text : window\n`,
+    )
+    const env = { 'target-model': { PLATEAU_REDACTION_MODULE: redaction } }
+    cluster = await Cluster.start({ directory, model: tinyModel, env })
     const targets = Object.fromEntries(serviceNames.map((name) => [name, new URL(cluster.opsUrl(name)).host]))
     await prometheus.start({ targets, directory: join(directory, 'prometheus') })
     clients = new Clients([cluster.httpUrl], readPrompts(demoModel, 'sotu').prompts, 2)
@@ -93,9 +103,9 @@ describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => 
         if (samples.some(({ value: [, value] }) => value !== 'NaN')) missing.delete(expr)
       }
       return missing.size === 0 ? true : undefined
-    }, 60_000).catch(() => {})
+    }, 120_000).catch(() => {})
     expect([...missing.values()]).toEqual([])
-  }, 90_000)
+  }, 150_000)
 
   test('every rule is evaluated without an error, and nothing that is critical fires', async () => {
     const rules = await until(async () => {
@@ -107,13 +117,64 @@ describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => 
     expect(rules.filter(({ state, labels }) => state === 'firing' && labels?.['severity'] === 'critical')).toEqual([])
   })
 
+  /** To whoever is called. */
+  const said = (status: 'firing' | 'resolved', alertname: string) =>
+    until(
+      async () =>
+        prometheus.received.find((alert) => alert.status === status && alert.labels['alertname'] === alertname),
+      45_000,
+    )
+
+  test('a redaction module that fails for a domain calls somebody', async () => {
+    const fired = said('firing', 'PlateauRedactionFails')
+    let isOver = false
+    void fired.finally(() => (isOver = true)).catch(() => {})
+    for (let seed = 1; !isOver; seed++) {
+      const request = { prompt: 'The state of the Union', maxTokens: 40, temperature: 1, seed, domain: 'unlucky' }
+      await complete(cluster.httpUrl, request)
+    }
+    expect(await fired).toMatchObject({ labels: { job: 'target-model' } })
+  }, 90_000)
+
+  test('records that nobody can use call somebody', async () => {
+    const log = await cluster.openEventLog()
+    const producer = log.producer()
+    const junk = { key: 'junk', value: Uint8Array.of(0xff), headers: {} }
+    await producer.send(
+      topics.tokenDistributions.name,
+      Array.from({ length: 12 }, () => junk),
+    )
+    await producer.close()
+    await log.close()
+    expect(await said('firing', 'PlateauDeadLetters')).toMatchObject({ labels: { job: 'flatness-scorer' } })
+  }, 90_000)
+
+  test('a checkpoint store that is away calls somebody until it is back', async () => {
+    // A file stands where the directory was.
+    const aside = `${cluster.checkpointDirectory}.aside`
+    renameSync(cluster.checkpointDirectory, aside)
+    writeFileSync(cluster.checkpointDirectory, '')
+    try {
+      const unreachable = await said('firing', 'PlateauCheckpointStoreUnreachable')
+      expect(unreachable.annotations['runbook']).toBe('docs/runbook.md#plateaucheckpointstoreunreachable')
+    } finally {
+      rmSync(cluster.checkpointDirectory)
+      renameSync(aside, cluster.checkpointDirectory)
+    }
+    await said('resolved', 'PlateauCheckpointStoreUnreachable')
+  }, 120_000)
+
+  test('a trainer that dies calls somebody, but wakes nobody', async () => {
+    await cluster.kill9('trainer')
+    expect(await said('firing', 'PlateauTrainingAbsent')).toMatchObject({
+      labels: { job: 'trainer', severity: 'warning' },
+    })
+    cluster.launch('trainer')
+    await cluster.ready('trainer')
+    await said('resolved', 'PlateauTrainingAbsent')
+  }, 120_000)
+
   test('a target that dies calls somebody, with what to read, and so does its return', async () => {
-    const said = (status: string, alertname: string) =>
-      until(
-        async () =>
-          prometheus.received.find((alert) => alert.status === status && alert.labels['alertname'] === alertname),
-        30_000,
-      )
     await cluster.kill9('target-model')
     const unreachable = await said('firing', 'PlateauTargetUnreachable')
     const instance = new URL(cluster.opsUrl('serving')).host

@@ -17,7 +17,7 @@ export function dashboardQueries(): { readonly name: string; readonly expr: stri
       panels.flatMap(({ title, targets = [] }) =>
         targets.map(({ expr }) => ({
           name: `${uid}: ${title}`,
-          expr: expr.replaceAll('$__rate_interval', '1m').replaceAll(/\$(namespace|release)/g, '.*'),
+          expr: expr.replaceAll('$__rate_interval', '1m').replaceAll(/\$\w+(?=")/g, '.*'),
         })),
       ),
     )

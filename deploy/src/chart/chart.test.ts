@@ -106,6 +106,19 @@ describe.skipIf(!hasProgram('helm'))('the chart', () => {
     ])
   })
 
+  test('certificates name their services in every way in which clients may dial them', () => {
+    const objects = render({ examples: ['full'] })
+    const dialled = ofKind(objects, 'Service')
+      .map(({ metadata }) => metadata)
+      .filter(({ name }) => /-(target-model|serving|serving-admin)$/.test(name))
+      .flatMap(({ name, namespace }) =>
+        ['', `.${namespace}`, `.${namespace}.svc`, `.${namespace}.svc.cluster.local`].map((rest) => name + rest),
+      )
+    const named = ofKind<{ dnsNames?: string[] }>(objects, 'Certificate').flatMap(({ spec }) => spec.dnsNames ?? [])
+    expect(dialled.length).toBeGreaterThan(8)
+    expect(named.toSorted()).toEqual(dialled.toSorted())
+  })
+
   test('rules and dashboards are whatever lies in files/', () => {
     const objects = render({ examples: ['existing-kafka'] })
     const files = (pattern: string): number => globSync(`files/${pattern}`, { cwd: chartDirectory }).length

@@ -1,3 +1,5 @@
+import { isChosen, variables, type Variable } from './variables.js'
+
 /** Grafana dashboards in the classic JSON model, which Grafana 10 to 12 load without edits. */
 export interface Dashboard {
   /** Also the file's name; stays, so that links do. */
@@ -25,6 +27,8 @@ export interface Panel {
   readonly queries: readonly Query[]
   /** From which value on, and in which colour; the first has no lower end. */
   readonly thresholds?: readonly (readonly [from: number | null, colour: Colour])[]
+  /** The alert that fires beyond the last threshold. */
+  readonly alert?: string
   readonly min?: number
   readonly max?: number
   readonly stacked?: boolean
@@ -69,7 +73,7 @@ export function grafanaJson({ uid, title, description, rows }: Dashboard): objec
         icon: 'external link',
       },
     ],
-    templating: { list: [datasource, ...['namespace', 'release'].map(labelVariable)] },
+    templating: { list: [datasource, ...variablesOf(rows).map(labelVariable)] },
     annotations: { list: [versionMarks, rollbackMarks] },
     panels: laidOut(rows),
   }
@@ -88,14 +92,24 @@ const datasource = {
   refresh: 1,
 }
 
-function labelVariable(name: string): object {
+/** Those that its queries use. */
+function variablesOf(rows: readonly Row[]): readonly Variable[] {
+  const queries = rows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries))
+  return variables.filter((variable) => queries.some(({ expr }) => expr.includes(isChosen(variable))))
+}
+
+function labelVariable(variable: Variable): object {
+  const { name, label, from } = variable
+  // What is chosen in the ones before narrows it.
+  const outer = variables.slice(0, variables.indexOf(variable)).filter(({ isOf }) => isOf(from))
+  const values = `label_values(${from}{${outer.map(isChosen).join()}}, ${name})`
   return {
     name,
-    label: name === 'release' ? 'Release' : 'Namespace',
+    label,
     type: 'query',
     datasource: DATASOURCE,
-    definition: `label_values(plateau_build_info, ${name})`,
-    query: { qryType: 1, query: `label_values(plateau_build_info, ${name})`, refId: 'variable' },
+    definition: values,
+    query: { qryType: 1, query: values, refId: 'variable' },
     includeAll: true,
     // Also where a scrape gives no such label.
     allValue: '.*',
@@ -144,11 +158,11 @@ function laidOut(rows: readonly Row[]): object[] {
 }
 
 function panelJson(panel: Panel): object {
-  const { title, description, kind = 'timeseries', queries } = panel
+  const { title, description, kind = 'timeseries', queries, alert } = panel
   return {
     type: kind,
     title,
-    description,
+    description: alert === undefined ? description : `${description} Alert: ${alert}.`,
     datasource: DATASOURCE,
     targets: queries.map((query, i) => target(query, i, kind)),
     fieldConfig: { defaults: fieldDefaults(panel), overrides: [] },

@@ -6,11 +6,13 @@ import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
 import { hasProgram, programPath } from '../../programs.js'
 import { problemsOfExpression } from '../promql.js'
+import { alertsOf, readRuleFiles } from '../rule-files.js'
 import { dashboards } from './all-dashboards.js'
 import { grafanaJson, type Dashboard } from './dashboard.js'
 import { inPrometheus, queriesOf } from './queries.js'
 
 const folder = join(import.meta.dirname, '../../../helm/plateau/files/dashboards')
+const alerts = alertsOf(readRuleFiles().values())
 /** Dashboards read what services say themselves, so that they work without our rules. */
 const NO_RECORDS = new Map<string, readonly string[]>()
 
@@ -58,6 +60,24 @@ describe.each(dashboards.map((dashboard) => [dashboard.uid, dashboard] as const)
 
   it('reads what is declared, as what it is', () => {
     expect(expressionsOf(dashboard).flatMap((expr) => problemsOfExpression(inPrometheus(expr), NO_RECORDS))).toEqual([])
+  })
+
+  it('draws the bounds that its alerts have', () => {
+    const drawn = dashboard.rows.flatMap(({ panels }) => panels.filter(({ alert }) => alert !== undefined))
+    for (const { alert, thresholds = [] } of drawn) {
+      const { expr } = alerts.find((rule) => rule.alert === alert)!
+      const bounds = Array.from(expr.matchAll(/[<>] (-?[\d.]+)/g), ([, bound]) => Number(bound))
+      expect(bounds).toContain(thresholds.at(-1)?.[0])
+    }
+  })
+
+  it('divides by what the same tenants did', () => {
+    const ratios = queriesOf(dashboard).filter(({ expr }) => expr.includes(' / '))
+    const mixed = ratios.filter(({ expr }) => {
+      const selectors = expr.match(/\{[^}]*\}/g)!
+      return new Set(selectors.map((selector) => selector.includes('$tenant'))).size > 1
+    })
+    expect(mixed).toEqual([])
   })
 
   it('reads counters over a range that holds two samples, however short the time that is shown', () => {

@@ -1,4 +1,5 @@
 import type { PlateauMetrics } from '@plateau/telemetry'
+import { isChosen, variables } from './variables.js'
 
 type Kind = 'counter' | 'gauge' | 'histogram'
 type NamesOf<K extends Kind> = {
@@ -9,45 +10,41 @@ export type CounterName = NamesOf<'counter'>
 export type GaugeName = NamesOf<'gauge'>
 export type HistogramName = NamesOf<'histogram'>
 
-/** Label conditions beyond the dashboard's own: 'outcome="failed"'. */
 export interface Where {
   readonly by?: string
+  /** Label conditions beyond the dashboard's own: 'outcome="failed"'. */
   readonly where?: string
+  /** Of all tenants, whichever are chosen: beside a metric that does not tell them apart. */
+  readonly ofAllTenants?: boolean
 }
 
 /** PromQL of the dashboards: the compiler refuses a metric that does not exist, and a rate of what is no counter. */
-export function rate(name: CounterName, { by, where }: Where = {}): string {
-  return `sum${grouping(by)}(rate(${selected(name, where)}[$__rate_interval]))`
+export function rate(name: CounterName, where: Where = {}): string {
+  return sumOfRates(name, where)
 }
 
-export function gauge(name: GaugeName, how: 'sum' | 'max' | 'min' | 'avg', { by, where }: Where = {}): string {
-  return `${how}${grouping(by)}(${selected(name, where)})`
+export function gauge(name: GaugeName, how: 'sum' | 'max' | 'min' | 'avg', where: Where = {}): string {
+  return `${how}${grouping(where)}(${selected(name, where)})`
 }
 
 /** One line for each series. */
-export function each(name: GaugeName | CounterName, where?: string): string {
+export function each(name: GaugeName | CounterName, where: Where = {}): string {
   return selected(name, where)
 }
 
 /** Estimated from the buckets. */
-export function quantile(share: number, name: HistogramName, { by, where }: Where = {}): string {
-  return `histogram_quantile(${share}, ${bucketRates(name, { by: by === undefined ? 'le' : `le, ${by}`, ...(where === undefined ? {} : { where }) })})`
+export function quantile(share: number, name: HistogramName, { by, ...where }: Where = {}): string {
+  const labels = by === undefined ? 'le' : `le, ${by}`
+  return `histogram_quantile(${share}, ${sumOfRates(`${name}_bucket`, { ...where, by: labels })})`
 }
 
 /** By bucket, for a heat map. */
-export function buckets(name: HistogramName, { where }: Where = {}): string {
-  return bucketRates(name, { by: 'le', ...(where === undefined ? {} : { where }) })
+export function buckets(name: HistogramName, where: Omit<Where, 'by'> = {}): string {
+  return sumOfRates(`${name}_bucket`, { ...where, by: 'le' })
 }
 
-export function meanOf(name: HistogramName, { by, where }: Where = {}): string {
-  const part = (suffix: string): string =>
-    `sum${grouping(by)}(rate(${selected(`${name}_${suffix}`, where)}[$__rate_interval]))`
-  return `${part('sum')} / ${part('count')}`
-}
-
-/** How often a value was recorded. */
-export function countRate(name: HistogramName, { by, where }: Where = {}): string {
-  return `sum${grouping(by)}(rate(${selected(`${name}_count`, where)}[$__rate_interval]))`
+export function meanOf(name: HistogramName, where: Where = {}): string {
+  return `${sumOfRates(`${name}_sum`, where)} / ${sumOfRates(`${name}_count`, where)}`
 }
 
 /** A share of what happened; nothing while nothing happens. */
@@ -65,16 +62,16 @@ export function shareOfAll(parts: string, whole: string): string {
   return `${parts} / on () group_left () (${whole} > 0)`
 }
 
-function bucketRates(name: HistogramName, { by, where }: Where): string {
-  return `sum${grouping(by)}(rate(${selected(`${name}_bucket`, where)}[$__rate_interval]))`
+function sumOfRates(name: string, where: Where): string {
+  return `sum${grouping(where)}(rate(${selected(name, where)}[$__rate_interval]))`
 }
 
-function grouping(by: string | undefined): string {
+function grouping({ by }: Where): string {
   return by === undefined ? '' : ` by (${by}) `
 }
 
-/** Outside Kubernetes the labels are absent, which ".*" matches. */
-function selected(name: string, where: string | undefined): string {
-  const own = 'namespace=~"$namespace",release=~"$release"'
-  return `${name}{${where === undefined ? own : `${own},${where}`}}`
+/** With the variables that the metric has. Outside Kubernetes a scrape gives no such labels, which ".*" matches. */
+function selected(name: string, { where, ofAllTenants = false }: Where): string {
+  const chosen = variables.filter((variable) => variable.isOf(name) && !(ofAllTenants && variable.name === 'tenant'))
+  return `${name}{${[...chosen.map(isChosen), ...(where === undefined ? [] : [where])].join()}}`
 }

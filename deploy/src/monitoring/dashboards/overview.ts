@@ -50,8 +50,9 @@ export const overview: Dashboard = {
           thresholds: [
             [null, 'blue'],
             [0.001, 'orange'],
-            [0.01, 'red'],
+            [0.05, 'red'],
           ],
+          alert: 'PlateauRequestsFail',
           queries: [
             { expr: failedShare(requests('outcome="failed"'), requests('outcome!="rejected"')), legend: 'failed' },
           ],
@@ -144,6 +145,11 @@ export const overview: Dashboard = {
       panels: [
         {
           title: 'Oldest record that waits',
+          alert: 'PlateauConsumerBehind',
+          thresholds: [
+            [null, 'blue'],
+            [1800, 'orange'],
+          ],
           description:
             'How long a consumer is behind. Requests do not notice; the draft learns late. Grows without end: the consumer is down or too slow.',
           unit: 's',

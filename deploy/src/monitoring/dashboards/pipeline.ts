@@ -1,5 +1,5 @@
 import type { Dashboard } from './dashboard.js'
-import { buckets, each, failedShare, gauge, quantile, rate, share } from './expressions.js'
+import { buckets, each, failedShare, gauge, quantile, rate, share, shareOfAll } from './expressions.js'
 
 export const pipeline: Dashboard = {
   uid: 'pipeline',
@@ -28,8 +28,9 @@ export const pipeline: Dashboard = {
           min: 0,
           thresholds: [
             [null, 'blue'],
-            [0.01, 'red'],
+            [0.05, 'red'],
           ],
+          alert: 'PlateauCaptureSheds',
           queries: [
             {
               expr: failedShare(
@@ -47,6 +48,23 @@ export const pipeline: Dashboard = {
           min: 0,
           queries: [{ expr: gauge('plateau_target_capture_queue_bytes', 'max'), legend: 'longest queue' }],
         },
+        {
+          title: 'Redaction',
+          description:
+            "Share of captured windows that the operator's redaction module changed, kept back, or failed on; the latter two are not published.",
+          unit: 'percentunit',
+          min: 0,
+          max: 1,
+          queries: [
+            {
+              expr: shareOfAll(
+                rate('plateau_capture_redacted_total', { by: 'result' }),
+                rate('plateau_target_windows_captured_total'),
+              ),
+              legend: '{{result}}',
+            },
+          ],
+        },
       ],
     },
     {
@@ -54,6 +72,11 @@ export const pipeline: Dashboard = {
       panels: [
         {
           title: 'Records that wait',
+          alert: 'PlateauConsumerLags',
+          thresholds: [
+            [null, 'blue'],
+            [10_000, 'orange'],
+          ],
           description: 'Each consumer group over its partitions. The scorer is scaled by it.',
           min: 0,
           queries: [
@@ -65,6 +88,11 @@ export const pipeline: Dashboard = {
         },
         {
           title: 'Oldest record that waits',
+          alert: 'PlateauConsumerBehind',
+          thresholds: [
+            [null, 'blue'],
+            [1800, 'orange'],
+          ],
           description:
             'How long the oldest record has waited. The time that the draft is behind the traffic is at least this.',
           unit: 's',
@@ -75,6 +103,11 @@ export const pipeline: Dashboard = {
         },
         {
           title: 'From signal to live',
+          alert: 'PlateauSignalToLiveSlow',
+          thresholds: [
+            [null, 'blue'],
+            [1800, 'orange'],
+          ],
           description:
             "From the capture of the newest window behind a version until requests were given that version: the loop's reaction time.",
           unit: 's',
@@ -131,6 +164,7 @@ export const pipeline: Dashboard = {
             [0.1, 'yellow'],
             [0.25, 'orange'],
           ],
+          alert: 'PlateauTrafficShifted',
           queries: [{ expr: gauge('plateau_scorer_flatness_psi', 'max', { by: 'domain' }), legend: '{{domain}}' }],
         },
         {

@@ -1,4 +1,5 @@
 import type { Dashboard } from './dashboard.js'
+import { variables } from './variables.js'
 
 export interface PanelQuery {
   readonly dashboard: string
@@ -14,5 +15,6 @@ export function queriesOf({ uid, rows }: Dashboard): PanelQuery[] {
 
 /** As Grafana would send it for a short range, everything being chosen. */
 export function inPrometheus(expr: string, interval = '1m'): string {
-  return expr.replaceAll('$__rate_interval', interval).replaceAll('$namespace', '.*').replaceAll('$release', '.*')
+  const ranged = expr.replaceAll('$__rate_interval', interval)
+  return variables.reduce((query, { name }) => query.replaceAll(`$${name}`, '.*'), ranged)
 }

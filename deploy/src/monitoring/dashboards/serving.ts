@@ -84,7 +84,10 @@ export const serving: Dashboard = {
           max: 1,
           queries: [
             {
-              expr: shareOfAll(rate(accepted, { by: 'position' }), rate('plateau_spec_decode_num_drafts_total')),
+              expr: shareOfAll(
+                rate(accepted, { by: 'position' }),
+                rate('plateau_spec_decode_num_drafts_total', { ofAllTenants: true }),
+              ),
               legend: 'place {{position}}',
             },
           ],
@@ -180,6 +183,11 @@ export const serving: Dashboard = {
       panels: [
         {
           title: 'Event loop delay',
+          alert: 'PlateauEventLoopBlocked',
+          thresholds: [
+            [null, 'blue'],
+            [0.25, 'red'],
+          ],
           description:
             'p99 since the last scrape. Above a tenth of a second, tokens arrive late and health checks may fail: less load, or more processor.',
           unit: 's',

@@ -119,6 +119,11 @@ export const training: Dashboard = {
         },
         {
           title: 'Age of the snapshot',
+          alert: 'PlateauTrainerStateUnsaved',
+          thresholds: [
+            [null, 'blue'],
+            [900, 'orange'],
+          ],
           description: 'What a new process would learn again. Grows: the checkpoint store does not take it.',
           unit: 's',
           min: 0,
