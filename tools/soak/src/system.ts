@@ -56,7 +56,9 @@ export async function openSystem(options: SoakOptions, say: (line: string) => vo
       eventLog,
       env: {
         serving: { PLATEAU_CAPTURE: 'consented', PLATEAU_API_KEYS_FILE: keysFile },
-        trainer: { PLATEAU_SNAPSHOT_SECONDS: '5' },
+        // Bounds that are reached within minutes: what grows after that has none.
+        'target-model': { PLATEAU_CACHE_BYTES: '16MiB' },
+        trainer: { PLATEAU_SNAPSHOT_SECONDS: '5', PLATEAU_REPLAY_POSITIONS: '5000' },
       },
     })
     closing.push(() => cluster.stop())
