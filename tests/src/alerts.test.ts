@@ -46,6 +46,7 @@ const QUIET = [
   'plateau_unusual_responses_total',
   'plateau_requests_refused_total',
   'plateau_rpc_refused_total',
+  'plateau_tls_handshakes_refused_total',
   'plateau_trainer_policy_gain',
   'plateau_trainer_rule_gain',
   'plateau_trainer_rule_turns_total',

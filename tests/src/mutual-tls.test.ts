@@ -289,6 +289,14 @@ describe('mutual TLS between real services', () => {
     expect(cluster.logTail('serving', 500)).toMatch(/sa\/trainer.*"call refused"/)
   })
 
+  test('handshakes that came to nothing are in the log and counted, with what was wrong', async () => {
+    for (const service of ['serving', 'target-model'] as const) {
+      const metrics = await (await fetch(`${cluster.opsUrl(service)}/metrics`)).text()
+      expect(metrics).toMatch(/plateau_tls_handshakes_refused_total\{[^}]*reason="CERT_HAS_EXPIRED"[^}]*\} [1-9]/)
+      expect(cluster.logTail(service, 500)).toMatch(/"code":"CERT_HAS_EXPIRED".*"handshake refused"/)
+    }
+  })
+
   test('an authority is replaced under load, in three steps, and no request fails', async () => {
     const clients = new Clients([cluster.httpUrl], readPrompts(demoModel, 'sotu').prompts, 3)
     const services = ['target-model', 'serving'] as const

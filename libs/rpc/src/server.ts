@@ -7,7 +7,7 @@ import { Descriptors } from './descriptors.js'
 import type { ReportError } from './handlers.js'
 import { healthDefinition, HealthService } from './health.js'
 import { reflectionService, reflectionVersions } from './reflection.js'
-import { serverCredentials, type Certificates } from './transport-security.js'
+import { hearingRefusals, serverCredentials, type Certificates } from './transport-security.js'
 
 export interface RpcServerOptions {
   /** "host:port" (port 0 = any free one) or "unix:/path". */
@@ -22,6 +22,8 @@ export interface RpcServerOptions {
   readonly reflection?: Uint8Array | undefined
   /** Asked before every call but those of health and reflection. Default: everyone may call everything. */
   readonly authorize?: Authorize | undefined
+  /** With `tls`: hears why somebody came no further than the handshake, as a code of Node.js. */
+  readonly onRefusedHandshake?: ((reason: string) => void) | undefined
   /** Hears of defects outside the services' own handlers. */
   readonly report?: ReportError
 }
@@ -61,6 +63,7 @@ const STANDARD_SERVICES = new URL('../grpc.binpb', import.meta.url)
 /** Listens and serves; the standard health service is always there. Throws ADDRESS_UNAVAILABLE. */
 export async function startServer(options: RpcServerOptions): Promise<RpcServer> {
   const { address, tls, services, limits, isReady = () => true, reflection, authorize, report = () => {} } = options
+  const { onRefusedHandshake = () => {} } = options
   const interceptors = authorize === undefined ? [] : [authorizing(authorize, report)]
   const server = new Server({ ...channelOptions(limits), ...ageOptions(limits), interceptors })
   const names = services.map(({ definition }) => serviceName(definition))
@@ -70,7 +73,8 @@ export async function startServer(options: RpcServerOptions): Promise<RpcServer>
   server.addService(healthDefinition, health.implementation)
   await removeStaleSocket(address)
   const security = tls === undefined ? undefined : serverCredentials(tls)
-  const port = await bind(server, address, security?.credentials ?? ServerCredentials.createInsecure()).catch(
+  const credentials = security?.credentials ?? ServerCredentials.createInsecure()
+  const port = await hearingRefusals(onRefusedHandshake, () => bind(server, address, credentials)).catch(
     (error: unknown) => {
       security?.close()
       throw error

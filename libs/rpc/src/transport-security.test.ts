@@ -2,7 +2,7 @@ import { PlateauError, target } from '@plateau/contracts'
 import { validFor } from '@plateau/dev-certificates'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type PeerCertificate } from 'node:tls'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { callServerStream, callUnary, createClient } from './client.js'
 import type { RpcServer, RpcServerOptions } from './server.js'
 import { generateRequest, scoreRequest, serve, token, type Fake } from './testing.js'
@@ -66,20 +66,36 @@ describe('a server with certificates on both sides', () => {
     expect(seen).toEqual(Array(2).fill('URI:spiffe://here/ns/test/sa/client, IP Address:127.0.0.1'))
   })
 
-  it.each<[string, () => Promise<Certificates> | undefined]>([
-    ['plaintext', () => undefined],
-    ['a certificate of another authority', () => certificatesFor('client', { by: stranger })],
+  it.each<[string, () => Promise<Certificates> | undefined, RegExp]>([
+    ['plaintext', () => undefined, /^ERR_SSL_/],
+    [
+      'a certificate of another authority',
+      () => certificatesFor('client', { by: stranger }),
+      /^(SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+)$/,
+    ],
     [
       'a certificate that has expired',
       () => certificatesFor('client', { validity: { notBefore: new Date(0), notAfter: new Date(Date.now() - 1000) } }),
+      /^CERT_HAS_EXPIRED$/,
     ],
-    ['no trust in the server', () => certificatesFor('client', { trusts: stranger })],
-  ])('has no talk with %s', async (_, certificates) => {
-    const { server } = await serveTls()
+    ['no trust in the server', () => certificatesFor('client', { trusts: stranger }), /^(ERR_SSL_|ECONNRESET)/],
+  ])('has no talk with %s, and says why', async (_, certificates, reason) => {
+    const reasons: string[] = []
+    const { server } = await serveTls(answers, { onRefusedHandshake: (why) => reasons.push(why) })
     const client = dial(server, await certificates())
     await expect(score(client, 1_000)).rejects.toMatchObject({
       code: expect.stringMatching(/UNAVAILABLE|DEADLINE_EXCEEDED/),
     })
+    await vi.waitFor(() => expect(reasons[0]).toMatch(reason))
+  })
+
+  it('hears of its own handshakes only', async () => {
+    const reasons: string[][] = [[], []]
+    const [first] = await Promise.all(
+      reasons.map((told) => serveTls(answers, { onRefusedHandshake: (why) => told.push(why) })),
+    )
+    expect(await handshake(first!.server, {})).toMatch(/CERTIFICATE_REQUIRED/)
+    await vi.waitFor(() => expect(reasons).toEqual([['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'], []]))
   })
 
   it('wants a certificate in the handshake, and TLS 1.3', async () => {

@@ -2,8 +2,10 @@
  * TLS 1.3 with certificates on both sides, which may be replaced while connections and calls go on. Whose certificates they
  * are and what that allows is for the callers to say.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { experimental, ServerCredentials, type ChannelCredentials } from '@grpc/grpc-js'
-import type { PeerCertificate, SecureContextOptions } from 'node:tls'
+import { Server, type PeerCertificate, type SecureContextOptions, type TLSSocket } from 'node:tls'
 
 /** PEM. */
 export interface CertificateTexts {
@@ -34,6 +36,34 @@ export function serverCredentials(certificates: Certificates): {
 } {
   const credentials = new MutualTls(contextOf(certificates.current))
   return { credentials, close: certificates.onChange((texts) => credentials.update(contextOf(texts))) }
+}
+
+/** Node.js says it of every server that begins to listen. */
+const LISTENS = 'tracing:net.server.listen:asyncStart'
+const binding = new AsyncLocalStorage<symbol>()
+
+/**
+ * Runs `bind`, and tells from then on why handshakes with the TLS servers that it let listen came to nothing: the code of
+ * what is wrong with the client's certificate, or of the connection's end. grpc-js keeps those servers to itself.
+ */
+export async function hearingRefusals<T>(tell: (reason: string) => void, bind: () => Promise<T>): Promise<T> {
+  const ours = Symbol('bind')
+  const hear = (message: unknown): void => {
+    const { server } = message as { readonly server: unknown }
+    if (binding.getStore() !== ours || !(server instanceof Server)) return
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => tell(reasonOf(error, socket)))
+  }
+  subscribe(LISTENS, hear)
+  try {
+    return await binding.run(ours, bind)
+  } finally {
+    unsubscribe(LISTENS, hear)
+  }
+}
+
+/** Where the certificate was at fault the error speaks of a connection that was closed. */
+function reasonOf({ code }: NodeJS.ErrnoException, { authorizationError }: TLSSocket): string {
+  return String(authorizationError ?? code ?? 'unknown')
 }
 
 /** grpc-js' own credentials for changing certificates cannot be held to TLS 1.3. */

@@ -205,11 +205,12 @@ export const serving: Dashboard = {
         {
           title: 'Refused callers',
           description:
-            'gRPC calls refused for their certificate. Somebody without rights, or a service whose certificate says the wrong name.',
+            'gRPC calls, and handshakes, refused for their certificate. Somebody without rights, or a service whose certificate has ended or says the wrong name.',
           unit: 'ops',
           min: 0,
           queries: [
             { expr: rate('plateau_rpc_refused_total', { by: 'method, caller' }), legend: '{{caller}} {{method}}' },
+            { expr: rate('plateau_tls_handshakes_refused_total', { by: 'reason' }), legend: 'handshake: {{reason}}' },
           ],
         },
       ],

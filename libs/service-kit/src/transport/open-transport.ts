@@ -16,7 +16,7 @@ import { certificatePaths, type TransportConfig } from './transport-config.js'
 
 /** Between two looks at the certificates. */
 const LOOK_MS = 2_000
-/** A refusal of one caller and method is logged once in so long; the metric counts them all. */
+/** A refusal of one caller and method, or of handshakes for one reason, is logged once in so long; metrics count them all. */
 const QUIET_MS = 60_000
 const MAX_QUIET = 1000
 
@@ -38,6 +38,7 @@ export interface ServerTransport {
   readonly tls?: CertificateFiles
   readonly authorize?: (path: string, caller: CertifiedCaller) => void
   readonly limits?: { readonly maxConnectionAgeMs: number }
+  readonly onRefusedHandshake?: (reason: string) => void
 }
 
 /** Options of a gRPC channel. */
@@ -94,12 +95,14 @@ export async function openTransport(config: TransportConfig, parts: TransportPar
   }
   logger.info('mutual TLS', { identity: spiffeId(identity), trustedNamespaces: trust.namespaces.join(',') })
   const onRefused = refusals(parts)
+  const onRefusedHandshake = refusedHandshakes(parts)
   return {
     isSecure: true,
     server: (callers) => ({
       tls: files,
       // A connection shows the certificates that it began with: whoever is no longer certified is out after so long.
       limits: { maxConnectionAgeMs: config.maxConnectionAgeMs },
+      onRefusedHandshake,
       authorize: (path, { certificate }) => {
         const refusal = callerRefusal(trust, callers, path, certificate)
         if (refusal === undefined) return
@@ -142,7 +145,7 @@ function isoOf(timeMs: number): string {
 /** Counts calls that were refused, and keeps the audit. */
 function refusals({ logger, metrics, clock }: TransportParts) {
   const counter = metrics?.counter('plateau_rpc_refused_total')
-  const said = new Map<string, number>()
+  const isNews = newsOf(clock)
   return (
     method: string,
     certificate: PeerCertificate | undefined,
@@ -150,11 +153,27 @@ function refusals({ logger, metrics, clock }: TransportParts) {
   ): void => {
     const service = certificate === undefined ? undefined : identityOf(certificate)?.service
     counter?.add({ method, caller: service ?? 'unknown' })
-    const key = `${caller} ${method}`
+    if (isNews(`${caller} ${method}`)) logger.warn('call refused', { method, caller, code })
+  }
+}
+
+function refusedHandshakes({ logger, metrics, clock }: TransportParts) {
+  const counter = metrics?.counter('plateau_tls_handshakes_refused_total')
+  const isNews = newsOf(clock)
+  return (reason: string): void => {
+    counter?.add({ reason })
+    if (isNews(reason)) logger.warn('handshake refused', { code: reason })
+  }
+}
+
+/** Whether something has not been said for a while. */
+function newsOf(clock: () => number): (what: string) => boolean {
+  const saidAtMs = new Map<string, number>()
+  return (what) => {
     const now = clock()
-    if (now - (said.get(key) ?? -Infinity) < QUIET_MS) return
-    if (said.size >= MAX_QUIET) said.clear()
-    said.set(key, now)
-    logger.warn('call refused', { method, caller, code })
+    if (now - (saidAtMs.get(what) ?? -Infinity) < QUIET_MS) return false
+    if (saidAtMs.size >= MAX_QUIET) saidAtMs.clear()
+    saidAtMs.set(what, now)
+    return true
   }
 }

@@ -74,6 +74,16 @@ export const commonMetrics = {
       result: 'reloaded: in force; refused: they cannot be used, and the earlier ones stay',
     },
   },
+  plateau_tls_handshakes_refused_total: {
+    kind: 'counter',
+    unit: '{connection}',
+    help: 'Connections to gRPC ports that came no further than the TLS handshake. Only with mutual TLS.',
+    labels: {
+      reason:
+        "code of Node.js, for the client's certificate (CERT_HAS_EXPIRED, ...) or the connection (ECONNRESET: it was closed)",
+    },
+    maxSeries: 50,
+  },
   plateau_rpc_refused_total: {
     kind: 'counter',
     unit: '{call}',
