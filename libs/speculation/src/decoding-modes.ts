@@ -25,9 +25,10 @@ export class DecodingModes {
 
   /** Of the next response. `running`: responses that are decoded at once, this one among them. */
   next(running: number, kind = ''): DecodingMode {
-    this.#power += (Math.log2(Math.max(1, running)) - this.#power) * NEWEST
-    const power = Math.round(this.#power)
-    return this.#times(power, kind).next(2 ** power)
+    const power = Math.log2(Math.max(1, running))
+    this.#power += (power - this.#power) * (power > this.#power ? RISE : FALL)
+    const load = Math.round(this.#power)
+    return this.#times(load, kind).next(2 ** load)
   }
 
   /** Another draft proposes: what was seen of the one before it says little. */
@@ -173,8 +174,9 @@ function limited(tokenUs: number, { weight, value }: Mean): number {
   return weight < LEAST_SEEN ? tokenUs : Math.min(tokenUs, OUTLIER * value)
 }
 
-/** How much the newest response says of the load. */
-const NEWEST = 1 / 8
+/** How much the newest response says of the load: the beginning of a rush more than its end, or the pause before the next. */
+const RISE = 1 / 4
+const FALL = 1 / 32
 /** Kinds of traffic that are told apart. */
 const MAX_KINDS = 64
 /** Responses of a block that count: so many for each that runs at once, and at least so many. */
@@ -194,6 +196,6 @@ const LOOK_MEMORY = 8
 /** Responses of a way before it is compared. */
 const LEAST_SEEN = 3
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
-const SURPRISE = 0.2
+const SURPRISE = 0.35
 const SOONER = 3
 const OUTLIER = 3
