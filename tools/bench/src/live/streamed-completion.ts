@@ -25,6 +25,8 @@ export interface StreamedCompletion {
   readonly tokens: number
   /** The version that proposed; "0": none. */
   readonly draftVersion: string
+  /** Rounds with a proposal. */
+  readonly drafts: number
   readonly finish: string
 }
 
@@ -44,7 +46,7 @@ export class Refused extends Error {
 
 interface Chunk {
   readonly choices: readonly { readonly token_ids?: readonly number[]; readonly finish_reason: string | null }[]
-  readonly plateau?: { readonly draft_version?: string }
+  readonly plateau?: { readonly draft_version?: string; readonly num_drafts?: number }
   readonly error?: { readonly message: string }
 }
 
@@ -61,7 +63,7 @@ export async function streamCompletion(url: string, request: StreamedRequest): P
     throw new Refused(response.status, retryAfter === null ? undefined : Number(retryAfter), await response.text())
   }
   const arrivals: Arrival[] = []
-  let [draftVersion, finish, isDone] = ['0', '', false]
+  let [draftVersion, drafts, finish, isDone] = ['0', 0, '', false]
   for await (const { atMs, data } of dataOf(response)) {
     let tokens = 0
     for (const text of data) {
@@ -73,6 +75,7 @@ export async function streamCompletion(url: string, request: StreamedRequest): P
       if (error !== undefined) throw new Error(error.message)
       tokens += choices[0]?.token_ids?.length ?? 0
       draftVersion = plateau?.draft_version ?? draftVersion
+      drafts = plateau?.num_drafts ?? drafts
       finish = choices[0]?.finish_reason ?? finish
     }
     if (tokens > 0) arrivals.push({ atMs, tokens })
@@ -80,7 +83,7 @@ export async function streamCompletion(url: string, request: StreamedRequest): P
   if (!isDone || finish === '') throw new Error('the stream ended without its end')
   if (arrivals.length === 0) throw new Error('the stream ended without a token')
   const tokens = arrivals.reduce((sum, arrival) => sum + arrival.tokens, 0)
-  return { startedMs, arrivals, tokens, draftVersion, finish }
+  return { startedMs, arrivals, tokens, draftVersion, drafts, finish }
 }
 
 /** Events that came in one piece came at one time. */

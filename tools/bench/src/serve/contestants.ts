@@ -18,6 +18,8 @@ export interface Answered {
   /** At least one. */
   readonly arrivals: readonly Arrival[]
   readonly tokens: number
+  /** Rounds with a proposal. */
+  readonly drafts: number
 }
 
 export type ContestantName = 'plain' | 'speculative' | 'llama.cpp'
@@ -56,7 +58,7 @@ export function llamaCpp(engine: LlamaCppEngine, tokenizer: Tokenizer, contextTo
           if (arrivals.length === question.maxTokens) break
         }
         await sequences.clear(client)
-        return { startedMs, arrivals, tokens: arrivals.length }
+        return { startedMs, arrivals, tokens: arrivals.length, drafts: 0 }
       }
       return { ask, close: () => sequences.close() }
     },

@@ -5,7 +5,7 @@ import { crowdFigures, TurnedAway } from './overload.js'
 describe('more clients than places', () => {
   it('counts tokens after the beginning and before the end only, whenever their answer ended', () => {
     const arrivals = [1500, 2500, 9999, 10_500].map((atMs) => ({ atMs, tokens: 8 }))
-    const answers = [{ startedMs: 1000, arrivals, tokens: 32 }]
+    const answers = [{ startedMs: 1000, arrivals, tokens: 32, drafts: 0 }]
     const figures = crowdFigures({ clients: 2, answers, refusals: [], failures: [], startMs: 0, seconds: 10 })
     expect(figures.tokensPerSecond).toBe(2)
   })

@@ -14,12 +14,20 @@ const row = (first: string, cells: readonly string[]): string =>
 const both = ({ p50, p99 }: Percentiles): string[] => [p50.toFixed(1), p99.toFixed(1)]
 
 export function printLevels(rows: readonly LevelRow[]): void {
-  console.log(row('', ['requests/s', 'tokens/s', 'first p50 ms', 'p99', 'token p50 ms', 'p99', 'over plain', '95 %']))
+  console.log(
+    row('', ['requests/s', 'tokens/s', 'first p50 ms', 'p99', 'token p50 ms', 'p99', 'proposed', 'over plain', '95 %']),
+  )
   for (const { clients, temperature, figures, overPlain } of rows) {
     for (const [name, one] of Object.entries(figures)) {
       const { ratio, low, high } = overPlain[name]!
       const rates = [one.requestsPerSecond.toFixed(2), one.tokensPerSecond.toFixed(1)]
-      const cells = [...rates, ...both(one.firstTokenMs), ...both(one.interTokenMs), ratio.toFixed(2)]
+      const cells = [
+        ...rates,
+        ...both(one.firstTokenMs),
+        ...both(one.interTokenMs),
+        one.proposedShare.toFixed(2),
+        ratio.toFixed(2),
+      ]
       if (name !== 'plain') cells.push(`${low.toFixed(2)} to ${high.toFixed(2)}`)
       console.log(row(`${clients} at T ${temperature} ${name}`, cells))
     }

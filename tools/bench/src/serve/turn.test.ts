@@ -16,6 +16,7 @@ const answer: Answered = {
     { atMs: 160, tokens: 2 },
   ],
   tokens: 3,
+  drafts: 1,
 }
 
 describe('a turn', () => {
@@ -52,7 +53,7 @@ describe('a turn', () => {
   })
 
   it('counts by its whole time, and waits by request and by token', () => {
-    const slow = { ...answer, arrivals: [{ atMs: 500, tokens: 3 }] }
+    const slow = { ...answer, arrivals: [{ atMs: 500, tokens: 3 }], drafts: 0 }
     const figures = serveFigures([
       { seconds: 1, answers: [answer, answer] },
       { seconds: 3, answers: [slow] },
@@ -61,5 +62,6 @@ describe('a turn', () => {
     expect(figures.tokensPerSecond).toBe(2.25)
     expect(figures.firstTokenMs).toEqual({ p50: 40, p99: 400 })
     expect(figures.interTokenMs).toEqual({ p50: 10, p99: 10 })
+    expect(figures.proposedShare).toBeCloseTo(2 / 3)
   })
 })

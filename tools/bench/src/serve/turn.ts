@@ -14,6 +14,8 @@ export interface ServeFigures {
   readonly tokensPerSecond: number
   readonly firstTokenMs: Percentiles
   readonly interTokenMs: Percentiles
+  /** Share of the answers that had a proposal. */
+  readonly proposedShare: number
 }
 
 export interface Percentiles {
@@ -63,6 +65,7 @@ export function serveFigures(turns: readonly Turn[]): ServeFigures {
     tokensPerSecond: tokens / seconds,
     firstTokenMs: firstTokenMs(answers),
     interTokenMs: interTokenMs(answers),
+    proposedShare: answers.filter(({ drafts }) => drafts > 0).length / answers.length,
   }
 }
 

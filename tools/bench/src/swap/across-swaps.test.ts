@@ -10,6 +10,7 @@ const request = (startedMs: number, endedMs: number, more: Partial<StreamedCompl
     { atMs: endedMs, tokens: 3 },
   ],
   tokens: 4,
+  drafts: 1,
   draftVersion: '6',
   finish: 'length',
   ...more,
