@@ -65,9 +65,13 @@ it.each([0.03, 0.05, 0.1, 0.2, 0.35, 0.6])(
   },
 )
 
+/** Tokens that a step gives to a response with proposals; one without gets one of it, however long it was for others' sake. */
+const TOKENS_A_STEP = 2
+
 /**
  * So many rushes of clients that each ask one question after the other, until 48 are answered: the load rises, stays and falls
- * again. A response takes what the responses beside it made of its time. The share that was decoded with proposals.
+ * again. Steps take as long as the positions of the responses beside each other make them. The share that was decoded with
+ * proposals, which take 1 + loss times as long where all have them as where none has.
  */
 function serveRushes(modes: DecodingModes, loss: number, rushes: number, seed: number): number {
   const random = seededRandom(seed)
@@ -82,7 +86,9 @@ function serveRushes(modes: DecodingModes, loss: number, rushes: number, seed: n
         one.steps++
       }
       const [one] = batch.splice(Math.floor(random() * Math.min(4, batch.length)), 1)
-      const us = 1000 * (0.3 + (0.7 * one!.beside) / one!.steps / 16) * (1 + (loss * one!.share) / one!.steps)
+      const stepUs = 1000 * (0.3 + (0.7 * one!.beside) / one!.steps / 16)
+      const longer = 1 + ((TOKENS_A_STEP * (1 + loss) - 1) * one!.share) / one!.steps
+      const us = (stepUs * longer) / (one!.mode.speculates ? TOKENS_A_STEP : 1)
       one!.mode.ended?.(us * (0.8 + 0.4 * random()))
     }
     for (let i = 0; i < 48; i++) {

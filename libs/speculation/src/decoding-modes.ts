@@ -12,9 +12,10 @@ export interface DecodingMode {
 /**
  * Whether responses come faster with proposals or without, as they really came. What a round costs is known by itself
  * (SpeculationController), but not what it costs beside others: a batch of many responses has no room for positions that may
- * be rejected, and who decodes plainly in it waits for them too. So the two ways are not mixed: the responses of a block all
- * go one way, mostly the one that was faster at this load, and the first of a block, which meet those of the block before, do
- * not count. Who is alone disturbs nobody: then each kind of traffic has its own way.
+ * be rejected, and who decodes plainly in it waits for them too: beside proposals the plain way looks slow, beside plain
+ * responses the other one fast. So the two ways are not mixed: the responses of a block all go one way, mostly the one that
+ * was faster at this load, and those that meet responses of a block that goes the other way do not count. Who is alone
+ * disturbs nobody: then each kind of traffic has its own way.
  */
 export class DecodingModes {
   readonly #loads = new Map<number, ModeTimes>()
@@ -62,19 +63,18 @@ class Block {
   constructor(
     readonly speculates: boolean,
     private readonly length: number,
-    private readonly running: number,
+    /** Its first responses that meet those of a block that went the other way. */
+    private readonly mixed: number,
   ) {
     this.left = length
   }
 
   next(times: ModeTimes): DecodingMode {
     this.left--
-    const counts = this.left < this.length - this.running
+    const counts = this.left < this.length - this.mixed
     return { speculates: this.speculates, ...(counts ? { ended: (tokenUs) => times.observe(this, tokenUs) } : {}) }
   }
 }
-
-const NO_BLOCK = new Block(true, 0, 0)
 
 /**
  * The two ways of one load, or of one kind of traffic, in blocks. Times of long ago are those of other texts and of another
@@ -84,7 +84,7 @@ class ModeTimes {
   #speculates: boolean
   /** Natural logarithm of the time with proposals over the time without, by looks. */
   readonly #loss = new Mean()
-  #block = NO_BLOCK
+  #block: Block | undefined
   #look: Block | undefined
   /** Of the way that most blocks go: what a token took lately, and when the last look was judged. */
   readonly #recent = new Mean()
@@ -103,20 +103,21 @@ class ModeTimes {
   }
 
   get isOver(): boolean {
-    return this.#block.left === 0
+    return this.#block === undefined || this.#block.left === 0
   }
 
   /** The block was broken off. */
   end(): void {
-    this.#block = NO_BLOCK
+    this.#block = undefined
   }
 
   next(running: number): DecodingMode {
-    if (this.isOver) this.#block = this.#begin(running)
+    if (this.#block === undefined || this.#block.left === 0) this.#block = this.#begin(running)
     return this.#block.next(this)
   }
 
   observe(block: Block, tokenUs: number): void {
+    if (block.speculates !== this.#block?.speculates) return
     block.seen.observe(limited(tokenUs, block.seen), Infinity)
     if (block.speculates === this.#speculates) this.#recent.observe(limited(tokenUs, this.#recent), MEMORY)
   }
@@ -126,12 +127,14 @@ class ModeTimes {
   }
 
   #begin(running: number): Block {
-    const length = running + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
-    // The block after the look has begun and ended too: the last responses of the look have had their time.
+    const beside = running - 1
+    const length = 2 * beside + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
+    // The block after the look has ended too, so that a look is compared with what came before it and after.
     if (this.#look !== undefined && this.#look !== this.#block) this.#judge(this.#look)
     this.#sinceLook++
     const isLook = this.#recent.weight >= LEAST_SEEN && this.#look === undefined && this.#sinceLook >= this.#interval()
-    const block = new Block(isLook ? !this.#speculates : this.#speculates, length, running)
+    const speculates = isLook ? !this.#speculates : this.#speculates
+    const block = new Block(speculates, length, speculates === this.#block?.speculates ? 0 : beside)
     if (isLook) {
       this.#look = block
       this.#sinceLook = 0
@@ -180,7 +183,7 @@ const FALL = 1 / 32
 /** Kinds of traffic that are told apart. */
 const MAX_KINDS = 64
 /** Responses of a block that count: so many for each that runs at once, and at least so many. */
-const COUNTED_PER_RUNNING = 1.5
+const COUNTED_PER_RUNNING = 0.75
 const LEAST_COUNTED = 4
 /** Share of the time that looks may cost. */
 const LOOK_BUDGET = 0.01
