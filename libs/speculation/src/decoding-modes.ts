@@ -63,15 +63,15 @@ class Block {
   constructor(
     readonly speculates: boolean,
     private readonly length: number,
-    /** Its first responses that meet those of a block that went the other way. */
-    private readonly mixed: number,
+    /** Its first and its last responses that meet those of a block that goes the other way. */
+    private readonly mixed: { readonly first: number; readonly last: number },
   ) {
     this.left = length
   }
 
   next(times: ModeTimes): DecodingMode {
     this.left--
-    const counts = this.left < this.length - this.mixed
+    const counts = this.left < this.length - this.mixed.first && this.left >= this.mixed.last
     return { speculates: this.speculates, ...(counts ? { ended: (tokenUs) => times.observe(this, tokenUs) } : {}) }
   }
 }
@@ -117,7 +117,6 @@ class ModeTimes {
   }
 
   observe(block: Block, tokenUs: number): void {
-    if (block.speculates !== this.#block?.speculates) return
     block.seen.observe(limited(tokenUs, block.seen), Infinity)
     if (block.speculates === this.#speculates) this.#recent.observe(limited(tokenUs, this.#recent), MEMORY)
   }
@@ -129,12 +128,13 @@ class ModeTimes {
   #begin(running: number): Block {
     const beside = running - 1
     const length = 2 * beside + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
-    // The block after the look has ended too, so that a look is compared with what came before it and after.
-    if (this.#look !== undefined && this.#look !== this.#block) this.#judge(this.#look)
+    if (this.#look !== undefined && this.#sinceLook >= (beside === 0 ? 1 : BLOCKS_AFTER)) this.#judge(this.#look)
     this.#sinceLook++
     const isLook = this.#recent.weight >= LEAST_SEEN && this.#look === undefined && this.#sinceLook >= this.#interval()
     const speculates = isLook ? !this.#speculates : this.#speculates
-    const block = new Block(speculates, length, speculates === this.#block?.speculates ? 0 : beside)
+    // Which responses count is known when they begin: of those that end before the next block, the slow ones would be missing.
+    const first = speculates === this.#block?.speculates ? 0 : beside
+    const block = new Block(speculates, length, { first, last: isLook ? beside : 0 })
     if (isLook) {
       this.#look = block
       this.#sinceLook = 0
@@ -191,6 +191,8 @@ const LOOK_BUDGET = 0.01
 const FIRST_BLOCKS = 2
 const UNCLEAR_BLOCKS = 4
 const MOST_BLOCKS = 48
+/** Blocks after a look before it is judged, so that it is compared with what came before and after, its stragglers gone; who is alone has none. */
+const BLOCKS_AFTER = 2
 /** Twice what the logarithm of two times is off in one look. */
 const CLEAR = 0.3
 /** Responses, and looks, that means look back on. */
