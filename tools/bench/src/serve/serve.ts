@@ -24,7 +24,8 @@ sampled; a number before each question makes it one whose prompt was not compute
 --train-seconds of the loop's traffic make, or the one that is shipped for the target; the trainer has ended when this
 begins. With --target beside llama.cpp: as many sequences at once inside this process, which spares it HTTP, text and
 everything else that a server does. Nothing is captured, and the target decodes up to 16 answers at once
-(PLATEAU_MAX_SEQUENCES). Some 20 minutes. The interval of "over plain" is by rounds.
+(PLATEAU_MAX_SEQUENCES). Rates are of the time in which every client has a question. Some 20 minutes. The interval of "over
+plain" is by rounds.
 
 Then too many: 64 clients for 16 places and a queue of 16, which come back when they are told to, and what is done
 meanwhile beside what 16 clients get.
@@ -32,7 +33,7 @@ meanwhile beside what 16 clients get.
   --target NAME|PATH   a real target (fetched when it is known and missing)
   --levels LIST        clients at once (default 1,4,16)
   --temperatures LIST  (default 0,0.7)
-  --answers N          of a turn, at least, and three for each client (default 24)
+  --answers N          of a turn, at least, and four for each client (default 24)
   --rounds N           turns of each (default 5)
   --warm-up SECONDS    of speculative turns before those: serving learns what pays at this load (default 60)
   --tokens N           of an answer, at most (default 64)
@@ -129,7 +130,7 @@ async function measureLevels(
   for (const clients of levels) {
     for (const temperature of temperatures) {
       progress(`${clients} clients at temperature ${temperature}`)
-      const asked = { count: Math.max(answers, 3 * clients), temperature, maxTokens }
+      const asked = { count: Math.max(answers, 4 * clients), temperature, maxTokens }
       const turns = new Map(contestants.map(({ name }): [string, Turn[]] => [name, []]))
       const answer = async (contestant: Contestant): Promise<Turn> => {
         const answering = await contestant.open(clients)

@@ -40,10 +40,11 @@ describe('a turn', () => {
     expect(asked.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(most).toBe(3)
     expect(turn.answers).toHaveLength(7)
+    expect(turn.busyUntilMs).toBeGreaterThanOrEqual(turn.startMs)
   })
 
   it('is compared with the turn of the other one in its round', () => {
-    const turn = (seconds: number) => ({ seconds, answers: [answer] })
+    const turn = (seconds: number) => ({ startMs: 0, busyUntilMs: 1000 * seconds, answers: [answer] })
     const { ratio, low, high } = overRounds([turn(1), turn(10)], [turn(2), turn(20)])
     expect([ratio, low, high]).toEqual([2, 2, 2].map((value) => expect.closeTo(value, 9)))
     const uneven = overRounds([turn(1), turn(1)], [turn(1), turn(4)])
@@ -52,16 +53,17 @@ describe('a turn', () => {
     expect(overRounds([turn(1)], [turn(2)])).toEqual({ ratio: 2, low: Number.NaN, high: Number.NaN })
   })
 
-  it('counts by its whole time, and waits by request and by token', () => {
+  it('counts while every client has a question, and waits by request and by token', () => {
     const slow = { ...answer, arrivals: [{ atMs: 500, tokens: 3 }], drafts: 0 }
+    const late = { ...answer, arrivals: [...answer.arrivals, { atMs: 3500, tokens: 4 }], tokens: 7 }
     const figures = serveFigures([
-      { seconds: 1, answers: [answer, answer] },
-      { seconds: 3, answers: [slow] },
+      { startMs: 0, busyUntilMs: 1000, answers: [answer, answer] },
+      { startMs: 0, busyUntilMs: 3000, answers: [slow, late] },
     ])
     expect(figures.requestsPerSecond).toBe(0.75)
-    expect(figures.tokensPerSecond).toBe(2.25)
+    expect(figures.tokensPerSecond).toBe(3)
     expect(figures.firstTokenMs).toEqual({ p50: 40, p99: 400 })
-    expect(figures.interTokenMs).toEqual({ p50: 10, p99: 10 })
-    expect(figures.proposedShare).toBeCloseTo(2 / 3)
+    expect(figures.interTokenMs).toEqual({ p50: 10, p99: 835 })
+    expect(figures.proposedShare).toBe(0.75)
   })
 })

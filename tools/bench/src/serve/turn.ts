@@ -4,8 +4,11 @@ import { criticalValue } from '../selection/report/student-t.js'
 import { mean, quantile } from '../statistics.js'
 import type { Answered, Answering, Question } from './contestants.js'
 
+/** Times are `performance.now()`. */
 export interface Turn {
-  readonly seconds: number
+  readonly startMs: number
+  /** Every client had a question until then. Afterwards there are fewer and fewer, and most where answers differ most in time. */
+  readonly busyUntilMs: number
   readonly answers: readonly Answered[]
 }
 
@@ -27,12 +30,14 @@ export async function takeTurn(answering: Answering, questions: readonly Questio
   const answers: Answered[] = []
   const waiting = [...questions]
   const startMs = performance.now()
+  let busyUntilMs = Infinity
   const client = async (index: number): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
       answers.push(await answering.ask(next, index))
+    busyUntilMs = Math.min(busyUntilMs, performance.now())
   }
   await Promise.all(Array.from({ length: clients }, (_, index) => client(index)))
-  return { seconds: (performance.now() - startMs) / 1000, answers }
+  return { startMs, busyUntilMs, answers }
 }
 
 /** Tokens a second of one contestant over another's, with an interval of 95 %. */
@@ -55,18 +60,29 @@ function tokensPerSecond(turns: readonly Turn[]): number {
   return serveFigures(turns).tokensPerSecond
 }
 
-/** Of several turns together. */
+/** Of several turns together; rates of the time in which every client had a question. */
 export function serveFigures(turns: readonly Turn[]): ServeFigures {
-  const seconds = turns.reduce((sum, turn) => sum + turn.seconds, 0)
+  const seconds = sum(turns, ({ startMs, busyUntilMs }) => (busyUntilMs - startMs) / 1000)
   const answers = turns.flatMap((turn) => turn.answers)
-  const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0)
+  const tokens = sum(turns, (turn) => sum(arrivedIn(turn), (arrival) => arrival.tokens))
+  const ended = sum(turns, ({ answers, busyUntilMs }) => answers.filter((one) => endOf(one) <= busyUntilMs).length)
   return {
-    requestsPerSecond: answers.length / seconds,
+    requestsPerSecond: ended / seconds,
     tokensPerSecond: tokens / seconds,
     firstTokenMs: firstTokenMs(answers),
     interTokenMs: interTokenMs(answers),
     proposedShare: answers.filter(({ drafts }) => drafts > 0).length / answers.length,
   }
+}
+
+function arrivedIn({ answers, busyUntilMs }: Turn) {
+  return answers.flatMap(({ arrivals }) => arrivals.filter(({ atMs }) => atMs <= busyUntilMs))
+}
+
+const endOf = ({ arrivals }: Answered): number => arrivals.at(-1)!.atMs
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0)
 }
 
 export function firstTokenMs(answers: readonly Answered[]): Percentiles {
