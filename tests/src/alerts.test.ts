@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { topics } from '@plateau/contracts'
 import { Cluster, complete, readPrompts, serviceNames } from '@plateau/demo'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Clients } from './clients.js'
 import { dashboardQueries } from './dashboard-queries.js'
 import { demoModel, tinyModel } from './models.js'
@@ -81,6 +81,9 @@ describe.skipIf(!hasPrometheus())('with a Prometheus that has the rules', () => 
     await cluster?.stop()
     rmSync(directory, { recursive: true, force: true })
   })
+
+  // What was said while Prometheus had not scraped yet, or in another test, is no answer.
+  beforeEach(() => void prometheus.received.splice(0))
 
   test('a running loop gives every shared expression a value', async () => {
     const missing = new Set(FED)

@@ -56,8 +56,8 @@ export async function openSystem(options: SoakOptions, say: (line: string) => vo
       eventLog,
       env: {
         serving: { PLATEAU_CAPTURE: 'consented', PLATEAU_API_KEYS_FILE: keysFile },
-        // Bounds that are reached within minutes: what grows after that has none.
-        'target-model': { PLATEAU_CACHE_BYTES: '16MiB' },
+        // Bounds that are reached within minutes: what grows after that has none. A real target's context needs more.
+        ...(options.target === undefined ? { 'target-model': { PLATEAU_CACHE_BYTES: '16MiB' } } : {}),
         trainer: { PLATEAU_SNAPSHOT_SECONDS: '5', PLATEAU_REPLAY_POSITIONS: '5000' },
       },
     })

@@ -28,7 +28,7 @@ export function gauge(name: GaugeName, how: 'sum' | 'max' | 'min' | 'avg', where
 }
 
 /** One line for each series. */
-export function each(name: GaugeName | CounterName, where: Where = {}): string {
+export function each(name: GaugeName | CounterName, where: Omit<Where, 'by'> = {}): string {
   return selected(name, where)
 }
 
@@ -71,7 +71,7 @@ function grouping({ by }: Where): string {
 }
 
 /** With the variables that the metric has. Outside Kubernetes a scrape gives no such labels, which ".*" matches. */
-function selected(name: string, { where, ofAllTenants = false }: Where): string {
+function selected(name: string, { where, ofAllTenants = false }: Omit<Where, 'by'>): string {
   const chosen = variables.filter((variable) => variable.isOf(name) && !(ofAllTenants && variable.name === 'tenant'))
   return `${name}{${[...chosen.map(isChosen), ...(where === undefined ? [] : [where])].join()}}`
 }

@@ -49,7 +49,8 @@ export const overview: Dashboard = {
           unit: 'percentunit',
           thresholds: [
             [null, 'blue'],
-            [0.001, 'orange'],
+            [0.001, 'yellow'],
+            [0.01, 'orange'],
             [0.05, 'red'],
           ],
           alert: 'PlateauRequestsFail',

@@ -28,6 +28,7 @@ export const pipeline: Dashboard = {
           min: 0,
           thresholds: [
             [null, 'blue'],
+            [0.01, 'orange'],
             [0.05, 'red'],
           ],
           alert: 'PlateauCaptureSheds',

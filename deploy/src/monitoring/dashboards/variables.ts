@@ -10,8 +10,6 @@ export interface Variable {
   readonly isOf: (metric: string) => boolean
 }
 
-const declares = (table: MetricTable, metric: string): boolean => baseOf(metric) in table
-
 /** A histogram is declared once and read in parts. */
 const baseOf = (metric: string): string => (metric in metricTable ? metric : metric.replace(/_(bucket|sum|count)$/, ''))
 
@@ -23,7 +21,7 @@ export const variables: readonly Variable[] = [
     label: 'Lineage',
     from: 'plateau_trainer_version',
     // Of the trainer's pod, by the chart's ServiceMonitor.
-    isOf: (metric) => declares(metricsByService.trainer, metric),
+    isOf: (metric) => baseOf(metric) in metricsByService.trainer,
   },
   {
     name: 'tenant',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Answered, Answering, Question } from './contestants.js'
 import { overRounds, serveFigures, takeTurn } from './turn.js'
@@ -40,7 +41,21 @@ describe('a turn', () => {
     expect(asked.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(most).toBe(3)
     expect(turn.answers).toHaveLength(7)
-    expect(turn.busyUntilMs).toBeGreaterThanOrEqual(turn.startMs)
+  })
+
+  it('is busy until one client has no question left, however long others take', async () => {
+    const held = Promise.withResolvers<void>()
+    const ask = async (_: Question, client: number) => {
+      if (client === 1) await held.promise
+      return answer
+    }
+    const turning = takeTurn({ ask, close: async () => {} }, questions.slice(0, 2), 2)
+    await sleep(5)
+    const releasedMs = performance.now()
+    held.resolve()
+    const { startMs, busyUntilMs } = await turning
+    expect(busyUntilMs).toBeGreaterThanOrEqual(startMs)
+    expect(busyUntilMs).toBeLessThan(releasedMs)
   })
 
   it('is compared with the turn of the other one in its round', () => {
