@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { DecodingModes } from './decoding-modes.js'
+import { DecodingModes, type DecodingMode } from './decoding-modes.js'
 import { seededRandom } from './random.js'
 
 interface World {
@@ -64,6 +64,52 @@ it.each([0.03, 0.05, 0.1, 0.2, 0.35, 0.6])(
     expect(Math.max(...excess)).toBeLessThan(0.03)
   },
 )
+
+/** Tokens that a step gives to a response with proposals; one without gets one of it, however long it was for others' sake. */
+const TOKENS_A_STEP = 2
+
+/**
+ * So many rushes of clients that each ask one question after the other, until 48 are answered: the load rises, stays and falls
+ * again. Steps take as long as the positions of the responses beside each other make them. The share that was decoded with
+ * proposals, which take 1 + loss times as long where all have them as where none has.
+ */
+function serveRushes(modes: DecodingModes, loss: number, rushes: number, seed: number): number {
+  const random = seededRandom(seed)
+  let speculated = 0
+  for (let rush = 0; rush < rushes; rush++) {
+    const batch: { readonly mode: DecodingMode; beside: number; share: number; steps: number }[] = []
+    const end = () => {
+      const share = batch.filter(({ mode }) => mode.speculates).length / batch.length
+      for (const one of batch) {
+        one.beside += batch.length
+        one.share += share
+        one.steps++
+      }
+      const [one] = batch.splice(Math.floor(random() * Math.min(4, batch.length)), 1)
+      const stepUs = 1000 * (0.3 + (0.7 * one!.beside) / one!.steps / 16)
+      const longer = 1 + ((TOKENS_A_STEP * (1 + loss) - 1) * one!.share) / one!.steps
+      const us = (stepUs * longer) / (one!.mode.speculates ? TOKENS_A_STEP : 1)
+      one!.mode.ended?.(us * (0.8 + 0.4 * random()))
+    }
+    for (let i = 0; i < 48; i++) {
+      if (batch.length === 16) end()
+      const mode = modes.next(batch.length + 1)
+      if (mode.speculates) speculated++
+      batch.push({ mode, beside: 0, share: 0, steps: 0 })
+    }
+    while (batch.length > 0) end()
+  }
+  return speculated / (48 * rushes)
+}
+
+it.each([0.1, 0.2, 0.45, 0.6])('nor where clients come in rushes, at a loss of %d', (loss) => {
+  const costs = Array.from({ length: 12 }, (_, seed) => {
+    const modes = new DecodingModes()
+    serveRushes(modes, loss, 12, seed)
+    return loss * serveRushes(modes, loss, 24, seed + 100)
+  })
+  expect(costs.reduce((sum, cost) => sum + cost) / costs.length).toBeLessThan(0.03)
+})
 
 it('a machine that becomes slower and faster again is no reason to change', () => {
   const modes = new DecodingModes()

@@ -12,9 +12,10 @@ export interface DecodingMode {
 /**
  * Whether responses come faster with proposals or without, as they really came. What a round costs is known by itself
  * (SpeculationController), but not what it costs beside others: a batch of many responses has no room for positions that may
- * be rejected, and who decodes plainly in it waits for them too. So the two ways are not mixed: the responses of a block all
- * go one way, mostly the one that was faster at this load, and the first of a block, which meet those of the block before, do
- * not count. Who is alone disturbs nobody: then each kind of traffic has its own way.
+ * be rejected, and who decodes plainly in it waits for them too: beside proposals the plain way looks slow, beside plain
+ * responses the other one fast. So the two ways are not mixed: the responses of a block all go one way, mostly the one that
+ * was faster at this load, and those that meet responses of a block that goes the other way do not count. Who is alone
+ * disturbs nobody: then each kind of traffic has its own way.
  */
 export class DecodingModes {
   readonly #loads = new Map<number, ModeTimes>()
@@ -25,9 +26,10 @@ export class DecodingModes {
 
   /** Of the next response. `running`: responses that are decoded at once, this one among them. */
   next(running: number, kind = ''): DecodingMode {
-    this.#power += (Math.log2(Math.max(1, running)) - this.#power) * NEWEST
-    const power = Math.round(this.#power)
-    return this.#times(power, kind).next(2 ** power)
+    const power = Math.log2(Math.max(1, running))
+    this.#power += (power - this.#power) * (power > this.#power ? RISE : FALL)
+    const load = Math.round(this.#power)
+    return this.#times(load, kind).next(2 ** load)
   }
 
   /** Another draft proposes: what was seen of the one before it says little. */
@@ -61,19 +63,18 @@ class Block {
   constructor(
     readonly speculates: boolean,
     private readonly length: number,
-    private readonly running: number,
+    /** Its first and its last responses that meet those of a block that goes the other way. */
+    private readonly mixed: { readonly first: number; readonly last: number },
   ) {
     this.left = length
   }
 
   next(times: ModeTimes): DecodingMode {
     this.left--
-    const counts = this.left < this.length - this.running
+    const counts = this.left < this.length - this.mixed.first && this.left >= this.mixed.last
     return { speculates: this.speculates, ...(counts ? { ended: (tokenUs) => times.observe(this, tokenUs) } : {}) }
   }
 }
-
-const NO_BLOCK = new Block(true, 0, 0)
 
 /**
  * The two ways of one load, or of one kind of traffic, in blocks. Times of long ago are those of other texts and of another
@@ -83,10 +84,10 @@ class ModeTimes {
   #speculates: boolean
   /** Natural logarithm of the time with proposals over the time without, by looks. */
   readonly #loss = new Mean()
-  #block = NO_BLOCK
+  #block: Block | undefined
   #look: Block | undefined
   /** Of the way that most blocks go: what a token took lately, and when the last look was judged. */
-  #recent = new Mean()
+  readonly #recent = new Mean()
   #atLook = 0
   #sinceLook = 0
   #looks = 0
@@ -102,16 +103,16 @@ class ModeTimes {
   }
 
   get isOver(): boolean {
-    return this.#block.left === 0
+    return this.#block === undefined || this.#block.left === 0
   }
 
   /** The block was broken off. */
   end(): void {
-    this.#block = NO_BLOCK
+    this.#block = undefined
   }
 
   next(running: number): DecodingMode {
-    if (this.isOver) this.#block = this.#begin(running)
+    if (this.#block === undefined || this.#block.left === 0) this.#block = this.#begin(running)
     return this.#block.next(this)
   }
 
@@ -125,12 +126,15 @@ class ModeTimes {
   }
 
   #begin(running: number): Block {
-    const length = running + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
-    // The block after the look has begun and ended too: the last responses of the look have had their time.
-    if (this.#look !== undefined && this.#look !== this.#block) this.#judge(this.#look)
+    const beside = running - 1
+    const length = 2 * beside + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
+    if (this.#look !== undefined && this.#sinceLook >= (beside === 0 ? 1 : BLOCKS_AFTER)) this.#judge(this.#look)
     this.#sinceLook++
     const isLook = this.#recent.weight >= LEAST_SEEN && this.#look === undefined && this.#sinceLook >= this.#interval()
-    const block = new Block(isLook ? !this.#speculates : this.#speculates, length, running)
+    const speculates = isLook ? !this.#speculates : this.#speculates
+    // Which responses count is known when they begin: of those that end before the next block, the slow ones would be missing.
+    const first = speculates === this.#block?.speculates ? 0 : beside
+    const block = new Block(speculates, length, { first, last: isLook ? beside : 0 })
     if (isLook) {
       this.#look = block
       this.#sinceLook = 0
@@ -151,8 +155,8 @@ class ModeTimes {
     this.#looks++
     if (this.#loss.value > 0 === this.#speculates) {
       this.#speculates = !this.#speculates
-      this.#recent = new Mean()
-      for (let i = 0; i < seen.weight; i++) this.#recent.observe(seen.value, MEMORY)
+      this.#recent.value = seen.value
+      this.#recent.weight = Math.min(seen.weight, MEMORY)
     }
     this.#atLook = this.#recent.value
   }
@@ -173,12 +177,13 @@ function limited(tokenUs: number, { weight, value }: Mean): number {
   return weight < LEAST_SEEN ? tokenUs : Math.min(tokenUs, OUTLIER * value)
 }
 
-/** How much the newest response says of the load. */
-const NEWEST = 1 / 8
+/** How much the newest response says of the load: the beginning of a rush more than its end, or the pause before the next. */
+const RISE = 1 / 4
+const FALL = 1 / 32
 /** Kinds of traffic that are told apart. */
 const MAX_KINDS = 64
 /** Responses of a block that count: so many for each that runs at once, and at least so many. */
-const COUNTED_PER_RUNNING = 1.5
+const COUNTED_PER_RUNNING = 0.75
 const LEAST_COUNTED = 4
 /** Share of the time that looks may cost. */
 const LOOK_BUDGET = 0.01
@@ -186,6 +191,8 @@ const LOOK_BUDGET = 0.01
 const FIRST_BLOCKS = 2
 const UNCLEAR_BLOCKS = 4
 const MOST_BLOCKS = 48
+/** Blocks after a look before it is judged, so that it is compared with what came before and after, its stragglers gone; who is alone has none. */
+const BLOCKS_AFTER = 2
 /** Twice what the logarithm of two times is off in one look. */
 const CLEAR = 0.3
 /** Responses, and looks, that means look back on. */
@@ -194,6 +201,6 @@ const LOOK_MEMORY = 8
 /** Responses of a way before it is compared. */
 const LEAST_SEEN = 3
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
-const SURPRISE = 0.2
+const SURPRISE = 0.35
 const SOONER = 3
 const OUTLIER = 3

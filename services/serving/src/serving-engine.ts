@@ -10,6 +10,7 @@ import { plainResponse } from './plain-response.js'
 import type { Round } from './response.js'
 import { addRound, endResponseSpan, startResponseSpan, type ResponseSpan } from './response-span.js'
 import { speculativeResponse } from './speculative-response.js'
+import { ComparisonBudget } from './rollouts/comparison-budget.js'
 import type { Assignment, SpeculationOutcome, Traffic } from './rollouts/draft-fleet.js'
 import type { LoadedDraft } from './rollouts/loaded-draft.js'
 import { PairedSessions } from './rollouts/paired-sessions.js'
@@ -98,6 +99,7 @@ export class ServingEngine {
   readonly #options: ServingEngineOptions
   /** Of responses without a draft: what copies bring, and what rounds take. */
   readonly #copying: SpeculationController
+  readonly #comparing = new ComparisonBudget()
 
   constructor(options: ServingEngineOptions) {
     this.#options = options
@@ -220,7 +222,7 @@ export class ServingEngine {
 
   /** How a response is decoded: with proposals where they pay by what rounds cost, and by how fast responses really came. */
   #mode(request: GenerationRequest, assignment: Assignment | undefined): Mode {
-    const { modes, admission, promptLookup, random } = this.#options
+    const { modes, admission, promptLookup } = this.#options
     const [loaded, pair] = [assignment?.draft, assignment?.pair]
     const copies = request.speculate && promptLookup
     const controller = loaded?.controller ?? this.#copying
@@ -228,11 +230,12 @@ export class ServingEngine {
     const may = loaded !== undefined || copies
     const decoding = may ? modes.next(admission.running, kind) : NEITHER
     const pays = may && decoding.speculates && controller.pays(kind, copies)
-    // Two versions are compared on some responses even where neither pays.
-    const speculates = pays || (pair !== undefined && (!may || random() < PAIRED_ANYWAY))
+    // Two versions are compared even where neither pays, as far as it may cost time.
+    const isForComparison = !pays && pair !== undefined && this.#comparing.allows(pair.stage)
+    const speculates = pays || isForComparison
     // One that went the other way than its block says nothing of either.
     const timed = speculates === decoding.speculates ? decoding : NEITHER
-    return { kind, timed, copies, controller, speculates }
+    return { kind, timed, copies, controller, speculates, isForComparison }
   }
 
   #mayCapture({ capture, tenant }: GenerationRequest): boolean {
@@ -314,6 +317,7 @@ export class ServingEngine {
       addRound(span, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
+      this.#comparing.served(round.tokens.length, mode.isForComparison)
       if (round.finish !== UNFINISHED && after.tokens >= LEAST_TIMED && after.seconds > 0) {
         mode.timed.ended?.((after.seconds / after.tokens) * 1e6)
       }
@@ -348,14 +352,14 @@ interface Mode {
   readonly copies: boolean
   readonly controller: SpeculationController
   readonly speculates: boolean
+  /** Decoding plainly it would be faster. */
+  readonly isForComparison: boolean
 }
 
 const NEITHER: DecodingMode = { speculates: false }
 const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
 /** Tokens after the first that a response must have for its time to count. */
 const LEAST_TIMED = 8
-/** Share of the responses of a comparison that are compared although plain decoding is faster. */
-const PAIRED_ANYWAY = 0.25
 
 /** Further back than this a copy is not worth its memory: 12 bytes a token. */
 const MAX_REACH = 16_384

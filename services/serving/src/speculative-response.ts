@@ -3,7 +3,7 @@ import { logitProcessors } from '@plateau/speculation'
 import { packRows } from './pack-rows.js'
 import { NOTHING, Proposer, type ProposerOptions, type SourcedProposal } from './proposer.js'
 import type { ResponseRequest, Round } from './response.js'
-import type { PairedSessions } from './rollouts/paired-sessions.js'
+import { PAIRED_PLAIN_RUN, type PairedSessions } from './rollouts/paired-sessions.js'
 import type { SpeculateStream } from './speculate-stream.js'
 
 export interface ResponseContext {
@@ -59,7 +59,8 @@ export async function* speculativeResponse(request: ResponseRequest, context: Re
       // A round emits one token more than it accepts, so the last token is never worth proposing.
       let proposal = await proposer.propose(Math.min(maxTokens - emitted - 1, context.maxProposal), sampling)
       let startedUs = clockUs()
-      let plainRounds = proposal.tokens.length === 0 ? proposer.plainRounds() : 0
+      const mostPlain = paired?.isOpen ? PAIRED_PLAIN_RUN : Infinity
+      let plainRounds = proposal.tokens.length === 0 ? Math.min(proposer.plainRounds(), mostPlain) : 0
       let verdict = await stream.propose({
         tokenIds: [...proposal.tokens],
         q: packRows(proposal.q),

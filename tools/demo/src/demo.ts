@@ -284,8 +284,14 @@ function phaseReport(phase: Phase, curve: AcceptanceCurve, observer: Observer): 
   const within = observer.acceptance.filter((record) => record.toMs > phase.fromMs && record.toMs <= phase.toMs)
   const span = phase.toMs - phase.fromMs
   // Over a tenth of the phase at its start, its worst tenth, and the last fifth.
-  const at = (from: number, to: number) =>
-    acceptanceBetween(within, phase.fromMs + from * span, phase.fromMs + to * span).acceptanceLength
+  const at = (from: number, to: number) => {
+    const { drafts, acceptanceLength } = acceptanceBetween(
+      within,
+      phase.fromMs + from * span,
+      phase.fromMs + to * span,
+    )
+    return drafts > 0 ? acceptanceLength : Number.NaN
+  }
   const tenths = Array.from({ length: 19 }, (_, i) => at(i * 0.05, i * 0.05 + 0.1))
   return {
     name: phase.title,
@@ -294,7 +300,7 @@ function phaseReport(phase: Phase, curve: AcceptanceCurve, observer: Observer): 
     alphaEnd: curve.end.alpha,
     frozenAlphaEnd: curve.end.frozenAlpha,
     acceptanceLengthStart: tenths[0]!,
-    acceptanceLengthWorst: Math.min(...tenths),
+    acceptanceLengthWorst: Math.min(...tenths.filter(Number.isFinite)),
     acceptanceLengthEnd: at(0.8, 1),
     swaps: observer.live.filter((live) => live.atMs >= phase.fromMs && live.atMs < phase.toMs).length,
     tokens: within.reduce((sum, record) => sum + record.numEmittedTokens, 0),

@@ -72,6 +72,12 @@ it('a cold and a warm run that learned are', () => {
   expect(failures(warm)).toEqual([])
 })
 
+it('whether anything was proposed at the end is for the machine to say: alpha counts', () => {
+  const phases = [base, { ...shift, acceptanceLengthEnd: Number.NaN }]
+  expect(failures({ ...cold, phases })).toEqual([])
+  expect(reportTable({ ...cold, phases })).toMatch(/^shift .* 1\.40 +- +2 +8000$/m)
+})
+
 it('a warm draft need not improve on what it knew, within .01', () => {
   expect(failures({ ...warm, phases: [{ ...base, alphaEnd: 0.391 }, shift] })).toEqual([])
 })

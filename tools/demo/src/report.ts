@@ -36,6 +36,7 @@ export interface PhaseReport {
   readonly alphaEnd: number
   /** The draft as it was when the phase began, on the windows of the phase's end. */
   readonly frozenAlphaEnd: number
+  /** Mean acceptance lengths: of what was proposed, so they depend on what pays on this machine. NaN when nothing was proposed. */
   readonly acceptanceLengthStart: number
   readonly acceptanceLengthWorst: number
   readonly acceptanceLengthEnd: number
@@ -94,9 +95,6 @@ export function failures(report: DemoReport): string[] {
       found.push(
         `phase ${phase.name}: the live draft (${num(phase.alphaEnd)}) is no better than the frozen one (${frozen})`,
       )
-    }
-    if (!(phase.acceptanceLengthEnd > phase.acceptanceLengthWorst)) {
-      found.push(`phase ${phase.name}: mean acceptance length did not improve`)
     }
   }
   return found

@@ -52,6 +52,7 @@ export function assignVersion(
       ? {
           candidate: first.served.loaded.lease(),
           incumbent: first.incumbent?.lease(),
+          stage: first.served === candidate ? 'trial' : 'watch',
           record: (value, other) => first.trial.observeLivePair(value, other, { ...labels, sampleId }),
         }
       : undefined,

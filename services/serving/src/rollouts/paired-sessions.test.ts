@@ -44,6 +44,7 @@ function pair(withIncumbent = true) {
     {
       candidate: candidate.lease,
       incumbent: withIncumbent ? incumbent.lease : undefined,
+      stage: 'trial',
       record: (ours, theirs) => void recorded.push([ours, theirs]),
     },
     (failing) => void failed.push(failing.version),

@@ -9,12 +9,16 @@ export interface DraftPair {
   readonly candidate: DraftLease
   /** Undefined: there is none, and its alpha counts 0. */
   readonly incumbent: DraftLease | undefined
+  /** Whether a version waits for the verdict, or one that has it already is watched. */
+  readonly stage: 'trial' | 'watch'
   /** alpha of both at one position of the response. */
   readonly record: (candidate: number, incumbent: number) => void
 }
 
 /** Of the rounds that ask the target, one in so many is compared. */
 const INTERVAL = 2
+/** Rounds that go without asking, at most, beside a comparison. */
+export const PAIRED_PLAIN_RUN = 1
 
 const NO_OPINION: SparseDistribution = { ids: [], probs: [] }
 
@@ -42,9 +46,13 @@ export class PairedSessions {
     }
   }
 
+  get isOpen(): boolean {
+    return this.#open.length > 0
+  }
+
   /** What goes to the target with the next round; undefined: this round is not compared. */
   async rows(): Promise<TopK | undefined> {
-    if (this.#open.length === 0 || this.#rounds++ % INTERVAL !== 0) return undefined
+    if (!this.isOpen || this.#rounds++ % INTERVAL !== 0) return undefined
     const rows: SparseDistribution[] = []
     for (const { loaded, session } of this.#open) {
       try {
