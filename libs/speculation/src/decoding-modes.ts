@@ -1,12 +1,18 @@
 import { Mean } from './running-mean.js'
 import { RecentlyUsed } from './recently-used.js'
 
-/** How a response is decoded. */
+/** How one response is decoded, and what it says of that. Times in microseconds. */
 export interface DecodingMode {
   /** With proposals; otherwise plainly. */
   readonly speculates: boolean
-  /** To be told what a token after the first took, in microseconds; undefined: it says nothing. */
-  readonly ended?: (tokenUs: number) => void
+  /** It goes a way of its own, for other reasons than speed: it says nothing. Before it waits. */
+  goesApart(): void
+  /** From here on the target has the turn. */
+  waits(nowUs: number): void
+  /** Tokens came, and its client has the turn. */
+  emitted(tokens: number, nowUs: number): void
+  /** Idempotent. */
+  ended(nowUs: number): void
 }
 
 /**
@@ -14,22 +20,33 @@ export interface DecodingMode {
  * (SpeculationController), but not what it costs beside others: a batch of many responses has no room for positions that may
  * be rejected, and who decodes plainly in it waits for them too: beside proposals the plain way looks slow, beside plain
  * responses the other one fast. So the two ways are not mixed: the responses of a block all go one way, mostly the one that
- * was faster at this load, and those that meet responses of a block that goes the other way do not count. Who is alone
- * disturbs nobody: then each kind of traffic has its own way.
+ * was faster at this load, and time counts while hardly one goes the other way. Who is alone disturbs nobody: then each kind
+ * of traffic has its own way.
+ *
+ * What is compared is the time that responses waited over the tokens that they got meanwhile, of all responses together. One
+ * response's own time says little of the way it went: what it gains by a lucky proposal the ones beside it wait.
  */
 export class DecodingModes {
   readonly #loads = new Map<number, ModeTimes>()
   readonly #alone = new RecentlyUsed<ModeTimes>(MAX_KINDS)
+  readonly #batch: Batch
+  readonly #running: () => number
   /** Responses at once, as a power of two: what it was lately, so that a gap between two rushes is no load of its own. */
   #power = 0
   #shared: { readonly power: number; readonly times: ModeTimes } | undefined
 
-  /** Of the next response. `running`: responses that are decoded at once, this one among them. */
-  next(running: number, kind = ''): DecodingMode {
-    const power = Math.log2(Math.max(1, running))
+  /** `running`: responses that are decoded at this moment, whether they have a choice or not. */
+  constructor(running: () => number) {
+    this.#running = running
+    this.#batch = new Batch(running)
+  }
+
+  /** Of the next response, which is running already. */
+  next(kind = ''): DecodingMode {
+    const power = Math.log2(Math.max(1, this.#running()))
     this.#power += (power - this.#power) * (power > this.#power ? RISE : FALL)
     const load = Math.round(this.#power)
-    return this.#times(load, kind).next(2 ** load)
+    return new BatchedResponse(this.#batch, this.#times(load, kind).next(2 ** load))
   }
 
   /** Another draft proposes: what was seen of the one before it says little. */
@@ -45,10 +62,9 @@ export class DecodingModes {
     }
     const shared = this.#shared
     if (shared !== undefined && !shared.times.isOver && Math.abs(shared.power - power) < 2) return shared.times
-    // A load that was never seen begins as the one beside it goes.
-    const times = this.#loads.get(power) ?? new ModeTimes(shared?.times.speculates ?? true)
+    const times = this.#loads.get(power) ?? new ModeTimes(true)
     this.#loads.set(power, times)
-    if (shared?.times !== times) times.end()
+    if (shared?.times !== times) times.begin(shared?.times)
     this.#shared = { power, times }
     return times
   }
@@ -56,23 +72,80 @@ export class DecodingModes {
 
 /** Responses in a row that go one way. */
 class Block {
-  /** What a token took, of the responses that count. */
-  readonly seen = new Mean()
-  left: number
+  /** While hardly anyone beside them went the other way: what they waited, and the tokens they got for it. */
+  waitedUs = 0
+  tokens = 0
 
   constructor(
     readonly speculates: boolean,
-    private readonly length: number,
-    /** Its first and its last responses that meet those of a block that goes the other way. */
-    private readonly mixed: { readonly first: number; readonly last: number },
-  ) {
-    this.left = length
+    /** The load that it is of. */
+    readonly running: number,
+    /** Responses that have yet to begin. */
+    public left: number,
+  ) {}
+}
+
+/** The responses that have begun and not ended, by the way they go; undefined: apart. */
+class Batch {
+  readonly #open = new Map<boolean | undefined, number>()
+  readonly #waitUs = new Mean()
+  #size = 0
+  /** Hardly anyone goes another way, and since when. */
+  #unmixed: { readonly way: boolean | undefined; readonly sinceUs: number } = { way: undefined, sinceUs: 0 }
+
+  constructor(private readonly running: () => number) {}
+
+  changed(way: boolean | undefined, by: 1 | -1, nowUs: number): void {
+    this.#size += by
+    this.#open.set(way, (this.#open.get(way) ?? 0) + by)
+    const most = [true, false].find((one) => (this.#open.get(one) ?? 0) >= UNMIXED * Math.max(1, this.#size))
+    if (most !== this.#unmixed.way) this.#unmixed = { way: most, sinceUs: nowUs }
   }
 
-  next(times: ModeTimes): DecodingMode {
-    this.left--
-    const counts = this.left < this.length - this.mixed.first && this.left >= this.mixed.last
-    return { speculates: this.speculates, ...(counts ? { ended: (tokenUs) => times.observe(this, tokenUs) } : {}) }
+  /** A response of the block waited for tokens. */
+  waited(block: Block, sinceUs: number, nowUs: number, tokens: number): void {
+    const { weight, value } = this.#waitUs
+    const us = weight < LEAST_WAITS ? nowUs - sinceUs : Math.min(nowUs - sinceUs, PAUSE * value)
+    this.#waitUs.observe(us, WAIT_MEMORY)
+    if (block.speculates !== this.#unmixed.way || sinceUs < this.#unmixed.sinceUs) return
+    // What is left of a rush is faster, either way.
+    if (Math.abs(Math.log2(this.running() / block.running)) > SAME_LOAD) return
+    block.waitedUs += us
+    block.tokens += tokens
+  }
+}
+
+class BatchedResponse implements DecodingMode {
+  readonly speculates: boolean
+  #block: Block | undefined
+  #isOpen = false
+  #sinceUs = 0
+
+  constructor(
+    private readonly batch: Batch,
+    block: Block,
+  ) {
+    this.speculates = block.speculates
+    this.#block = block
+  }
+
+  goesApart(): void {
+    this.#block = undefined
+  }
+
+  waits(nowUs: number): void {
+    if (!this.#isOpen) this.batch.changed(this.#block?.speculates, 1, nowUs)
+    this.#isOpen = true
+    this.#sinceUs = nowUs
+  }
+
+  emitted(tokens: number, nowUs: number): void {
+    if (this.#block !== undefined) this.batch.waited(this.#block, this.#sinceUs, nowUs, tokens)
+  }
+
+  ended(nowUs: number): void {
+    if (this.#isOpen) this.batch.changed(this.#block?.speculates, -1, nowUs)
+    this.#isOpen = false
   }
 }
 
@@ -86,11 +159,14 @@ class ModeTimes {
   readonly #loss = new Mean()
   #block: Block | undefined
   #look: Block | undefined
-  /** Of the way that most blocks go: what a token took lately, and when the last look was judged. */
-  readonly #recent = new Mean()
+  /** The newest that went the way that most blocks go. */
+  #usual: Block[] = []
+  /** What a token took there when the last look was judged. */
   #atLook = 0
   #sinceLook = 0
   #looks = 0
+  /** Looks in a row that showed nothing. */
+  #vain = 0
   #isRenewed = false
 
   constructor(speculates: boolean) {
@@ -106,19 +182,19 @@ class ModeTimes {
     return this.#block === undefined || this.#block.left === 0
   }
 
-  /** The block was broken off. */
-  end(): void {
+  /** Blocks begin after those of another load. As long as nothing is known of this one, it goes as that one did. */
+  begin(before: ModeTimes | undefined): void {
     this.#block = undefined
+    if (this.#looks > 0 || before === undefined || before.speculates === this.#speculates) return
+    this.#speculates = before.speculates
+    this.#usual = []
+    this.#look = undefined
   }
 
-  next(running: number): DecodingMode {
+  next(running: number): Block {
     if (this.#block === undefined || this.#block.left === 0) this.#block = this.#begin(running)
-    return this.#block.next(this)
-  }
-
-  observe(block: Block, tokenUs: number): void {
-    block.seen.observe(limited(tokenUs, block.seen), Infinity)
-    if (block.speculates === this.#speculates) this.#recent.observe(limited(tokenUs, this.#recent), MEMORY)
+    this.#block.left--
+    return this.#block
   }
 
   renew(): void {
@@ -126,26 +202,32 @@ class ModeTimes {
   }
 
   #begin(running: number): Block {
-    const beside = running - 1
-    const length = 2 * beside + Math.ceil(Math.max(LEAST_COUNTED, COUNTED_PER_RUNNING * running))
-    if (this.#look !== undefined && this.#sinceLook >= (beside === 0 ? 1 : BLOCKS_AFTER)) this.#judge(this.#look)
+    if (this.#look !== undefined && this.#sinceLook >= 1) this.#judge(this.#look)
     this.#sinceLook++
-    const isLook = this.#recent.weight >= LEAST_SEEN && this.#look === undefined && this.#sinceLook >= this.#interval()
+    const isLook = this.#look === undefined && this.#sinceLook >= this.#interval() && tokenUs(this.#usual) > 0
     const speculates = isLook ? !this.#speculates : this.#speculates
-    // Which responses count is known when they begin: of those that end before the next block, the slow ones would be missing.
-    const first = speculates === this.#block?.speculates ? 0 : beside
-    const block = new Block(speculates, length, { first, last: isLook ? beside : 0 })
+    const beside = running - 1
+    const block = new Block(
+      speculates,
+      running,
+      beside + (beside === 0 ? ALONE : Math.max(LEAST_COUNTED, COUNTED * running)),
+    )
     if (isLook) {
       this.#look = block
       this.#sinceLook = 0
-    }
+    } else this.#usual = [...this.#usual.slice(1 - USUAL_BLOCKS), block]
     return block
   }
 
-  #judge({ speculates, seen }: Block): void {
+  #judge(look: Block): void {
     this.#look = undefined
-    if (seen.weight < LEAST_SEEN) return
-    const loss = Math.log(seen.value / this.#recent.value) * (speculates ? 1 : -1)
+    const [seen, usual] = [tokenUs([look]), tokenUs(this.#usual)]
+    if (seen === 0 || usual === 0) {
+      this.#vain++
+      return
+    }
+    this.#vain = 0
+    const loss = Math.log(seen / usual) * (look.speculates ? 1 : -1)
     if (this.#isRenewed || Math.abs(loss - this.#loss.value) > SURPRISE) {
       this.#loss.weight = Math.min(this.#loss.weight, 1)
       this.#looks = Math.min(this.#looks, 1)
@@ -155,26 +237,28 @@ class ModeTimes {
     this.#looks++
     if (this.#loss.value > 0 === this.#speculates) {
       this.#speculates = !this.#speculates
-      this.#recent.value = seen.value
-      this.#recent.weight = Math.min(seen.weight, MEMORY)
+      this.#usual = [look]
     }
-    this.#atLook = this.#recent.value
+    this.#atLook = tokenUs(this.#usual)
   }
 
   /** Blocks from one look to the next: few until it is clear which way is faster, then so many that looks cost their budget. */
   #interval(): number {
+    if (this.#vain > 0) return Math.min(MOST_BLOCKS, UNCLEAR_BLOCKS * 2 ** this.#vain)
     if (this.#looks === 0) return FIRST_BLOCKS
     const loss = Math.abs(this.#loss.value)
     const affordable = Math.min(MOST_BLOCKS, Math.max(UNCLEAR_BLOCKS, loss / LOOK_BUDGET))
     const isClear = loss * Math.sqrt(this.#looks) > CLEAR
-    const hasMoved = this.#atLook > 0 && Math.abs(Math.log(this.#recent.value / this.#atLook)) > SURPRISE
+    const usual = tokenUs(this.#usual)
+    const hasMoved = usual > 0 && this.#atLook > 0 && Math.abs(Math.log(usual / this.#atLook)) > SURPRISE
     return isClear && !hasMoved && !this.#isRenewed ? affordable : Math.max(UNCLEAR_BLOCKS, affordable / SOONER)
   }
 }
 
-/** A pause counts as so many times what is usual. */
-function limited(tokenUs: number, { weight, value }: Mean): number {
-  return weight < LEAST_SEEN ? tokenUs : Math.min(tokenUs, OUTLIER * value)
+/** What a token took; 0 where too few were seen. */
+function tokenUs(blocks: readonly Block[]): number {
+  const tokens = blocks.reduce((sum, block) => sum + block.tokens, 0)
+  return tokens < LEAST_TOKENS ? 0 : blocks.reduce((sum, block) => sum + block.waitedUs, 0) / tokens
 }
 
 /** How much the newest response says of the load: the beginning of a rush more than its end, or the pause before the next. */
@@ -182,25 +266,31 @@ const RISE = 1 / 4
 const FALL = 1 / 32
 /** Kinds of traffic that are told apart. */
 const MAX_KINDS = 64
-/** Responses of a block that count: so many for each that runs at once, and at least so many. */
-const COUNTED_PER_RUNNING = 0.75
-const LEAST_COUNTED = 4
+/** Share of the responses that go the same way while time counts: a straggler in a large batch does not matter. */
+const UNMIXED = 7 / 8
+/** Powers of two that the responses at a moment may be off the load of a block. */
+const SAME_LOAD = 0.75
+/** What takes so many times longer than what is usual is a pause, and counts as so many; less, and a first token would be one. */
+const PAUSE = 32
+const LEAST_WAITS = 8
+const WAIT_MEMORY = 256
+/** Responses of a block after those that meet the block before: so many for each that runs at once, and at least so many; of who is alone. */
+const COUNTED = 2
+const LEAST_COUNTED = 16
+const ALONE = 4
 /** Share of the time that looks may cost. */
 const LOOK_BUDGET = 0.01
 /** Blocks from one look to the next: before the first one, while it is not clear which way is faster, and at the most. */
 const FIRST_BLOCKS = 2
 const UNCLEAR_BLOCKS = 4
 const MOST_BLOCKS = 48
-/** Blocks after a look before it is judged, so that it is compared with what came before and after, its stragglers gone; who is alone has none. */
-const BLOCKS_AFTER = 2
 /** Twice what the logarithm of two times is off in one look. */
 const CLEAR = 0.3
-/** Responses, and looks, that means look back on. */
-const MEMORY = 12
+/** Blocks that a look is compared with, and looks that are looked back on. */
+const USUAL_BLOCKS = 3
 const LOOK_MEMORY = 8
-/** Responses of a way before it is compared. */
-const LEAST_SEEN = 3
+/** Tokens of a way before it is compared. */
+const LEAST_TOKENS = 24
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
 const SURPRISE = 0.35
 const SOONER = 3
-const OUTLIER = 3

@@ -57,7 +57,7 @@ async function setUp(targetOptions: Partial<MarkovTargetOptions> = {}, options: 
     maxProposal: 8,
     promptFeatures: 3,
     speculation: true,
-    modes: new DecodingModes(),
+    modes: new DecodingModes(() => 1),
     promptLookup: false,
     mayCapture: (tenant) => tenant !== 'private',
     // Held still: how much is proposed must not depend on how busy this machine is.

@@ -147,6 +147,7 @@ export class ServingEngine {
     let outcome = 'cancelled'
     let leave: (() => void) | undefined
     let assignment: Assignment | undefined
+    let mode: Mode | undefined
     let failure: unknown
     let errorType: string | undefined
     const span = startResponseSpan(request, this.#options.model)
@@ -163,7 +164,7 @@ export class ServingEngine {
       share = ledger.share(stats.draftVersion, request.tenant, request.domain)
       metrics.promptTokens.add({ tenant }, request.promptTokenIds.length)
       const remainingMs = Math.max(1, timeoutMs - (nowMs() - startedMs))
-      const mode = this.#mode(request, assignment)
+      mode = this.#mode(request, assignment)
       const call = { signal, assignment, mode, remainingMs, sampleId }
       const rounds = span.each(span.run(() => this.#rounds(request, sampling, call)))
       const counted = this.#count(rounds, share, { stats, steps, startedMs, mode, span })
@@ -181,6 +182,7 @@ export class ServingEngine {
       if (limit !== undefined) metrics.refused.add({ tenant, reason: limit })
       throw shown
     } finally {
+      mode?.decoding?.ended(nowMs() * 1000)
       assignment?.finished(outcomesOf(stats, steps))
       assignment?.release()
       leave?.()
@@ -222,20 +224,18 @@ export class ServingEngine {
 
   /** How a response is decoded: with proposals where they pay by what rounds cost, and by how fast responses really came. */
   #mode(request: GenerationRequest, assignment: Assignment | undefined): Mode {
-    const { modes, admission, promptLookup } = this.#options
+    const { modes, promptLookup } = this.#options
     const [loaded, pair] = [assignment?.draft, assignment?.pair]
     const copies = request.speculate && promptLookup
     const controller = loaded?.controller ?? this.#copying
     const kind = kindOf(request)
     const may = loaded !== undefined || copies
-    const decoding = may ? modes.next(admission.running, kind) : NEITHER
-    const pays = may && decoding.speculates && controller.pays(kind, copies)
+    const decoding = may ? modes.next(kind) : undefined
+    const pays = decoding?.speculates === true && controller.pays(kind, copies)
     // Two versions are compared even where neither pays, as far as it may cost time.
     const isForComparison = !pays && pair !== undefined && this.#comparing.allows(pair.stage)
-    const speculates = pays || isForComparison
-    // One that went the other way than its block says nothing of either.
-    const timed = speculates === decoding.speculates ? decoding : NEITHER
-    return { kind, timed, copies, controller, speculates, isForComparison }
+    if (isForComparison) decoding?.goesApart()
+    return { kind, decoding, copies, controller, speculates: pays || isForComparison, isForComparison }
   }
 
   #mayCapture({ capture, tenant }: GenerationRequest): boolean {
@@ -302,28 +302,24 @@ export class ServingEngine {
     },
   ): AsyncGenerator<Round> {
     const { metrics, ledger, nowMs } = this.#options
+    const { decoding } = mode
     let pulledMs = startedMs
-    const after = { tokens: 0, seconds: 0 }
+    decoding?.waits(nowMs() * 1000)
     for await (const round of rounds) {
+      decoding?.emitted(round.tokens.length, nowMs() * 1000)
       const tookSeconds = (nowMs() - pulledMs) / 1000
       if (stats.numEmittedTokens === 0) metrics.firstToken.record({}, tookSeconds)
-      else {
-        for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
-        after.tokens += round.tokens.length
-        after.seconds += tookSeconds
-      }
+      else for (const _ of round.tokens) metrics.interToken.record({}, tookSeconds / round.tokens.length)
       if (round.work !== undefined) countParts(metrics, tookSeconds, round.work)
       countRound(stats, round)
       addRound(span, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
       this.#comparing.served(round.tokens.length, mode.isForComparison)
-      if (round.finish !== UNFINISHED && after.tokens >= LEAST_TIMED && after.seconds > 0) {
-        mode.timed.ended?.((after.seconds / after.tokens) * 1e6)
-      }
       yield round
       // The time in between is the client's, not ours.
       pulledMs = nowMs()
+      decoding?.waits(pulledMs * 1000)
     }
   }
 
@@ -347,19 +343,14 @@ export class ServingEngine {
 /** How one response is decoded, and as what its time counts. */
 interface Mode {
   readonly kind: string
-  /** What its time counts as. */
-  readonly timed: DecodingMode
+  /** Undefined: there is no choice. */
+  readonly decoding: DecodingMode | undefined
   readonly copies: boolean
   readonly controller: SpeculationController
   readonly speculates: boolean
   /** Decoding plainly it would be faster. */
   readonly isForComparison: boolean
 }
-
-const NEITHER: DecodingMode = { speculates: false }
-const UNFINISHED = target.FinishReason.FINISH_REASON_UNSPECIFIED
-/** Tokens after the first that a response must have for its time to count. */
-const LEAST_TIMED = 8
 
 /** Further back than this a copy is not worth its memory: 12 bytes a token. */
 const MAX_REACH = 16_384

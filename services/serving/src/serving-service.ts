@@ -90,7 +90,7 @@ export async function startServing(context: Context): Promise<RunningService> {
   })
   acceptance.start()
 
-  const modes = new DecodingModes()
+  const modes = new DecodingModes(() => admission.running)
   const drift = new DriftWatch({ lineage, server, outbox, metrics, tenants, domains, logger, clock })
   const fleet = config.speculation
     ? await startDrafts(context, { server, model, tokenizer, target, outbox, drift, metrics, modes, random })

@@ -24,8 +24,8 @@ sampled; a number before each question makes it one whose prompt was not compute
 --train-seconds of the loop's traffic make, or the one that is shipped for the target; the trainer has ended when this
 begins. With --target beside llama.cpp: as many sequences at once inside this process, which spares it HTTP, text and
 everything else that a server does. Nothing is captured, and the target decodes up to 16 answers at once
-(PLATEAU_MAX_SEQUENCES). Rates are of the time in which every client has a question. Some 20 minutes. The interval of "over
-plain" is by rounds.
+(PLATEAU_MAX_SEQUENCES). Some 20 minutes. Clients come one after the other in the first fifth of a turn, which does not count.
+The interval of "over plain" is by rounds.
 
 Then too many: 64 clients for 16 places and a queue of 16, which come back when they are told to, and what is done
 meanwhile beside what 16 clients get.
@@ -33,7 +33,7 @@ meanwhile beside what 16 clients get.
   --target NAME|PATH   a real target (fetched when it is known and missing)
   --levels LIST        clients at once (default 1,4,16)
   --temperatures LIST  (default 0,0.7)
-  --answers N          of a turn, at least, and four for each client (default 24)
+  --seconds N          of a turn (default 15)
   --rounds N           turns of each (default 5)
   --warm-up SECONDS    of speculative turns before those: serving learns what pays at this load (default 60)
   --tokens N           of an answer, at most (default 64)
@@ -47,6 +47,8 @@ meanwhile beside what 16 clients get.
 /** As many as the target decodes at once, by default fewer. */
 const SEQUENCES = { PLATEAU_MAX_SEQUENCES: '16' }
 const PLACES = { PLATEAU_MAX_CONCURRENT: '16', PLATEAU_MAX_WAITING: '16' }
+/** Questions for a turn. */
+const MOST_ANSWERS = 2048
 const CROWD = { few: 16, many: 64 }
 
 interface ServeOptions {
@@ -55,7 +57,7 @@ interface ServeOptions {
   readonly temperatures: readonly number[]
   readonly rounds: number
   readonly warmUpSeconds: number
-  readonly answers: number
+  readonly seconds: number
   readonly maxTokens: number
   readonly trainSeconds: number
   readonly crowdSeconds: number
@@ -124,17 +126,17 @@ async function openLlamaCpp(model: RealModel, questions: Questions, { threads, m
 async function measureLevels(
   contestants: readonly Contestant[],
   questions: Questions,
-  { levels, temperatures, rounds, warmUpSeconds, answers, maxTokens }: ServeOptions,
+  { levels, temperatures, rounds, warmUpSeconds, seconds, maxTokens }: ServeOptions,
 ): Promise<LevelRow[]> {
   const rows: LevelRow[] = []
   for (const clients of levels) {
     for (const temperature of temperatures) {
       progress(`${clients} clients at temperature ${temperature}`)
-      const asked = { count: Math.max(answers, 4 * clients), temperature, maxTokens }
+      const asked = { count: MOST_ANSWERS, temperature, maxTokens }
       const turns = new Map(contestants.map(({ name }): [string, Turn[]] => [name, []]))
       const answer = async (contestant: Contestant): Promise<Turn> => {
         const answering = await contestant.open(clients)
-        const turn = await takeTurn(answering, questions.next(asked), clients)
+        const turn = await takeTurn(answering, questions.next(asked), { clients, seconds })
         await answering.close()
         return turn
       }
@@ -161,7 +163,7 @@ async function measureOverload(
   { crowdSeconds, maxTokens }: ServeOptions,
 ): Promise<{ readonly few: CrowdFigures; readonly many: CrowdFigures; readonly goodputKept: number }> {
   progress(`${CROWD.few} and ${CROWD.many} clients for ${PLACES.PLATEAU_MAX_CONCURRENT} places`)
-  const asked = { count: 2048, temperature: 0.7, maxTokens }
+  const asked = { count: MOST_ANSWERS, temperature: 0.7, maxTokens }
   const measure = async (clients: number): Promise<CrowdFigures> => {
     const answering = await contestant.open(clients)
     return crowdFigures(await crowd(answering, { clients, seconds: crowdSeconds, questions: questions.next(asked) }))
@@ -192,7 +194,7 @@ function parseOptions(args: readonly string[]): ServeOptions {
       temperatures: { type: 'string', default: '0,0.7' },
       rounds: { type: 'string' },
       'warm-up': { type: 'string' },
-      answers: { type: 'string' },
+      seconds: { type: 'string' },
       tokens: { type: 'string' },
       'train-seconds': { type: 'string' },
       threads: { type: 'string' },
@@ -209,7 +211,7 @@ function parseOptions(args: readonly string[]): ServeOptions {
     temperatures: list(values.temperatures).map(temperature),
     rounds: wholeNumber('rounds', values.rounds ?? (quick ? '1' : '5')),
     warmUpSeconds: wholeNumber('warm-up', values['warm-up'] ?? (quick ? '0' : '60'), 0),
-    answers: wholeNumber('answers', values.answers ?? (quick ? '8' : '24')),
+    seconds: wholeNumber('seconds', values.seconds ?? (quick ? '5' : '15')),
     maxTokens: wholeNumber('tokens', values.tokens ?? (quick ? '32' : '64')),
     trainSeconds: wholeNumber('train-seconds', values['train-seconds'] ?? (quick ? '20' : '120')),
     crowdSeconds: quick ? 6 : 20,

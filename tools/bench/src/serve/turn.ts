@@ -1,14 +1,15 @@
-/** One turn of a contestant: so many clients, each asking one question after the other until all are answered. */
+/** One turn of a contestant: so many clients, each asking one question after the other, for so long. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BenchError } from '../bench-error.js'
 import { gapFigures, gapsOf } from '../live/token-gaps.js'
 import { criticalValue } from '../selection/report/student-t.js'
 import { mean, quantile } from '../statistics.js'
 import type { Answered, Answering, Question } from './contestants.js'
 
-/** Times are `performance.now()`. */
+/** Times are `performance.now()`; what was answered between them counts. */
 export interface Turn {
-  readonly startMs: number
-  /** Every client had a question until then. Afterwards there are fewer and fewer, and most where answers differ most in time. */
-  readonly busyUntilMs: number
+  readonly fromMs: number
+  readonly toMs: number
   readonly answers: readonly Answered[]
 }
 
@@ -26,18 +27,28 @@ export interface Percentiles {
   readonly p99: number
 }
 
-export async function takeTurn(answering: Answering, questions: readonly Question[], clients: number): Promise<Turn> {
+/** Clients come one after the other within this share of a turn, which does not count: then they do not go in step. */
+const COMING = 0.2
+
+export async function takeTurn(
+  answering: Answering,
+  questions: readonly Question[],
+  { clients, seconds }: { readonly clients: number; readonly seconds: number },
+): Promise<Turn> {
   const answers: Answered[] = []
   const waiting = [...questions]
   const startMs = performance.now()
-  let busyUntilMs = Infinity
+  const [fromMs, toMs] = [startMs + COMING * seconds * 1000, startMs + seconds * 1000]
   const client = async (index: number): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+    await sleep((COMING * seconds * 1000 * index) / clients)
+    while (performance.now() < toMs) {
+      const next = waiting.shift()
+      if (next === undefined) throw new BenchError(`a turn has more answers than its ${questions.length} questions`)
       answers.push(await answering.ask(next, index))
-    busyUntilMs = Math.min(busyUntilMs, performance.now())
+    }
   }
   await Promise.all(Array.from({ length: clients }, (_, index) => client(index)))
-  return { startMs, busyUntilMs, answers }
+  return { fromMs, toMs, answers }
 }
 
 /** Tokens a second of one contestant over another's, with an interval of 95 %. */
@@ -60,26 +71,26 @@ function tokensPerSecond(turns: readonly Turn[]): number {
   return serveFigures(turns).tokensPerSecond
 }
 
-/** Of several turns together; rates of the time in which every client had a question. */
+/** Of several turns together. */
 export function serveFigures(turns: readonly Turn[]): ServeFigures {
-  const seconds = sum(turns, ({ startMs, busyUntilMs }) => (busyUntilMs - startMs) / 1000)
-  const answers = turns.flatMap((turn) => turn.answers)
-  const tokens = sum(turns, (turn) => sum(arrivedIn(turn), (arrival) => arrival.tokens))
-  const ended = sum(turns, ({ answers, busyUntilMs }) => answers.filter((one) => endOf(one) <= busyUntilMs).length)
+  const seconds = sum(turns, ({ fromMs, toMs }) => (toMs - fromMs) / 1000)
+  const began = turns.flatMap((turn) => turn.answers.filter(({ startedMs }) => isWithin(turn, startedMs)))
+  const ended = sum(turns, (turn) => turn.answers.filter((one) => isWithin(turn, one.arrivals.at(-1)!.atMs)).length)
   return {
     requestsPerSecond: ended / seconds,
-    tokensPerSecond: tokens / seconds,
-    firstTokenMs: firstTokenMs(answers),
-    interTokenMs: interTokenMs(answers),
-    proposedShare: answers.filter(({ drafts }) => drafts > 0).length / answers.length,
+    tokensPerSecond: sum(turns, tokensOf) / seconds,
+    firstTokenMs: firstTokenMs(began),
+    interTokenMs: interTokenMs(began),
+    proposedShare: began.filter(({ drafts }) => drafts > 0).length / began.length,
   }
 }
 
-function arrivedIn({ answers, busyUntilMs }: Turn) {
-  return answers.flatMap(({ arrivals }) => arrivals.filter(({ atMs }) => atMs <= busyUntilMs))
-}
+const isWithin = ({ fromMs, toMs }: Turn, atMs: number): boolean => atMs >= fromMs && atMs < toMs
 
-const endOf = ({ arrivals }: Answered): number => arrivals.at(-1)!.atMs
+function tokensOf(turn: Turn): number {
+  const arrivals = turn.answers.flatMap((answer) => answer.arrivals)
+  return sum(arrivals, ({ atMs, tokens }) => (isWithin(turn, atMs) ? tokens : 0))
+}
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0)
