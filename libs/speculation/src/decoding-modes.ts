@@ -258,7 +258,8 @@ class ModeTimes {
 /** What a token took; 0 where too few were seen. */
 function tokenUs(blocks: readonly Block[]): number {
   const tokens = blocks.reduce((sum, block) => sum + block.tokens, 0)
-  return tokens < LEAST_TOKENS ? 0 : blocks.reduce((sum, block) => sum + block.waitedUs, 0) / tokens
+  if (tokens === 0 || tokens < LEAST_TOKENS * blocks[0]!.running) return 0
+  return blocks.reduce((sum, block) => sum + block.waitedUs, 0) / tokens
 }
 
 /** How much the newest response says of the load: the beginning of a rush more than its end, or the pause before the next. */
@@ -282,15 +283,15 @@ const ALONE = 4
 const LOOK_BUDGET = 0.01
 /** Blocks from one look to the next: before the first one, while it is not clear which way is faster, and at the most. */
 const FIRST_BLOCKS = 2
-const UNCLEAR_BLOCKS = 4
+const UNCLEAR_BLOCKS = 6
 const MOST_BLOCKS = 48
 /** Twice what the logarithm of two times is off in one look. */
-const CLEAR = 0.3
+const CLEAR = 0.2
 /** Blocks that a look is compared with, and looks that are looked back on. */
 const USUAL_BLOCKS = 3
 const LOOK_MEMORY = 8
-/** Tokens of a way before it is compared. */
-const LEAST_TOKENS = 24
+/** Tokens of a way before it is compared, for each response at once. */
+const LEAST_TOKENS = 32
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
 const SURPRISE = 0.35
-const SOONER = 3
+const SOONER = 2
