@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { AcceptanceLedger } from './acceptance-ledger.js'
 import { Admission } from './admission.js'
 import { BoundedLabels } from './bounded-labels.js'
+import { UNASSIGNED, type Assignment } from './rollouts/draft-fleet.js'
 import { ServingEngine, type GenerationRequest, type ServingEngineOptions } from './serving-engine.js'
 import { declareServingMetrics } from './serving-metrics.js'
 import { TargetLink } from './target-link.js'
@@ -127,6 +128,33 @@ describe('a response', () => {
     // MarkovTarget says 20,000 us for a round and 800 more for each proposed token.
     const expected = (20_000 * stats.numDrafts + 800 * stats.numDraftTokens) / 1e6
     expect(metrics.roundSeconds.value({ part: 'target' })).toBeCloseTo(expected, 9)
+  })
+
+  it('is what two versions are compared on where nothing is proposed, as far as that may cost', async () => {
+    const candidate = new MarkovDraft('2', V)
+    const holder = new NewestDraft()
+    holder.swap(candidate, 2)
+    closers.push(() => holder.close())
+    let compared = 0
+    const assign = (): Assignment => {
+      const { draft, release } = holder.assign()
+      const lease = { loaded: draft!, release }
+      const record = (): void => void compared++
+      return { ...UNASSIGNED, pair: { candidate: lease, incumbent: undefined, stage: 'watch', record }, release }
+    }
+    const { engine } = await setUp({}, { drafts: { assign } })
+    const positions: number[] = []
+    for (let i = 0; i < 60; i++) {
+      const before = compared
+      const { tokens, stats } = await run(engine, request([3, 4], 60))
+      expect(tokens).toEqual(greedyResponse([3, 4], 60, V))
+      expect(stats.numDrafts).toBe(0)
+      positions.push(compared - before)
+    }
+    // Every fourth token or so; half of what is saved for comparisons is for versions that wait for theirs.
+    expect(Math.min(...positions.slice(0, 30))).toBeGreaterThanOrEqual(12)
+    const after = positions.slice(40)
+    expect(after.filter((count) => count > 0).length).toBeLessThan(after.length / 4)
   })
 
   it('is plain where the request asks for it', async () => {

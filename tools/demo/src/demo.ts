@@ -285,11 +285,7 @@ function phaseReport(phase: Phase, curve: AcceptanceCurve, observer: Observer): 
   const span = phase.toMs - phase.fromMs
   // Over a tenth of the phase at its start, its worst tenth, and the last fifth.
   const at = (from: number, to: number) => {
-    const { drafts, acceptanceLength } = acceptanceBetween(
-      within,
-      phase.fromMs + from * span,
-      phase.fromMs + to * span,
-    )
+    const { drafts, acceptanceLength } = acceptanceBetween(within, phase.fromMs + from * span, phase.fromMs + to * span)
     return drafts > 0 ? acceptanceLength : Number.NaN
   }
   const tenths = Array.from({ length: 19 }, (_, i) => at(i * 0.05, i * 0.05 + 0.1))
