@@ -137,6 +137,16 @@ it('notices when it turns, either way', () => {
   expect(target.serve({ speculative: 0.7 }, 200)).toBeGreaterThan(0.9)
 })
 
+it('notices traffic that proposals do not pay for within a few looks, however long they paid before', () => {
+  const costs = [1, 2, 3, 4].map((seed) => {
+    const target = new Target(seed)
+    target.serve({ speculative: 0.9, running: 4 }, 4000)
+    target.serve({ speculative: 1.25, running: 4 }, 400)
+    return target.serve({ speculative: 1.25, running: 4 }, 1000)
+  })
+  expect(Math.max(...costs)).toBeLessThan(0.2)
+})
+
 it('another draft is looked at soon', () => {
   const target = new Target()
   target.serve({ speculative: 1.5 }, 100)

@@ -293,5 +293,5 @@ const LOOK_MEMORY = 8
 /** Tokens of a way before it is compared, for each response at once. */
 const LEAST_TOKENS = 32
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
-const SURPRISE = 0.35
+const SURPRISE = 0.2
 const SOONER = 2
