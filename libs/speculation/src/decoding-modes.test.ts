@@ -71,7 +71,7 @@ class Target {
     const share = batch.filter(({ mode }) => mode.speculates).length / batch.length
     const longer = 1 + share * (tokensAStep * speculative - 1)
     this.#us += STEP_US * pace * (0.3 + (0.7 * batch.length) / 16) * longer * (0.9 + 0.2 * this.#random())
-    for (const one of [...batch]) {
+    for (const one of batch.slice()) {
       // From one token to the most that makes the average.
       const more = one.mode.speculates ? (tokensAStep - 1) * 2 * one.luck : 0
       const tokens = 1 + Math.floor(more + this.#random())

@@ -137,8 +137,9 @@ describe('a response', () => {
     closers.push(() => holder.close())
     let compared = 0
     const assign = (): Assignment => {
-      const { draft, release } = holder.assign()
-      const lease = { loaded: draft!, release }
+      const assigned = holder.assign()
+      const release = (): void => assigned.release()
+      const lease = { loaded: assigned.draft!, release }
       const record = (): void => void compared++
       return { ...UNASSIGNED, pair: { candidate: lease, incumbent: undefined, stage: 'watch', record }, release }
     }
