@@ -88,10 +88,10 @@ class Target {
 
 it.each([1, 4, 16])('goes the faster way with %d at once, though a batch is as slow for all in it', (running) => {
   const slow = new Target()
-  slow.serve({ speculative: 1.4, running }, 40 * running)
+  slow.serve({ speculative: 1.4, running }, 20 * running)
   expect(slow.serve({ speculative: 1.4, running }, 400 * running)).toBeLessThan(0.07)
   const fast = new Target()
-  fast.serve({ speculative: 0.7, running }, 40 * running)
+  fast.serve({ speculative: 0.7, running }, 20 * running)
   expect(fast.serve({ speculative: 0.7, running }, 400 * running)).toBeGreaterThan(0.93)
 })
 
@@ -108,9 +108,20 @@ it.each([1, 4, 16])('what it costs where proposals do not pay stays under 3 % wi
   }
 })
 
+it('nor in any run of many, at a loss of any size, with 4 at once', () => {
+  for (const loss of [0.03, 0.05, 0.1, 0.2, 0.35, 0.6]) {
+    const costs = [1, 2, 3, 4].map((seed) => {
+      const target = new Target(seed)
+      target.serve({ speculative: 1 + loss, running: 4 }, 400)
+      return loss * target.serve({ speculative: 1 + loss, running: 4 }, 4000)
+    })
+    expect(Math.max(...costs), `a loss of ${loss}`).toBeLessThan(0.03)
+  }
+})
+
 it('nor where clients come in rushes', () => {
   for (const loss of [0.1, 0.2, 0.45, 0.6]) {
-    const costs = Array.from({ length: 8 }, (_, seed) => {
+    const costs = Array.from({ length: 12 }, (_, seed) => {
       const target = new Target(seed)
       const world = { speculative: 1 + loss, running: 16, inRushes: true }
       target.serve(world, 12 * 48)
@@ -151,17 +162,15 @@ it('another draft is looked at soon', () => {
   const target = new Target()
   target.serve({ speculative: 1.5 }, 100)
   target.modes.renew()
-  target.serve({ speculative: 0.6 }, 60)
-  expect(target.serve({ speculative: 0.6 }, 40)).toBeGreaterThan(0.85)
+  expect(target.serve({ speculative: 0.6 }, 40)).toBeGreaterThan(0.7)
 })
 
 it('loads are apart', () => {
   const target = new Target()
   target.serve({ speculative: 1.5, running: 16 }, 800)
   target.serve({ speculative: 0.7 }, 60)
-  expect(target.serve({ speculative: 1.5, running: 16 }, 1600)).toBeLessThan(0.1)
-  target.serve({ speculative: 0.7 }, 80)
-  expect(target.serve({ speculative: 0.7 }, 200)).toBeGreaterThan(0.85)
+  expect(target.serve({ speculative: 1.5, running: 16 }, 1600)).toBeLessThan(0.07)
+  expect(target.serve({ speculative: 0.7 }, 200)).toBeGreaterThan(0.8)
 })
 
 interface Alone {

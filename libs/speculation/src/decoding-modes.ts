@@ -58,11 +58,11 @@ export class DecodingModes {
   #times(power: number, kind: string): ModeTimes {
     if (power === 0) {
       this.#shared = undefined
-      return this.#alone.of(kind, () => new ModeTimes(true))
+      return this.#alone.of(kind, () => new ModeTimes())
     }
     const shared = this.#shared
     if (shared !== undefined && !shared.times.isOver && Math.abs(shared.power - power) < 2) return shared.times
-    const times = this.#loads.get(power) ?? new ModeTimes(true)
+    const times = this.#loads.get(power) ?? new ModeTimes()
     this.#loads.set(power, times)
     if (shared?.times !== times) times.begin(shared?.times)
     this.#shared = { power, times }
@@ -154,7 +154,7 @@ class BatchedResponse implements DecodingMode {
  * moment of the machine; so a block now and then goes the other way, and is compared with those around it.
  */
 class ModeTimes {
-  #speculates: boolean
+  #speculates = true
   /** Natural logarithm of the time with proposals over the time without, by looks. */
   readonly #loss = new Mean()
   #block: Block | undefined
@@ -168,10 +168,6 @@ class ModeTimes {
   /** Looks in a row that showed nothing. */
   #vain = 0
   #isRenewed = false
-
-  constructor(speculates: boolean) {
-    this.#speculates = speculates
-  }
 
   /** Most blocks. */
   get speculates(): boolean {
@@ -229,7 +225,7 @@ class ModeTimes {
     this.#vain = 0
     const loss = Math.log(seen / usual) * (look.speculates ? 1 : -1)
     if (this.#isRenewed || Math.abs(loss - this.#loss.value) > SURPRISE) {
-      this.#loss.weight = Math.min(this.#loss.weight, 1)
+      this.#loss.weight = Math.min(this.#loss.weight, FORMER)
       this.#looks = Math.min(this.#looks, 1)
       this.#isRenewed = false
     }
@@ -264,7 +260,7 @@ function tokenUs(blocks: readonly Block[]): number {
 
 /** How much the newest response says of the load: the beginning of a rush more than its end, or the pause before the next. */
 const RISE = 1 / 4
-const FALL = 1 / 32
+const FALL = 1 / 16
 /** Kinds of traffic that are told apart. */
 const MAX_KINDS = 64
 /** Share of the responses that go the same way while time counts: a straggler in a large batch does not matter. */
@@ -294,4 +290,6 @@ const LOOK_MEMORY = 8
 const LEAST_TOKENS = 32
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */
 const SURPRISE = 0.2
-const SOONER = 2
+const SOONER = 3
+/** What was believed before a surprise, or of another draft, counts as so many looks. */
+const FORMER = 0.5
