@@ -158,6 +158,18 @@ it('notices traffic that proposals do not pay for within a few looks, however lo
   expect(Math.max(...costs)).toBeLessThan(0.2)
 })
 
+it.each([
+  { running: 4, within: 0.16 },
+  { running: 16, within: 0.35 },
+])('notices within some blocks that less is accepted, with $running at once', ({ running, within }) => {
+  const costs = Array.from({ length: 8 }, (_, seed) => {
+    const target = new Target(seed)
+    target.serve({ speculative: 0.8, running }, 2000)
+    return target.serve({ speculative: 1.4, tokensAStep: 1.3, running }, 16 * running + 200)
+  })
+  expect(costs.reduce((sum, cost) => sum + cost) / costs.length).toBeLessThan(within)
+})
+
 it('another draft is looked at soon', () => {
   const target = new Target()
   target.serve({ speculative: 1.5 }, 100)

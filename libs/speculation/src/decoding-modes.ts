@@ -75,6 +75,7 @@ class Block {
   /** While hardly anyone beside them went the other way: what they waited, and the tokens they got for it. */
   waitedUs = 0
   tokens = 0
+  rounds = 0
 
   constructor(
     readonly speculates: boolean,
@@ -112,6 +113,7 @@ class Batch {
     if (Math.abs(Math.log2(this.running() / block.running)) > SAME_LOAD) return
     block.waitedUs += us
     block.tokens += tokens
+    block.rounds++
   }
 }
 
@@ -163,6 +165,9 @@ class ModeTimes {
   #usual: Block[] = []
   /** What a token took there when the last look was judged. */
   #atLook = 0
+  /** Tokens of a round with proposals, lately. */
+  readonly #yield = new Mean()
+  #hasFallen = false
   #sinceLook = 0
   #looks = 0
   /** Looks in a row that showed nothing. */
@@ -199,6 +204,7 @@ class ModeTimes {
 
   #begin(running: number): Block {
     if (this.#look !== undefined && this.#sinceLook >= 1) this.#judge(this.#look)
+    else if (this.#look === undefined) this.#noticeFall()
     this.#sinceLook++
     const isLook = this.#look === undefined && this.#sinceLook >= this.#interval() && tokenUs(this.#usual) > 0
     const speculates = isLook ? !this.#speculates : this.#speculates
@@ -211,6 +217,7 @@ class ModeTimes {
     if (isLook) {
       this.#look = block
       this.#sinceLook = 0
+      this.#hasFallen = false
     } else this.#usual = [...this.#usual.slice(1 - USUAL_BLOCKS), block]
     return block
   }
@@ -238,8 +245,25 @@ class ModeTimes {
     this.#atLook = tokenUs(this.#usual)
   }
 
+  /**
+   * Other traffic, of which less is accepted, is looked at next: tokens a round tell it sooner than the time does, and how
+   * fast the machine is at the moment has no part in them. Who is alone has short blocks and is looked at often.
+   */
+  #noticeFall(): void {
+    const newest = this.#usual.at(-1)
+    if (newest === undefined || !newest.speculates || newest.running === 1 || tokenUs([newest]) === 0) return
+    const found = newest.tokens / newest.rounds
+    if (this.#yield.weight > 0 && found < FALLEN * this.#yield.value) {
+      this.#usual = [newest]
+      this.#yield.weight = 0
+      this.#hasFallen = this.#isRenewed = true
+    }
+    this.#yield.observe(found, YIELD_MEMORY)
+  }
+
   /** Blocks from one look to the next: few until it is clear which way is faster, then so many that looks cost their budget. */
   #interval(): number {
+    if (this.#hasFallen) return 1
     if (this.#vain > 0) return Math.min(MOST_BLOCKS, UNCLEAR_BLOCKS * 2 ** this.#vain)
     if (this.#looks === 0) return FIRST_BLOCKS
     const loss = Math.abs(this.#loss.value)
@@ -286,6 +310,9 @@ const CLEAR = 0.2
 /** Blocks that a look is compared with, and looks that are looked back on. */
 const USUAL_BLOCKS = 3
 const LOOK_MEMORY = 8
+/** Share of its usual tokens a round that shows other traffic, and blocks that "usual" looks back on. */
+const FALLEN = 0.85
+const YIELD_MEMORY = 8
 /** Tokens of a way before it is compared, for each response at once. */
 const LEAST_TOKENS = 32
 /** Logarithm of times: what changes by more is looked at again, that much sooner, as another draft is. */

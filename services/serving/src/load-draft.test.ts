@@ -305,15 +305,19 @@ function settled(): number {
 it.each([
   ['heads', publishedHead, hiddenSize],
   ['causal drafts', publishedCausal, 0],
-] as const)('hundreds of swapped %s leave no memory behind', async (_, publish, width) => {
-  const announced = [await publish(), await publish(), await publish()]
-  const { loader } = loaderWith()
-  const settledMib: number[] = []
-  const onSwap = (swaps: number) => void (swaps % 100 === 0 && settledMib.push(settled()))
-  await swapMany(loader, announced, { swaps: 400, hiddenSize: width, onSwap })
-  // The first two hundred find the process still growing into its size.
-  expect(settledMib[3]! - settledMib[1]!).toBeLessThan(200 * LEAK_MIB)
-})
+] as const)(
+  'hundreds of swapped %s leave no memory behind',
+  async (_, publish, width) => {
+    const announced = [await publish(), await publish(), await publish()]
+    const { loader } = loaderWith()
+    const settledMib: number[] = []
+    const onSwap = (swaps: number) => void (swaps % 100 === 0 && settledMib.push(settled()))
+    await swapMany(loader, announced, { swaps: 400, hiddenSize: width, onSwap })
+    // The first two hundred find the process still growing into its size.
+    expect(settledMib[3]! - settledMib[1]!).toBeLessThan(200 * LEAK_MIB)
+  },
+  120_000,
+)
 
 it('a process may end in the middle of a build, and one that has nothing else to do ends after it', async () => {
   const announced = await publishedHead()

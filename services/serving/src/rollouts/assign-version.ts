@@ -1,6 +1,6 @@
 import { shareOf, type TrafficLabels } from '@plateau/rollout'
 import type { DraftLease, LoadedDraft } from './loaded-draft.js'
-import type { DraftPair } from './paired-sessions.js'
+import type { ComparisonStage, DraftPair } from './paired-sessions.js'
 import { CONFIRMED_HOLDBACK_SHARE, PAIR_SHARE, type RolloutSettings } from './rollout-settings.js'
 import type { ServedVersion } from './served-version.js'
 
@@ -26,14 +26,14 @@ export interface LineageAssignment {
 
 /**
  * The version that a request uses, and whether two are compared on it. The same sample id always falls on the same side.
- * Whatever becomes of the versions while the response runs, it counts for what it began with. `compare`: on every response,
- * not on a share of them.
+ * Whatever becomes of the versions while the response runs, it counts for what it began with. `isSuspected`: what
+ * was found once no longer holds, and every response is compared, not a share of them.
  */
 export function assignVersion(
   standing: Standing,
   sampleId: string,
   labels: TrafficLabels,
-  compare: boolean,
+  isSuspected: boolean,
 ): LineageAssignment {
   const { live, candidate, lastGood, floor } = standing
   const proposing = chosenFor(sampleId, standing) ?? floor
@@ -45,14 +45,15 @@ export function assignVersion(
   )
   const [first] = comparisons
   const isPaired =
-    first !== undefined && (compare || shareOf(sampleId, `${standing.lineage}/pair`) < pairShare(first.served))
+    first !== undefined &&
+    (isSuspected || shareOf(sampleId, `${standing.lineage}/pair`) < PAIR_SHARE[stageOf(first.served)])
   return {
     lease: proposing?.lease(),
     pair: isPaired
       ? {
           candidate: first.served.loaded.lease(),
           incumbent: first.incumbent?.lease(),
-          stage: first.served === candidate ? 'trial' : 'watch',
+          stage: isSuspected ? 'trial' : stageOf(first.served),
           record: (value, other) => first.trial.observeLivePair(value, other, { ...labels, sampleId }),
         }
       : undefined,
@@ -88,7 +89,7 @@ function holdbackShare({ live, lastGood, settings }: Standing): number {
   return live.phase === 'confirmed' ? CONFIRMED_HOLDBACK_SHARE : settings.holdbackShare
 }
 
-function pairShare({ phase }: ServedVersion): number {
-  if (phase === 'confirmed') return PAIR_SHARE.confirmed
-  return phase === 'live' ? PAIR_SHARE.watch : PAIR_SHARE.trial
+function stageOf({ phase }: ServedVersion): ComparisonStage {
+  if (phase === 'confirmed') return 'confirmed'
+  return phase === 'live' ? 'watch' : 'trial'
 }

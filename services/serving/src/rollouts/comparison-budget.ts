@@ -1,7 +1,11 @@
+import type { ComparisonStage } from './paired-sessions.js'
+
 /** Share of the tokens served that may be decoded for a comparison's sake: at twice the time, those beside them included, it is 3 %. */
 const SHARE = 0.03
 /** Tokens that are saved up at most, and at the start: what several trials take. */
 const SAVED = 4096
+/** Of those, what is left to whoever has more need of it: what nobody uses harms nobody. A confirmed version has what runs over. */
+const LEFT: Readonly<Record<ComparisonStage, number>> = { trial: 0, watch: SAVED / 2, confirmed: (SAVED * 15) / 16 }
 
 /**
  * What comparing versions may cost where no proposal pays. A response that is compared there takes turns with the target for
@@ -11,9 +15,8 @@ const SAVED = 4096
 export class ComparisonBudget {
   #tokens = SAVED
 
-  /** A watch leaves half of what is saved to the next trial: what nobody uses harms nobody. */
-  allows(stage: 'trial' | 'watch'): boolean {
-    return this.#tokens > (stage === 'trial' ? 0 : SAVED / 2)
+  allows(stage: ComparisonStage): boolean {
+    return this.#tokens > LEFT[stage]
   }
 
   served(tokens: number, isForComparison: boolean): void {

@@ -4,13 +4,15 @@ import { packRows } from '../pack-rows.js'
 import { nextOf } from './held-out-windows.js'
 import type { DraftLease, LoadedDraft } from './loaded-draft.js'
 
+/** Whether a version waits for the verdict, or for another one; is watched because it is new; or has been confirmed. */
+export type ComparisonStage = 'trial' | 'watch' | 'confirmed'
+
 /** Two versions that are compared on a response, whichever of them proposes in it. */
 export interface DraftPair {
   readonly candidate: DraftLease
   /** Undefined: there is none, and its alpha counts 0. */
   readonly incumbent: DraftLease | undefined
-  /** Whether a version waits for the verdict, or one that has it already is watched. */
-  readonly stage: 'trial' | 'watch'
+  readonly stage: ComparisonStage
   /** alpha of both at one position of the response. */
   readonly record: (candidate: number, incumbent: number) => void
 }
