@@ -241,6 +241,7 @@ class ModeTimes {
     if (this.#loss.value > 0 === this.#speculates) {
       this.#speculates = !this.#speculates
       this.#usual = [look]
+      this.#yield.weight = 0
     }
     this.#atLook = tokenUs(this.#usual)
   }
