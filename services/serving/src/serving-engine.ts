@@ -10,7 +10,7 @@ import { plainResponse } from './plain-response.js'
 import type { Round } from './response.js'
 import { addRound, endResponseSpan, startResponseSpan, type ResponseSpan } from './response-span.js'
 import { speculativeResponse } from './speculative-response.js'
-import { ComparisonBudget } from './rollouts/comparison-budget.js'
+import { ComparisonBudget, type Account } from './rollouts/comparison-budget.js'
 import type { Assignment, SpeculationOutcome, Traffic } from './rollouts/draft-fleet.js'
 import type { LoadedDraft } from './rollouts/loaded-draft.js'
 import { PairedSessions } from './rollouts/paired-sessions.js'
@@ -233,9 +233,9 @@ export class ServingEngine {
     const decoding = may ? modes.next(kind) : undefined
     const pays = decoding?.speculates === true && controller.pays(kind, copies)
     // Two versions are compared even where neither pays, as far as it may cost time.
-    const isForComparison = !pays && pair !== undefined && this.#comparing.allows(pair.stage)
-    if (isForComparison) decoding?.goesApart()
-    return { kind, decoding, copies, controller, speculates: pays || isForComparison, isForComparison }
+    const account = pays || pair === undefined ? undefined : this.#comparing.account(pair.stage)
+    if (account !== undefined) decoding?.goesApart()
+    return { kind, decoding, copies, controller, speculates: pays || account !== undefined, account }
   }
 
   #mayCapture({ capture, tenant }: GenerationRequest): boolean {
@@ -315,7 +315,7 @@ export class ServingEngine {
       addRound(span, round)
       if (round.proposed > 0) steps.push({ proposed: round.proposed, accepted: round.accepted })
       ledger.round(share, round)
-      this.#comparing.served(round.tokens.length, mode.isForComparison)
+      this.#comparing.served(round.tokens.length, mode.account)
       yield round
       // The time in between is the client's, not ours.
       pulledMs = nowMs()
@@ -348,8 +348,8 @@ interface Mode {
   readonly copies: boolean
   readonly controller: SpeculationController
   readonly speculates: boolean
-  /** Decoding plainly it would be faster. */
-  readonly isForComparison: boolean
+  /** It speculates for a comparison's sake alone, decoded plainly it would be faster: out of this. */
+  readonly account: Account | undefined
 }
 
 /** Further back than this a copy is not worth its memory: 12 bytes a token. */

@@ -6,36 +6,47 @@ import type { ComparisonStage } from './paired-sessions.js'
 function serve(budget: ComparisonBudget, stage: ComparisonStage, responses: number): number {
   let compared = 0
   for (let i = 0; i < responses; i++) {
-    const isForComparison = budget.allows(stage)
-    if (isForComparison) compared++
-    budget.served(50, isForComparison)
+    const account = budget.account(stage)
+    if (account !== undefined) compared++
+    for (let round = 0; round < 25; round++) budget.served(2, account)
   }
   return compared
 }
 
-it('a trial has its evidence at once, and trials without end 3 % of the tokens', () => {
-  const budget = new ComparisonBudget()
-  expect(serve(budget, 'trial', 50)).toBe(50)
-  serve(budget, 'trial', 1000)
-  expect(serve(budget, 'trial', 1000)).toBeCloseTo(30, -1)
+it('a trial has its evidence at once', () => {
+  expect(serve(new ComparisonBudget(), 'trial', 50)).toBe(50)
 })
 
-it('a watch takes its share, and leaves enough for a trial', () => {
+it.each(['trial', 'watch', 'confirmed'] as const)(
+  '%s without end, and a watch beside it: 3 % of the tokens',
+  (stage) => {
+    const budget = new ComparisonBudget()
+    serve(budget, stage, 2000)
+    serve(budget, 'confirmed', 200)
+    let compared = 0
+    for (let i = 0; i < 2000; i++) compared += serve(budget, i % 2 === 0 ? stage : 'confirmed', 1)
+    expect(compared).toBeGreaterThan(20)
+    expect(compared).toBeLessThan(64)
+  },
+)
+
+it('a new version is watched while that leaves enough for a trial', () => {
   const budget = new ComparisonBudget()
-  serve(budget, 'watch', 1000)
-  expect(serve(budget, 'watch', 1000)).toBeCloseTo(30, -1)
+  expect(serve(budget, 'watch', 1000)).toBeGreaterThan(50)
   expect(serve(budget, 'trial', 30)).toBe(30)
 })
 
-it('of a confirmed version no more than 3 % is ever compared, however long there was no need to', () => {
+it('a confirmed version is watched in no hurry, and though trials have spent all', () => {
   const budget = new ComparisonBudget()
-  expect(serve(budget, 'confirmed', 1000)).toBeLessThan(40)
-  expect(serve(budget, 'watch', 30)).toBe(30)
+  serve(budget, 'trial', 1000)
+  expect(serve(budget, 'confirmed', 1000)).toBeGreaterThan(14)
+  for (let i = 0; i < 10_000; i++) budget.served(50)
+  expect(serve(budget, 'confirmed', 1000)).toBeLessThan(30)
 })
 
 it('what is not spent is saved, but not without end', () => {
   const budget = new ComparisonBudget()
   serve(budget, 'trial', 1000)
-  for (let i = 0; i < 10_000; i++) budget.served(50, false)
+  for (let i = 0; i < 10_000; i++) budget.served(50)
   expect(serve(budget, 'trial', 1000)).toBeLessThan(130)
 })

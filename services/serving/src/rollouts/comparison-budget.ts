@@ -2,24 +2,35 @@ import type { ComparisonStage } from './paired-sessions.js'
 
 /** Share of the tokens served that may be decoded for a comparison's sake: at twice the time, those beside them included, it is 3 %. */
 const SHARE = 0.03
-/** Tokens that are saved up at most, and at the start: what several trials take. */
-const SAVED = 4096
-/** Of those, what is left to whoever has more need of it: what nobody uses harms nobody. A confirmed version has what runs over. */
-const LEFT: Readonly<Record<ComparisonStage, number>> = { trial: 0, watch: SAVED / 2, confirmed: (SAVED * 15) / 16 }
+/** Tokens that are saved up at most, and at the start: for trials what several of them take, for watches some responses. */
+const SAVED = { trial: 4096, watch: 512 }
+
+/** Out of what was saved for what. */
+export type Account = keyof typeof SAVED
 
 /**
  * What comparing versions may cost where no proposal pays. A response that is compared there takes turns with the target for
- * the comparison's sake alone; plainly it would be faster. Every token that is served earns a share of one, which is saved
- * up: a version that comes after a quiet time has its evidence soon, and versions without end cost no more than the share.
+ * the comparison's sake alone; plainly it would be faster. Every token that is served earns a share of one, half for trials
+ * and half for watching what is live. It is saved up: a version that comes after a quiet time has its evidence soon, and
+ * versions without end cost no more than the share. Watches have less to save: they have no hurry, what nobody uses harms
+ * nobody.
  */
 export class ComparisonBudget {
-  #tokens = SAVED
+  readonly #tokens = { ...SAVED }
 
-  allows(stage: ComparisonStage): boolean {
-    return this.#tokens > LEFT[stage]
+  /** What a response that is compared at this stage is decoded out of; undefined: there is nothing left. */
+  account(stage: ComparisonStage): Account | undefined {
+    // A new version is to be confirmed soon, if that leaves enough to the next trial.
+    const isEnough = this.#tokens.trial > SAVED.trial / 2
+    const account = stage === 'trial' || (stage === 'watch' && isEnough) ? 'trial' : 'watch'
+    return this.#tokens[account] > 0 ? account : undefined
   }
 
-  served(tokens: number, isForComparison: boolean): void {
-    this.#tokens = Math.min(SAVED, this.#tokens + tokens * (isForComparison ? SHARE - 1 : SHARE))
+  /** `account`: what the response is decoded out of; undefined: it is not decoded for a comparison. */
+  served(tokens: number, account?: Account): void {
+    if (account !== undefined) this.#tokens[account] -= tokens
+    for (const each of ['trial', 'watch'] as const) {
+      this.#tokens[each] = Math.min(SAVED[each], this.#tokens[each] + (tokens * SHARE) / 2)
+    }
   }
 }

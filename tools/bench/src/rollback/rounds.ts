@@ -65,8 +65,10 @@ export class Rounds {
     after: readonly PromptSet[],
   ): Promise<Outcome | undefined> {
     const { history, publisher, patienceMs, load } = this.options
-    load.switchTo(before)
+    // Where the draft is better the good one would not come back.
+    load.switchTo(after)
     await this.#goodIsLive()
+    load.switchTo(before)
     const version = await publisher.publish(draft)
     const first = await history.reached(version, [CONFIRMED, ...OUT], patienceMs)
     if (first?.state !== CONFIRMED) {
