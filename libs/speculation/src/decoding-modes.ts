@@ -193,13 +193,20 @@ class ModeTimes {
   }
 
   next(running: number): Block {
-    if (this.#block === undefined || this.#block.left === 0) this.#block = this.#begin(running)
+    if (this.#block === undefined || this.#block.left === 0 || this.#hasSeenEnough()) this.#block = this.#begin(running)
     this.#block.left--
     return this.#block
   }
 
   renew(): void {
     this.#isRenewed = true
+  }
+
+  /** A look that is that much slower need not be finished. */
+  #hasSeenEnough(): boolean {
+    if (this.#look === undefined || this.#block !== this.#look || this.#look.running === 1) return false
+    const [seen, usual] = [tokenUs([this.#look]), tokenUs(this.#usual)]
+    return seen > 0 && usual > 0 && Math.log(seen / usual) > OBVIOUS
   }
 
   #begin(running: number): Block {
@@ -308,6 +315,8 @@ const UNCLEAR_BLOCKS = 6
 const MOST_BLOCKS = 48
 /** Twice what the logarithm of two times is off in one look. */
 const CLEAR = 0.2
+/** Three times the same while a look is young. */
+const OBVIOUS = 0.3
 /** Blocks that a look is compared with, and looks that are looked back on. */
 const USUAL_BLOCKS = 3
 const LOOK_MEMORY = 8
