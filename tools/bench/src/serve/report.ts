@@ -10,8 +10,10 @@ export interface LevelRow {
 }
 
 const row = (first: string, cells: readonly string[]): string =>
-  first.padEnd(26) + cells.map((cell) => cell.padStart(13)).join('')
-const both = ({ p50, p99 }: Percentiles): string[] => [p50.toFixed(1), p99.toFixed(1)]
+  first.padEnd(26) + cells.map((cell) => cell.padStart(14)).join('')
+/** "-" where no answer began within the turns. */
+const number = (value: number, digits: number): string => (Number.isNaN(value) ? '-' : value.toFixed(digits))
+const both = ({ p50, p99 }: Percentiles): string[] => [number(p50, 1), number(p99, 1)]
 
 export function printLevels(rows: readonly LevelRow[]): void {
   console.log(
@@ -25,10 +27,10 @@ export function printLevels(rows: readonly LevelRow[]): void {
         ...rates,
         ...both(one.firstTokenMs),
         ...both(one.interTokenMs),
-        one.proposedShare.toFixed(2),
+        number(one.proposedShare, 2),
         ratio.toFixed(2),
       ]
-      if (name !== 'plain') cells.push(`${low.toFixed(2)} to ${high.toFixed(2)}`)
+      if (name !== 'plain') cells.push(`${number(low, 2)} to ${number(high, 2)}`)
       console.log(row(`${clients} at T ${temperature} ${name}`, cells))
     }
   }
@@ -42,7 +44,7 @@ export function printOverload(overload: {
   console.log(`\n${row('clients', ['answers', 'tokens/s', '429', 'first p50 ms', 'p99', 'token p99 ms'])}`)
   for (const one of [overload.few, overload.many]) {
     const rates = [String(one.answers), one.tokensPerSecond.toFixed(1), String(one.refused)]
-    console.log(row(String(one.clients), [...rates, ...both(one.firstTokenMs), one.interTokenMs.p99.toFixed(1)]))
+    console.log(row(String(one.clients), [...rates, ...both(one.firstTokenMs), number(one.interTokenMs.p99, 1)]))
   }
   const { withoutRetryAfter, longestRetryAfterSeconds, failures } = overload.many
   console.log(

@@ -33,7 +33,7 @@ meanwhile beside what 16 clients get.
   --target NAME|PATH   a real target (fetched when it is known and missing)
   --levels LIST        clients at once (default 1,4,16)
   --temperatures LIST  (default 0,0.7)
-  --seconds N          of a turn (default 15)
+  --seconds N          of a turn (default 15; many clients of a real target need a minute, for answers to end within)
   --rounds N           turns of each (default 5)
   --warm-up SECONDS    of speculative turns before those: serving learns what pays at this load (default 60)
   --tokens N           of an answer, at most (default 64)
