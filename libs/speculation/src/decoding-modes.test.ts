@@ -175,6 +175,8 @@ it('another draft is looked at soon', () => {
   target.serve({ speculative: 1.5 }, 100)
   target.modes.renew()
   expect(target.serve({ speculative: 0.6 }, 40)).toBeGreaterThan(0.7)
+  target.serve({ speculative: 0.6 }, 20)
+  expect(target.serve({ speculative: 0.6 }, 40)).toBeGreaterThan(0.85)
 })
 
 it('loads are apart', () => {
@@ -183,6 +185,7 @@ it('loads are apart', () => {
   target.serve({ speculative: 0.7 }, 60)
   expect(target.serve({ speculative: 1.5, running: 16 }, 1600)).toBeLessThan(0.07)
   expect(target.serve({ speculative: 0.7 }, 200)).toBeGreaterThan(0.8)
+  expect(target.serve({ speculative: 0.7 }, 200)).toBeGreaterThan(0.85)
 })
 
 interface Alone {

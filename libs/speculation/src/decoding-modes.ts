@@ -167,7 +167,6 @@ class ModeTimes {
   #atLook = 0
   /** Tokens of a round with proposals, lately. */
   readonly #yield = new Mean()
-  #hasFallen = false
   #sinceLook = 0
   #looks = 0
   /** Looks in a row that showed nothing. */
@@ -205,8 +204,13 @@ class ModeTimes {
   /** A look that is that much slower need not be finished. */
   #hasSeenEnough(): boolean {
     if (this.#look === undefined || this.#block !== this.#look || this.#look.running === 1) return false
-    const [seen, usual] = [tokenUs([this.#look]), tokenUs(this.#usual)]
-    return seen > 0 && usual > 0 && Math.log(seen / usual) > OBVIOUS
+    return (this.#slowerBy(this.#look) ?? 0) > OBVIOUS
+  }
+
+  /** Natural logarithm of its time over the usual one; undefined where too little was seen. */
+  #slowerBy(look: Block): number | undefined {
+    const [seen, usual] = [tokenUs([look]), tokenUs(this.#usual)]
+    return seen === 0 || usual === 0 ? undefined : Math.log(seen / usual)
   }
 
   #begin(running: number): Block {
@@ -224,20 +228,19 @@ class ModeTimes {
     if (isLook) {
       this.#look = block
       this.#sinceLook = 0
-      this.#hasFallen = false
     } else this.#usual = [...this.#usual.slice(1 - USUAL_BLOCKS), block]
     return block
   }
 
   #judge(look: Block): void {
     this.#look = undefined
-    const [seen, usual] = [tokenUs([look]), tokenUs(this.#usual)]
-    if (seen === 0 || usual === 0) {
+    const slowerBy = this.#slowerBy(look)
+    if (slowerBy === undefined) {
       this.#vain++
       return
     }
     this.#vain = 0
-    const loss = Math.log(seen / usual) * (look.speculates ? 1 : -1)
+    const loss = look.speculates ? slowerBy : -slowerBy
     if (this.#isRenewed || Math.abs(loss - this.#loss.value) > SURPRISE) {
       this.#loss.weight = Math.min(this.#loss.weight, FORMER)
       this.#looks = Math.min(this.#looks, 1)
@@ -264,14 +267,14 @@ class ModeTimes {
     if (this.#yield.weight > 0 && found < FALLEN * this.#yield.value) {
       this.#usual = [newest]
       this.#yield.weight = 0
-      this.#hasFallen = this.#isRenewed = true
+      this.#isRenewed = true
+      this.#sinceLook = MOST_BLOCKS
     }
     this.#yield.observe(found, YIELD_MEMORY)
   }
 
   /** Blocks from one look to the next: few until it is clear which way is faster, then so many that looks cost their budget. */
   #interval(): number {
-    if (this.#hasFallen) return 1
     if (this.#vain > 0) return Math.min(MOST_BLOCKS, UNCLEAR_BLOCKS * 2 ** this.#vain)
     if (this.#looks === 0) return FIRST_BLOCKS
     const loss = Math.abs(this.#loss.value)

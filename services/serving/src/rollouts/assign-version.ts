@@ -46,14 +46,14 @@ export function assignVersion(
   const [first] = comparisons
   const isPaired =
     first !== undefined &&
-    (isSuspected || shareOf(sampleId, `${standing.lineage}/pair`) < PAIR_SHARE[stageOf(first.served)])
+    shareOf(sampleId, `${standing.lineage}/pair`) < PAIR_SHARE[stageOf(first.served, isSuspected)]
   return {
     lease: proposing?.lease(),
     pair: isPaired
       ? {
           candidate: first.served.loaded.lease(),
           incumbent: first.incumbent?.lease(),
-          stage: isSuspected ? 'trial' : stageOf(first.served),
+          stage: stageOf(first.served, isSuspected),
           record: (value, other) => first.trial.observeLivePair(value, other, { ...labels, sampleId }),
         }
       : undefined,
@@ -89,7 +89,8 @@ function holdbackShare({ live, lastGood, settings }: Standing): number {
   return live.phase === 'confirmed' ? CONFIRMED_HOLDBACK_SHARE : settings.holdbackShare
 }
 
-function stageOf({ phase }: ServedVersion): ComparisonStage {
+function stageOf({ phase }: ServedVersion, isSuspected: boolean): ComparisonStage {
+  if (isSuspected) return 'trial'
   if (phase === 'confirmed') return 'confirmed'
   return phase === 'live' ? 'watch' : 'trial'
 }

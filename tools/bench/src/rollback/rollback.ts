@@ -38,9 +38,9 @@ no other draft can be chosen for them.
             Their alphas are equal at every position, so that only the comparison of acceptance can err; what the others
             do with drafts that are as good but not the same, the simulation says
 
-At the end the roll-out's rules alone, simulated. A round takes some seconds (random, degraded), a minute or so (aa), or up to
-five (shifted: it has to be confirmed first, and where clients are so many that no proposal pays that is after 500 requests):
-all of it some four hours on two cores. --kinds runs parts of it.
+At the end the roll-out's rules alone, simulated. A round takes some seconds (random, degraded) or
+minutes (shifted, aa: a version has to be confirmed, and where clients are so many that no proposal pays that is after 500
+requests): all of it many hours on two cores. --kinds runs parts of it.
 
   --kinds LIST         (default random,degraded,shifted,aa)
   --seeds N            rounds of each bad kind (default 20)
