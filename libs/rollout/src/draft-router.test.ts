@@ -124,6 +124,16 @@ describe('the router', () => {
     expect(router.route('code', ['7', '6'], 0.5)).toBe('7')
   })
 
+  it('a label that stayed goes on to the next version, one that was away to the version that knew it', () => {
+    const router = new DraftRouter(standardRouting)
+    for (let i = 0; i < 20; i++) router.observe('code', '5', 28, 40)
+    router.observe('code', '6', 27, 40)
+    expect(router.route('code', ['7', '5'], 0.5, '6')).toBe('7')
+    expect(router.route('code', ['8', '5'], 0.5, '7')).toBe('5')
+    for (let i = 0; i < 20; i++) router.observe('code', '6', 4, 40)
+    expect(router.route('code', ['7', '5'], 0.5, '6')).toBe('5')
+  })
+
   it('keeps the versions that are the best known of some label, the most used first, and no more than it may', () => {
     const router = new DraftRouter(standardRouting)
     const know = (label: string, arm: string, accepted: number, times: number): void => {

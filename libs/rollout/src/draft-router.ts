@@ -25,9 +25,9 @@ const BEYOND_NOISE = 2
 /**
  * Which of the loaded drafts a request should use, learned from acceptance by label (the domain, or else the tenant). The
  * default, the newest live version, serves every label but those on which another one is better by more than noise, or on
- * which it was never seen and another one was: a domain that was away comes back to the version that knew it. A small share
- * goes to the others in turn, so that a change is noticed. Evidence fades with proposals, not with time, so what is known
- * of a label that is away stays.
+ * which neither it nor the version before it was seen and another one was: a domain that was away comes back to the version
+ * that knew it, one that stayed goes on to the next version. A small share goes to the others in turn, so that a change is
+ * noticed. Evidence fades with proposals, not with time, so what is known of a label that is away stays.
  */
 export class DraftRouter {
   readonly #options: DraftRouterOptions
@@ -38,9 +38,12 @@ export class DraftRouter {
     this.#options = options
   }
 
-  /** `arms`: the loaded ones, the default first, at least one. `draw`: uniform in [0, 1), a new one for each request. */
-  route(label: string, arms: readonly string[], draw: number): string {
-    const best = this.#bestOf(this.#labels.get(label), arms)
+  /**
+   * `arms`: the loaded ones, the default first, at least one. `draw`: uniform in [0, 1), a new one for each request.
+   * `before`: what the default took the place of, an arm or not; until the default is seen on a label, that stands for it.
+   */
+  route(label: string, arms: readonly string[], draw: number, before?: string): string {
+    const best = this.#bestOf(this.#labels.get(label), arms, before)
     const others = arms.filter((arm) => arm !== best)
     const { exploreShare } = this.#options
     if (others.length === 0 || draw >= exploreShare) return best
@@ -99,11 +102,11 @@ export class DraftRouter {
     }))
   }
 
-  #bestOf(known: ReadonlyMap<string, ArmBelief> | undefined, arms: readonly string[]): string {
+  #bestOf(known: ReadonlyMap<string, ArmBelief> | undefined, arms: readonly string[], before = ''): string {
     const [fallback, ...challengers] = arms
     if (fallback === undefined) throw new RangeError('there is no arm to route to')
     if (known === undefined) return fallback
-    const byDefault = known.get(fallback)
+    const byDefault = known.get(fallback) ?? known.get(before)
     const seen = challengers
       .filter((arm) => known.has(arm))
       .toSorted((a, b) => surely(known.get(b)!) - surely(known.get(a)!))

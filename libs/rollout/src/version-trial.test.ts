@@ -135,7 +135,7 @@ describe('in the canary', () => {
     expect(worse.decide(30_000)).toMatchObject({ to: 'rejected' })
     const move = alike.decide(30_000)
     expect(move).toMatchObject({ to: 'live', evidence: [{ comparison: 'windows', positions: 128 }] })
-    expect(move?.reason).toContain('no live traffic and the held-out windows stand alone')
+    expect(move?.reason).toContain('nothing live was compared and the held-out windows stand alone')
     expect(nothing.decide(30_000)?.reason).toBe(
       'the canary ended undecided after 0 requests, with too little to compare ' +
         '(0 live positions and 0 positions of held-out windows)',

@@ -164,7 +164,7 @@ export class VersionTrial {
     if (judge === undefined) {
       return this.#move('live', `${after}, with too little to compare (${atOf(this.#pairs, this.#windows)})`)
     }
-    const alone = this.#pairs.count === 0 ? ', there was no live traffic and the held-out windows stand alone' : ''
+    const alone = this.#pairs.count === 0 ? ', nothing live was compared and the held-out windows stand alone' : ''
     const decisive = judge.evidence(this.#requests)!
     return this.#move(judge.isProbablyWorse ? 'rejected' : 'live', `${after}${alone}: ${numbersOf(decisive)}`, decisive)
   }

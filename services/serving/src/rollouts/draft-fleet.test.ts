@@ -236,30 +236,51 @@ it.each([
   await running
 })
 
-it('a domain that comes back finds the version that knew it, for as long as that stays loaded', async () => {
+/** Versions 1 to 3 went live one after the other, and the first is kept; `serve` says which one a request was on. */
+async function threeVersions(traffic: { readonly known: string; readonly met: string }) {
   const w = new RolloutWorld({ stageMs: 1, holdbackShare: 0 })
   w.keep = (replaced) => new Set(replaced.filter(({ version }) => version === 1))
   const { fleet, running } = fleetOn(logOf({}), [w.rollout])
-  const serve = (domain: string, accepted: number): number => {
+  const serve = (domain: string): number => {
     const assigned = fleet.assign({ sampleId: 'a', tenant: '', domain })
-    const draft = { accepted, judged: 40 }
+    const draft = { accepted: 30, judged: 40 }
     assigned.finished({ draft, all: { ...draft, rounds: 10 } })
     assigned.release()
     return assigned.draft!.version
   }
   await w.announce(1, { alpha: 0.5, acceptance: 0.6 })
   await live(w, 1)
-  for (let i = 0; i < 20; i++) expect(serve('chat', 30)).toBe(1)
+  for (let i = 0; i < 20; i++) expect(serve(traffic.known)).toBe(1)
   for (const version of [2, 3]) {
     await w.announce(version, { alpha: 0.5, acceptance: 0.6 })
     await live(w, version)
-    for (let i = 0; i < 20; i++) serve('code', 30)
+    for (let i = 0; i < 20; i++) serve(traffic.met)
   }
   expect(w.rollout.kept.map(({ version }) => version)).toEqual([1])
-  expect(serve('chat', 30)).toBe(1)
-  expect(serve('code', 30)).toBe(3)
-  await fleet.close()
-  await running
+  const closed = async (): Promise<void> => {
+    await fleet.close()
+    await running
+  }
+  return { serve, closed }
+}
+
+it('a domain that comes back finds the version that knew it, for as long as that stays loaded', async () => {
+  const { serve, closed } = await threeVersions({ known: 'chat', met: 'code' })
+  expect(serve('chat')).toBe(1)
+  expect(serve('code')).toBe(3)
+  await closed()
+})
+
+it('a domain that stays is on every new version from the first request on', async () => {
+  const { serve, closed } = await threeVersions({ known: 'code', met: 'code' })
+  expect(serve('code')).toBe(3)
+  await closed()
+})
+
+it('traffic without a label is never on an older version, however good that was', async () => {
+  const { serve, closed } = await threeVersions({ known: '', met: 'code' })
+  expect(serve('')).toBe(3)
+  await closed()
 })
 
 it('orders name a lineage that is served here', async () => {

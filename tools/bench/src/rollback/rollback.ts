@@ -21,7 +21,7 @@ import { calibrate } from './calibrate.js'
 import { outcomeFigures, type Outcome, type OutcomeFigures } from './outcome.js'
 import { RecordedAlpha, recordedWindows } from './recorded-alpha.js'
 import { copyFigures, printCopies, printKinds, printOutcome, printSimulated, type CopyFigures } from './report.js'
-import { Rounds, type CopyOutcome } from './rounds.js'
+import { Rounds, turns, type CopyOutcome, type Turn } from './rounds.js'
 import { simulate } from './simulated.js'
 
 export const rollbackHelp = `npm run bench -- rollback [options]
@@ -32,19 +32,20 @@ no other draft can be chosen for them.
 
   random    random weights
   degraded  the good draft with noise on its weights, so much that alpha falls by .125 on recorded windows
-  shifted   trained on one domain only; good on that, so that it is confirmed; then the traffic turns to the other domain,
+  shifted   trained on one domain only; good on that, so that it gets live; then the traffic turns to the other domain,
             which the draft before it knows. Requests count from the turn on
   aa        the very weights that are live, under new versions: false rejections and rollbacks, time to live and confirmed.
             Their alphas are equal at every position, so that only the comparison of acceptance can err; what the others
             do with drafts that are as good but not the same, the simulation says
 
-At the end the roll-out's rules alone, simulated. A round takes some seconds (random, degraded) or
-minutes (shifted, aa: a version has to be confirmed, and where clients are so many that no proposal pays that is after 500
-requests): all of it many hours on two cores. --kinds runs parts of it.
+At the end the roll-out's rules alone, simulated. A round takes some seconds (random, degraded), a minute or two (shifted)
+or more (aa, and shifted with --turn confirmed: where clients are so many that no proposal pays a version is confirmed after
+500 requests): all of it many hours on two cores. --kinds runs parts of it.
 
   --kinds LIST         (default random,degraded,shifted,aa)
   --seeds N            rounds of each bad kind (default 20)
   --aa N               rounds of aa (default 100)
+  --turn WHEN          the traffic of shifted turns when the version is live (default), or when it is confirmed
   --clients N          that stream at once (default 8)
   --train-seconds N    of traffic in each of the two domains (default 60)
   --patience-seconds N  a version that is not decided about by then is given up on (default 300)
@@ -64,6 +65,7 @@ interface RollbackOptions {
   readonly kinds: readonly Kind[]
   readonly seeds: number
   readonly aa: number
+  readonly turn: Turn
   readonly clients: number
   readonly trainSeconds: number
   readonly patienceSeconds: number
@@ -217,7 +219,7 @@ async function runRounds(
   try {
     await each('random', (seed) => rounds.bad(bad.random(seed)))
     await each('degraded', (seed) => rounds.bad(bad.degraded(seed)))
-    await each('shifted', () => rounds.turned(narrow, [domains[0]], [domains[1]]))
+    await each('shifted', () => rounds.turned(narrow, options.turn, [domains[0]], [domains[1]]))
     load.switchTo(domains)
     const copies = options.kinds.includes('aa') ? await publishCopies(rounds, history, options.aa) : undefined
     return { rollback, copies, failedRequests: load.failures.length }
@@ -261,6 +263,7 @@ function parseOptions(args: readonly string[]): RollbackOptions {
       kinds: { type: 'string', default: kindNames.join(',') },
       seeds: { type: 'string' },
       aa: { type: 'string' },
+      turn: { type: 'string', default: 'live' },
       clients: { type: 'string', default: '8' },
       'train-seconds': { type: 'string' },
       'patience-seconds': { type: 'string', default: '300' },
@@ -275,8 +278,12 @@ function parseOptions(args: readonly string[]): RollbackOptions {
       throw new BenchError(`--kinds is some of ${kindNames.join(', ')}, not "${text}"`, { exitCode: 2 })
     return kind
   })
+  const turn = turns.find((name) => name === values.turn)
+  if (turn === undefined)
+    throw new BenchError(`--turn is one of ${turns.join(', ')}, not "${values.turn}"`, { exitCode: 2 })
   return {
     kinds,
+    turn,
     seeds: wholeNumber('seeds', values.seeds ?? (quick ? '2' : '20')),
     aa: wholeNumber('aa', values.aa ?? (quick ? '2' : '100')),
     clients: wholeNumber('clients', values.clients),

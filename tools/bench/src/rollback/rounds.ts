@@ -18,6 +18,10 @@ export interface RoundsOptions {
   readonly patienceMs: number
 }
 
+export const turns = ['live', 'confirmed'] as const
+/** What a version is when its traffic turns. */
+export type Turn = (typeof turns)[number]
+
 /** How a copy of the live version fared. */
 export interface CopyOutcome {
   readonly version: number
@@ -56,11 +60,13 @@ export class Rounds {
   }
 
   /**
-   * Publishes a draft that is good at `before`, waits until it is confirmed on that, turns the traffic to `after`, at which
-   * it is bad, and waits until it is off traffic. Only what it serves after the turn counts. Undefined: it was never confirmed.
+   * Publishes a draft that is good at `before`, waits until it is live or even confirmed on that, turns the traffic to `after`,
+   * at which it is bad, and waits until it is off traffic. Only what it serves after the turn counts. Undefined: it was never
+   * as far.
    */
   async turned(
     draft: PublishedDraft,
+    when: Turn,
     before: readonly PromptSet[],
     after: readonly PromptSet[],
   ): Promise<Outcome | undefined> {
@@ -70,9 +76,10 @@ export class Rounds {
     await this.#goodIsLive()
     load.switchTo(before)
     const version = await publisher.publish(draft)
-    const first = await history.reached(version, [CONFIRMED, ...OUT], patienceMs)
-    if (first?.state !== CONFIRMED) {
-      progress(`  version ${version} was not confirmed: ${first?.reason ?? 'undecided'}`)
+    const turnsAt = when === 'live' ? LIVE : CONFIRMED
+    const first = await history.reached(version, [turnsAt, ...OUT], patienceMs)
+    if (first?.state !== turnsAt) {
+      progress(`  version ${version} was not ${when}: ${first?.reason ?? 'undecided'}`)
       return undefined
     }
     const turnMs = performance.now()
