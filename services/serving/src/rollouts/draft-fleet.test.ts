@@ -261,13 +261,21 @@ async function threeVersions(traffic: { readonly known: string; readonly met: st
     await fleet.close()
     await running
   }
-  return { serve, closed }
+  return { serve, closed, fleet }
 }
 
 it('a domain that comes back finds the version that knew it, for as long as that stays loaded', async () => {
   const { serve, closed } = await threeVersions({ known: 'chat', met: 'code' })
   expect(serve('chat')).toBe(1)
   expect(serve('code')).toBe(3)
+  await closed()
+})
+
+it('a pinned version has all of its lineage, also what an older one is better on', async () => {
+  const { serve, closed, fleet } = await threeVersions({ known: 'chat', met: 'code' })
+  expect(serve('chat')).toBe(1)
+  await fleet.pin('default', 3, { by: 'anna', reason: 'the cause is not found yet' })
+  expect(serve('chat')).toBe(3)
   await closed()
 })
 

@@ -136,7 +136,8 @@ export class DraftFleet implements RolloutControl {
     const { router, draw } = this.#options
     const arms = new Map<string, LoadedDraft | LineageRollout>([[armOf(primary), primary]])
     for (const lineage of others) if (lineage.live !== undefined) arms.set(armOf(lineage), lineage)
-    for (const lineage of this.lineages) for (const kept of lineage.kept) arms.set(kept.identity.name, kept)
+    for (const { kept, pinned } of this.lineages)
+      if (pinned === 0) for (const version of kept) arms.set(version.identity.name, version)
     const floor = this.#options.floor()
     if (floor !== undefined) arms.set(floor.identity.name, floor)
     return arms.get(router.route(label, [...arms.keys()], draw(), primary.lastGood?.identity.name))!

@@ -7,7 +7,7 @@ export const pin = command({
   name: 'pin',
   summary: 'makes a version of a draft live and keeps it so, until plateau unpin',
   details: `
-Newer versions are neither tested nor served, and it is not rolled back by itself.${ORDER_DETAILS}`,
+No other version of its lineage serves a request, newer ones are not tested, and it is not rolled back by itself.${ORDER_DETAILS}`,
   options: { version: value('N', 'default: the live one', wholeNumber(1)), ...orderOptions },
   run: async (context, { lineage, version = 0, reason, admin }) => {
     const { callUnary } = await import('@plateau/rpc')
