@@ -1,13 +1,18 @@
 import type { FeatureHead, FeatureHeadTarget } from '@plateau/causal-lm'
 import type { TokenWindow } from '@plateau/contracts'
-import { prepareDraftTarget } from '@plateau/training'
+import { prepareDraftTarget, type DraftRows } from '@plateau/training'
 import { windowRows } from './draft-windows.js'
-import { FeatureHeadScorer, summarizeScores, type DraftScoreSummary } from './feature-head-scorer.js'
+import { FeatureHeadScorer, summarizeScores, type DraftScores, type DraftScoreSummary } from './feature-head-scorer.js'
 
 export interface EvaluationTarget {
   readonly target: FeatureHeadTarget
   readonly fingerprint: string
   readonly tokenizerHash: string
+}
+
+export interface EvaluationOptions {
+  /** Default 1. */
+  readonly threads?: number
 }
 
 /**
@@ -17,10 +22,31 @@ export interface EvaluationTarget {
  */
 export async function evaluateDraft(
   head: FeatureHead,
+  target: EvaluationTarget,
+  windows: readonly TokenWindow[],
+  options: EvaluationOptions = {},
+): Promise<DraftScoreSummary> {
+  return summarizeScores((await scored(head, target, windows, options)).scores)
+}
+
+/** The same alphas, of every window at each of its usable positions. */
+export async function alphaByWindow(
+  head: FeatureHead,
+  target: EvaluationTarget,
+  windows: readonly TokenWindow[],
+  options: EvaluationOptions = {},
+): Promise<Float64Array[]> {
+  const { rows, scores } = await scored(head, target, windows, options)
+  let done = 0
+  return rows.map(({ length }) => scores.alpha.subarray(done, (done += length)))
+}
+
+async function scored(
+  head: FeatureHead,
   { target, fingerprint, tokenizerHash }: EvaluationTarget,
   windows: readonly TokenWindow[],
-  { threads = 1 } = {},
-): Promise<DraftScoreSummary> {
+  { threads = 1 }: EvaluationOptions,
+): Promise<{ readonly rows: readonly DraftRows[]; readonly scores: DraftScores }> {
   const { vocabSize } = head.config
   const expected = { targetFingerprint: fingerprint, tokenizerHash, vocabSize, norm: target.norm }
   const rows = windows.map((window) => windowRows(window, expected))
@@ -28,7 +54,7 @@ export async function evaluateDraft(
   const prepared = prepareDraftTarget(target, head.config)
   const scorer = await FeatureHeadScorer.create(head.config, prepared, { threads, listedTokens })
   try {
-    return summarizeScores(await scorer.score(head, rows))
+    return { rows, scores: await scorer.score(head, rows) }
   } finally {
     await scorer.release()
   }

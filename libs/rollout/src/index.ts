@@ -10,8 +10,13 @@ export { populationStability } from './population-stability.js'
 export { assertMove, mayMove, type RolloutPhase } from './rollout-phases.js'
 export { SequentialTest, type MeanEvidence, type SequentialTestOptions, type Verdict } from './sequential-test.js'
 export {
+  madeUpResponses,
+  recordedResponses,
   simulateTrials,
   standardTraffic,
+  type MadeUpResponses,
+  type PairedResponse,
+  type Responses,
   type SimulatedTraffic,
   type SimulatedTrial,
   type SimulatedTrials,

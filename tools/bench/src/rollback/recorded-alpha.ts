@@ -2,7 +2,8 @@
 import type { FeatureHead } from '@plateau/causal-lm'
 import { Arm, topics, TrainingWindow, type TokenWindow } from '@plateau/contracts'
 import { readUpToNow, type EventLog } from '@plateau/event-log'
-import { evaluateDraft, type EvaluationTarget } from '@plateau/inference'
+import { alphaByWindow, evaluateDraft, type EvaluationTarget } from '@plateau/inference'
+import type { PairedResponse } from '@plateau/rollout'
 
 /** Of the evaluation arm, all there are. */
 export async function recordedWindows(log: EventLog): Promise<TokenWindow[]> {
@@ -32,6 +33,14 @@ export class RecordedAlpha {
   async of(head: FeatureHead, domain?: string): Promise<number> {
     const windows = this.#of(domain)
     return windows.length === 0 ? Number.NaN : (await evaluateDraft(head, this.target, windows)).alpha
+  }
+
+  /** Alpha of both at every position, window by window. */
+  async pairs(ours: FeatureHead, theirs: FeatureHead, domain?: string): Promise<PairedResponse[]> {
+    const windows = this.#of(domain)
+    const own = await alphaByWindow(ours, this.target, windows)
+    const other = await alphaByWindow(theirs, this.target, windows)
+    return own.map((alphas, i) => Array.from(alphas, (alpha, at) => [alpha, other[i]![at]!] as const))
   }
 
   #of(domain: string | undefined): readonly TokenWindow[] {

@@ -1,6 +1,7 @@
 /** How many requests a bad draft serves before it is off traffic, and how often a good one is taken for bad. */
 import { Cluster, demoDomains, readPrompts, type PromptSet } from '@plateau/demo'
 import type { EventLog } from '@plateau/event-log'
+import type { FeatureHead } from '@plateau/causal-lm'
 import { readDraftTarget } from '@plateau/model-files'
 import { standardTrial } from '@plateau/rollout'
 import { seededRandom } from '@plateau/speculation'
@@ -22,7 +23,7 @@ import { outcomeFigures, type Outcome, type OutcomeFigures } from './outcome.js'
 import { RecordedAlpha, recordedWindows } from './recorded-alpha.js'
 import { copyFigures, printCopies, printKinds, printOutcome, printSimulated, type CopyFigures } from './report.js'
 import { Rounds, turns, type CopyOutcome, type Turn } from './rounds.js'
-import { simulate } from './simulated.js'
+import { madeUpQuestions, recordedQuestion, simulate, type SimulatedQuestion } from './simulated.js'
 
 export const rollbackHelp = `npm run bench -- rollback [options]
 
@@ -38,13 +39,15 @@ no other draft can be chosen for them.
             Their alphas are equal at every position, so that only the comparison of acceptance can err; what the others
             do with drafts that are as good but not the same, the simulation says
 
-At the end the roll-out's rules alone, simulated. A round takes some seconds (random, degraded), a minute or two (shifted)
+At the end the roll-out's rules alone, simulated: on made-up responses, and on those of the evaluation arm that were recorded
+until then, drawn with replacement; "alike" are two drafts with as much noise, other noise. The number behind a name is the
+difference of alpha. A round takes some seconds (random, degraded), a minute or two (shifted)
 or more (aa, and shifted with --turn confirmed: where clients are so many that no proposal pays a version is confirmed after
 500 requests): all of it many hours on two cores. --kinds runs parts of it.
 
   --kinds LIST         (default random,degraded,shifted,aa)
   --seeds N            rounds of each bad kind (default 20)
-  --aa N               rounds of aa (default 100)
+  --aa N               rounds of aa (default 10)
   --turn WHEN          the traffic of shifted turns when the version is live (default), or when it is confirmed
   --clients N          that stream at once (default 8)
   --train-seconds N    of traffic in each of the two domains (default 60)
@@ -81,11 +84,18 @@ export async function benchRollback(args: readonly string[]): Promise<object> {
   const history = new RolloutHistory(log)
   try {
     const drafts = await trainDrafts(cluster, history, options.trainSeconds)
-    const bad = await worseDrafts(log, drafts)
+    const target = await readDraftTarget(demoModel)
+    const bad = await worseDrafts(new RecordedAlpha(target, await recordedWindows(log)), drafts)
     const found = await runRounds({ cluster, log, history }, drafts, bad, options)
     printKinds(found.rollback)
     if (found.copies !== undefined) printCopies(found.copies)
-    const simulated = simulateAll(bad.onTheOther - bad.goodOnTheOther, options.simulated)
+    const recorded = new RecordedAlpha(target, await recordedWindows(log))
+    const questions = [
+      ...madeUpQuestions([0, -DEGRADED_BY, -0.4], bad.onTheOther - bad.goodOnTheOther),
+      ...(await recordedQuestions(recorded, drafts, bad.noiseShare)),
+    ]
+    progress(`simulating ${options.simulated} versions for each of ${questions.length} questions`)
+    const simulated = questions.map((question) => simulate(question, options.simulated))
     printSimulated(simulated)
     const { noiseShare, goodAlpha, degradedAlpha, onTheOther, goodOnTheOther } = bad
     const alphas = { goodAlpha, degradedAlpha, shiftedOnTheOther: onTheOther, goodOnTheOther, noiseShare }
@@ -141,8 +151,7 @@ interface WorseDrafts {
   readonly goodOnTheOther: number
 }
 
-async function worseDrafts(log: EventLog, { good, narrow, domains }: Drafts): Promise<WorseDrafts> {
-  const recorded = new RecordedAlpha(await readDraftTarget(demoModel), await recordedWindows(log))
+async function worseDrafts(recorded: RecordedAlpha, { good, narrow, domains }: Drafts): Promise<WorseDrafts> {
   const [head, narrowHead] = [headOf(good), headOf(narrow)]
   const goodAlpha = await recorded.of(head)
   const noise = await calibrate((share) => recorded.of(noisyHead(head, share, seededRandom(1))), {
@@ -244,16 +253,27 @@ async function publishCopies(rounds: Rounds, history: RolloutHistory, count: num
   return copyFigures(copies, isRolledBack, standardTrial.errorRate)
 }
 
-/** As good, as bad as ours, and turning as bad as it was measured. */
-function simulateAll(turnsBy: number, versions: number) {
-  const questions = [
-    { difference: 0, turns: false },
-    { difference: -DEGRADED_BY, turns: false },
-    { difference: -0.4, turns: false },
-    { difference: turnsBy, turns: true },
+/** What was published, on what was recorded by now; and two drafts that are as good as each other and not the same. */
+async function recordedQuestions(
+  recorded: RecordedAlpha,
+  { good, narrow, domains }: Drafts,
+  noiseShare: number,
+): Promise<SimulatedQuestion[]> {
+  const [head, narrowHead] = [headOf(good), headOf(narrow)]
+  const noisy = (share: number, seed: number): FeatureHead => noisyHead(head, share, seededRandom(seed))
+  const alike = await recorded.pairs(noisy(noiseShare / 2, 1001), noisy(noiseShare / 2, 1002))
+  const [before, after] = [
+    await recorded.pairs(narrowHead, head, domains[0].name),
+    await recorded.pairs(narrowHead, head, domains[1].name),
   ]
-  progress(`simulating ${versions} versions for each of ${questions.length} questions`)
-  return questions.map((question) => simulate(question, versions))
+  progress(`${recorded.positions()} recorded positions in ${alike.length} windows`)
+  return [
+    recordedQuestion('copy', await recorded.pairs(head, head)),
+    recordedQuestion('alike', alike),
+    recordedQuestion('degraded', await recorded.pairs(noisy(noiseShare, 1), head)),
+    recordedQuestion('random', await recorded.pairs(randomHead(head, seededRandom(1)), head)),
+    recordedQuestion('shifted', before, after),
+  ]
 }
 
 function parseOptions(args: readonly string[]): RollbackOptions {
@@ -285,7 +305,7 @@ function parseOptions(args: readonly string[]): RollbackOptions {
     kinds,
     turn,
     seeds: wholeNumber('seeds', values.seeds ?? (quick ? '2' : '20')),
-    aa: wholeNumber('aa', values.aa ?? (quick ? '2' : '100')),
+    aa: wholeNumber('aa', values.aa ?? (quick ? '2' : '10')),
     clients: wholeNumber('clients', values.clients),
     trainSeconds: wholeNumber('train-seconds', values['train-seconds'] ?? (quick ? '40' : '60')),
     patienceSeconds: wholeNumber('patience-seconds', values['patience-seconds']),

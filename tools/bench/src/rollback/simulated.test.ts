@@ -1,5 +1,6 @@
+import type { PairedResponse } from '@plateau/rollout'
 import { expect, it } from 'vitest'
-import { figuresOf, simulate } from './simulated.js'
+import { figuresOf, madeUpQuestions, recordedQuestion, simulate } from './simulated.js'
 
 it('counts what was thrown out before and after it was live, and how long that took', () => {
   const trial = { leftFrom: undefined, positionsToLive: undefined, reason: '' }
@@ -13,6 +14,17 @@ it('counts what was thrown out before and after it was live, and how long that t
 })
 
 it('a version that is much worse never gets live, one that turns so is rolled back', () => {
-  expect(simulate({ difference: -0.4, turns: false }, 10)).toMatchObject({ rejected: 10, rolledBack: 0 })
-  expect(simulate({ difference: -0.4, turns: true }, 10)).toMatchObject({ rejected: 0, rolledBack: 10 })
+  const [worse, turning] = madeUpQuestions([-0.4], -0.4)
+  expect(simulate(worse!, 10)).toMatchObject({ name: 'made up: -0.400', rejected: 10, rolledBack: 0 })
+  expect(simulate(turning!, 10)).toMatchObject({ name: '  turns to -0.400', rejected: 0, rolledBack: 10 })
+})
+
+it('the same of recorded responses, by what they really are', () => {
+  const recorded = (ours: number, theirs: number): PairedResponse[] => [
+    Array.from({ length: 64 }, () => [ours, theirs] as const),
+  ]
+  const copy = simulate(recordedQuestion('copy', recorded(0.5, 0.5)), 10)
+  expect(copy).toMatchObject({ name: 'recorded: copy 0.000', rejected: 0, rolledBack: 0 })
+  const turning = recordedQuestion('shifted', recorded(0.5, 0.5), recorded(0.1, 0.5))
+  expect(simulate(turning, 10)).toMatchObject({ name: 'recorded: shifted -0.400', rejected: 0, rolledBack: 10 })
 })

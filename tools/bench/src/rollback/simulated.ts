@@ -1,11 +1,19 @@
-/** The same questions to the roll-out's rules alone, on made-up traffic: far more versions than services could serve. */
-import { simulateTrials, standardTrial, type SimulatedTrial, type TrialOptions } from '@plateau/rollout'
+/** The same questions to the roll-out's rules alone: far more versions than services could serve. */
+import {
+  madeUpResponses,
+  recordedResponses,
+  simulateTrials,
+  standardTrial,
+  type PairedResponse,
+  type Responses,
+  type SimulatedTrial,
+  type TrialOptions,
+} from '@plateau/rollout'
 import { seededRandom } from '@plateau/speculation'
-import { quantile } from '../statistics.js'
+import { mean, quantile } from '../statistics.js'
 
 export interface SimulatedFigures {
-  readonly difference: number
-  readonly turns: boolean
+  readonly name: string
   readonly trials: number
   /** Thrown out before they were live, and after. */
   readonly rejected: number
@@ -15,25 +23,49 @@ export interface SimulatedFigures {
 }
 
 export interface SimulatedQuestion {
-  readonly difference: number
-  /** It is as good first, and different by so much after it was live for a while. */
+  readonly name: string
+  readonly responses: Responses
+  /** It meets others after it was live for a while. */
   readonly turns: boolean
 }
 
+/** On made-up responses, by how far the version is off, and how far one turns out to be. */
+export function madeUpQuestions(differences: readonly number[], turnsTo: number): SimulatedQuestion[] {
+  return [
+    ...differences.map((difference) => ({
+      name: `made up: ${difference.toFixed(3)}`,
+      responses: madeUpResponses({ difference }),
+      turns: false,
+    })),
+    { name: `  turns to ${turnsTo.toFixed(3)}`, responses: madeUpResponses({ turnsTo }), turns: true },
+  ]
+}
+
+/** On recorded responses; the name says what the version is worth there beside the other one. */
+export function recordedQuestion(
+  name: string,
+  before: readonly PairedResponse[],
+  after?: readonly PairedResponse[],
+): SimulatedQuestion {
+  const difference = mean((after ?? before).flat().map(([ours, theirs]) => ours - theirs))
+  return {
+    name: `recorded: ${name} ${difference.toFixed(3)}`,
+    responses: recordedResponses(before, after),
+    turns: after !== undefined,
+  }
+}
+
 export function simulate(
-  { difference, turns }: SimulatedQuestion,
+  { name, responses, turns }: SimulatedQuestion,
   trials: number,
   options: TrialOptions = standardTrial,
 ): SimulatedFigures {
-  const turn = turns ? { turnsTo: difference, turnsAfterPositions: options.watchPositions / 2 } : {}
-  const found = simulateTrials(
-    { trials, options, difference: turns ? 0 : difference, watchedPositions: 6_000, ...turn },
-    seededRandom(1),
-  )
-  return { difference, turns, ...figuresOf(found) }
+  const turn = turns ? { turnsAfterPositions: options.watchPositions / 2 } : {}
+  const found = simulateTrials({ trials, options, responses, watchedPositions: 6_000, ...turn }, seededRandom(1))
+  return { name, ...figuresOf(found) }
 }
 
-export function figuresOf(trials: readonly SimulatedTrial[]): Omit<SimulatedFigures, 'difference' | 'turns'> {
+export function figuresOf(trials: readonly SimulatedTrial[]): Omit<SimulatedFigures, 'name'> {
   const left = trials.map(({ positionsToLeave }) => positionsToLeave).filter((positions) => positions !== undefined)
   return {
     trials: trials.length,
