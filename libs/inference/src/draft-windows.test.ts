@@ -3,7 +3,7 @@ import { FloatFormat, packFloats, packTopK, TokenWindow } from '@plateau/contrac
 import { seededRandom } from '@plateau/speculation'
 import { describe, expect, test } from 'vitest'
 import { windowRows } from './draft-windows.js'
-import { evaluateDraft } from './evaluate-draft.js'
+import { alphaByWindow, evaluateDraft } from './evaluate-draft.js'
 
 const H = 4
 const V = 9
@@ -147,7 +147,11 @@ test('a draft is scored straight from recorded windows', async () => {
   // Nothing projected, so every logit is 0 and q uniform.
   const head = withParameters(initialFeatureHead(config, target, random), { 'fc.weight': new Float32Array(2 * H * H) })
   const model = { target, fingerprint: 'target', tokenizerHash: 'tokens' }
-  const { positions, alpha } = await evaluateDraft(head, model, [window(), window({ hasLead: false })])
+  const windows = [window(), window({ hasLead: false })]
+  const { positions, alpha } = await evaluateDraft(head, model, windows)
   expect(positions).toBe(5)
   expect(alpha).toBeCloseTo(2 / 9, 6)
+  const byWindow = await alphaByWindow(head, model, windows)
+  expect(byWindow.map(({ length }) => length)).toEqual([3, 2])
+  expect(byWindow.reduce((sum, alphas) => sum + alphas.reduce((a, b) => a + b), 0) / positions).toBeCloseTo(alpha, 12)
 })

@@ -10,11 +10,6 @@ export interface EvaluationTarget {
   readonly tokenizerHash: string
 }
 
-export interface EvaluationOptions {
-  /** Default 1. */
-  readonly threads?: number
-}
-
 /**
  * What a draft is worth on recorded windows: its mean alpha (the certified lower bound of `DraftScores`) and greedy
  * match, position by position from the target's own states. For comparing drafts on the same recording, for example a
@@ -24,9 +19,8 @@ export async function evaluateDraft(
   head: FeatureHead,
   target: EvaluationTarget,
   windows: readonly TokenWindow[],
-  options: EvaluationOptions = {},
 ): Promise<DraftScoreSummary> {
-  return summarizeScores((await scored(head, target, windows, options)).scores)
+  return summarizeScores((await scored(head, target, windows)).scores)
 }
 
 /** The same alphas, of every window at each of its usable positions. */
@@ -34,9 +28,8 @@ export async function alphaByWindow(
   head: FeatureHead,
   target: EvaluationTarget,
   windows: readonly TokenWindow[],
-  options: EvaluationOptions = {},
 ): Promise<Float64Array[]> {
-  const { rows, scores } = await scored(head, target, windows, options)
+  const { rows, scores } = await scored(head, target, windows)
   let done = 0
   return rows.map(({ length }) => scores.alpha.subarray(done, (done += length)))
 }
@@ -45,14 +38,13 @@ async function scored(
   head: FeatureHead,
   { target, fingerprint, tokenizerHash }: EvaluationTarget,
   windows: readonly TokenWindow[],
-  { threads = 1 }: EvaluationOptions,
 ): Promise<{ readonly rows: readonly DraftRows[]; readonly scores: DraftScores }> {
   const { vocabSize } = head.config
   const expected = { targetFingerprint: fingerprint, tokenizerHash, vocabSize, norm: target.norm }
   const rows = windows.map((window) => windowRows(window, expected))
   const listedTokens = rows.reduce((most, { listed }) => Math.max(most, listed), 1)
   const prepared = prepareDraftTarget(target, head.config)
-  const scorer = await FeatureHeadScorer.create(head.config, prepared, { threads, listedTokens })
+  const scorer = await FeatureHeadScorer.create(head.config, prepared, { threads: 1, listedTokens })
   try {
     return { rows, scores: await scorer.score(head, rows) }
   } finally {

@@ -26,4 +26,4 @@ export { FeatureHeadScorer, summarizeScores, type DraftScores, type DraftScoreSu
 export { type PositionSignals } from './position-signals.js'
 export { RidgeAccumulator } from './gram.js'
 export { RidgeSolver } from './ridge-solver.js'
-export { alphaByWindow, evaluateDraft, type EvaluationOptions, type EvaluationTarget } from './evaluate-draft.js'
+export { alphaByWindow, evaluateDraft, type EvaluationTarget } from './evaluate-draft.js'

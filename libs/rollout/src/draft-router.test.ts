@@ -134,6 +134,13 @@ describe('the router', () => {
     expect(router.route('code', ['7', '5'], 0.5, '6')).toBe('5')
   })
 
+  it('without a label is always at the default, and learns nothing', () => {
+    const router = new DraftRouter(standardRouting)
+    for (let i = 0; i < 20; i++) router.observe('', '6', 40, 40)
+    expect([0, 0.5].map((draw) => router.route('', ['7', '6'], draw))).toEqual(['7', '7'])
+    expect(router.snapshot()).toEqual([])
+  })
+
   it('keeps the versions that are the best known of some label, the most used first, and no more than it may', () => {
     const router = new DraftRouter(standardRouting)
     const know = (label: string, arm: string, accepted: number, times: number): void => {

@@ -27,7 +27,8 @@ const BEYOND_NOISE = 2
  * default, the newest live version, serves every label but those on which another one is better by more than noise, or on
  * which neither it nor the version before it was seen and another one was: a domain that was away comes back to the version
  * that knew it, one that stayed goes on to the next version. A small share goes to the others in turn, so that a change is
- * noticed. Evidence fades with proposals, not with time, so what is known of a label that is away stays.
+ * noticed. Evidence fades with proposals, not with time, so what is known of a label that is away stays. Without a label
+ * ("") it is a mixture that no draft is made for: the default's, and nothing is learned of it.
  */
 export class DraftRouter {
   readonly #options: DraftRouterOptions
@@ -44,7 +45,7 @@ export class DraftRouter {
    */
   route(label: string, arms: readonly string[], draw: number, before?: string): string {
     const best = this.#bestOf(this.#labels.get(label), arms, before)
-    const others = arms.filter((arm) => arm !== best)
+    const others = label === '' ? [] : arms.filter((arm) => arm !== best)
     const { exploreShare } = this.#options
     if (others.length === 0 || draw >= exploreShare) return best
     return others[Math.floor((draw / exploreShare) * others.length)]!
@@ -52,7 +53,7 @@ export class DraftRouter {
 
   /** A response of `arm`. Without a judged proposal it says nothing. */
   observe(label: string, arm: string, accepted: number, judged: number): void {
-    if (judged === 0) return
+    if (judged === 0 || label === '') return
     const arms = this.#labels.get(label) ?? new Map<string, ArmBelief>()
     this.#labels.delete(label)
     this.#labels.set(label, arms)

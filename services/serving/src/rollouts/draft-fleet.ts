@@ -118,29 +118,23 @@ export class DraftFleet implements RolloutControl {
     await Promise.all([orders, held, announcements])
   }
 
-  /**
-   * By label and learned acceptance to one of the drafts in memory; by the roll-out to one of its lineage's versions. Without
-   * a label it is a mixture that no draft is made for: the newest version's, as far as the roll-out likes.
-   */
+  /** By label and learned acceptance to one of the drafts in memory; by the roll-out to one of its lineage's versions. */
   assign(traffic: Traffic): Assignment {
+    const { router, draw } = this.#options
     const { sampleId, tenant, domain } = traffic
+    const slice = { tenant, domain }
     const label = domain || tenant
     const [primary, ...others] = this.lineages
     if (primary === undefined) return UNASSIGNED
-    const chosen = label === '' ? primary : this.#route(label, primary, others)
-    const assigned = 'assign' in chosen ? chosen.assign(sampleId, { tenant, domain }) : alone(chosen)
-    return this.#assignment(assigned, label, traffic)
-  }
-
-  #route(label: string, primary: LineageRollout, others: readonly LineageRollout[]): LoadedDraft | LineageRollout {
-    const { router, draw } = this.#options
     const arms = new Map<string, LoadedDraft | LineageRollout>([[armOf(primary), primary]])
     for (const lineage of others) if (lineage.live !== undefined) arms.set(armOf(lineage), lineage)
     for (const { kept, pinned } of this.lineages)
       if (pinned === 0) for (const version of kept) arms.set(version.identity.name, version)
     const floor = this.#options.floor()
     if (floor !== undefined) arms.set(floor.identity.name, floor)
-    return arms.get(router.route(label, [...arms.keys()], draw(), primary.lastGood?.identity.name))!
+    const chosen = arms.get(router.route(label, [...arms.keys()], draw(), primary.lastGood?.identity.name))!
+    const assigned = 'assign' in chosen ? chosen.assign(sampleId, slice) : alone(chosen)
+    return this.#assignment(assigned, label, traffic)
   }
 
   status(lineage: string): rollout.ListVersionsResponse {
@@ -187,7 +181,7 @@ export class DraftFleet implements RolloutControl {
       failed: (loaded, error) => this.#lineages.get(loaded.identity.lineage)?.failed(loaded, error),
       finished: (outcome) => {
         const { accepted, judged } = outcome.draft
-        if (draft !== undefined && label !== '') router.observe(label, draft.identity.name, accepted, judged)
+        if (draft !== undefined) router.observe(label, draft.identity.name, accepted, judged)
         finished(accepted, judged)
         // Whether it is the draft or the traffic is for the comparison to say.
         const fell = drift.finished({ ...traffic, ...outcome })

@@ -29,10 +29,9 @@ export class RecordedAlpha {
     return this.#of(domain).reduce((sum, { tokenIds }) => sum + tokenIds.length, 0)
   }
 
-  /** Mean alpha; NaN where nothing was recorded. */
+  /** Mean alpha, where something was recorded. */
   async of(head: FeatureHead, domain?: string): Promise<number> {
-    const windows = this.#of(domain)
-    return windows.length === 0 ? Number.NaN : (await evaluateDraft(head, this.target, windows)).alpha
+    return (await evaluateDraft(head, this.target, this.#of(domain))).alpha
   }
 
   /** Alpha of both at every position, window by window. */

@@ -41,7 +41,7 @@ export function copyFigures(
 }
 
 const row = (first: string, ...cells: (string | number)[]): string =>
-  first.padEnd(28) + cells.map((cell) => String(cell).padStart(15)).join('')
+  first.padEnd(24) + cells.map((cell) => String(cell).padStart(15)).join('')
 
 export function printOutcome(kind: string, { version, place, requests, seconds, reason }: Outcome): void {
   process.stderr.write(
@@ -74,7 +74,9 @@ export function printCopies(figures: CopyFigures): void {
 }
 
 export function printSimulated(simulated: readonly SimulatedFigures[]): void {
-  console.log(`\n${row('simulated', 'versions', 'rejected', 'rolled back', 'positions p50', 'most')}`)
-  for (const { name, trials, rejected, rolledBack, positionsToLeave } of simulated)
-    console.log(row(name, trials, rejected, rolledBack, positionsToLeave.median, positionsToLeave.max))
+  console.log(`\n${row('simulated', 'alpha by', 'versions', 'rejected', 'rolled back', 'positions p50', 'most')}`)
+  for (const { name, difference, trials, rejected, rolledBack, positionsToLeave } of simulated) {
+    const { median, max } = positionsToLeave
+    console.log(row(name, difference.toFixed(3), trials, rejected, rolledBack, median, max))
+  }
 }

@@ -1,7 +1,7 @@
 /** How many requests a bad draft serves before it is off traffic, and how often a good one is taken for bad. */
+import type { FeatureHead } from '@plateau/causal-lm'
 import { Cluster, demoDomains, readPrompts, type PromptSet } from '@plateau/demo'
 import type { EventLog } from '@plateau/event-log'
-import type { FeatureHead } from '@plateau/causal-lm'
 import { readDraftTarget } from '@plateau/model-files'
 import { standardTrial } from '@plateau/rollout'
 import { seededRandom } from '@plateau/speculation'
@@ -40,14 +40,13 @@ no other draft can be chosen for them.
             do with drafts that are as good but not the same, the simulation says
 
 At the end the roll-out's rules alone, simulated: on made-up responses, and on those of the evaluation arm that were recorded
-until then, drawn with replacement; "alike" are two drafts with as much noise, other noise. The number behind a name is the
-difference of alpha. A round takes some seconds (random, degraded), a minute or two (shifted)
-or more (aa, and shifted with --turn confirmed: where clients are so many that no proposal pays a version is confirmed after
-500 requests): all of it many hours on two cores. --kinds runs parts of it.
+until then, drawn with replacement; "alike" are two drafts with as much noise, other noise. A round takes some seconds (random),
+up to a minute (degraded, shifted), or five and more (aa, and shifted with --turn confirmed: where clients are so many that no
+proposal pays a version is confirmed after 500 requests): all of it many hours on two cores. --kinds runs parts of it.
 
   --kinds LIST         (default random,degraded,shifted,aa)
   --seeds N            rounds of each bad kind (default 20)
-  --aa N               rounds of aa (default 10)
+  --aa N               rounds of aa (default 100)
   --turn WHEN          the traffic of shifted turns when the version is live (default), or when it is confirmed
   --clients N          that stream at once (default 8)
   --train-seconds N    of traffic in each of the two domains (default 60)
@@ -152,6 +151,9 @@ interface WorseDrafts {
 }
 
 async function worseDrafts(recorded: RecordedAlpha, { good, narrow, domains }: Drafts): Promise<WorseDrafts> {
+  for (const { name } of domains)
+    if (recorded.positions(name) === 0)
+      throw new BenchError(`no window of the evaluation arm was recorded on ${name}: give more --train-seconds`)
   const [head, narrowHead] = [headOf(good), headOf(narrow)]
   const goodAlpha = await recorded.of(head)
   const noise = await calibrate((share) => recorded.of(noisyHead(head, share, seededRandom(1))), {
@@ -268,11 +270,11 @@ async function recordedQuestions(
   ]
   progress(`${recorded.positions()} recorded positions in ${alike.length} windows`)
   return [
-    recordedQuestion('copy', await recorded.pairs(head, head)),
-    recordedQuestion('alike', alike),
-    recordedQuestion('degraded', await recorded.pairs(noisy(noiseShare, 1), head)),
-    recordedQuestion('random', await recorded.pairs(randomHead(head, seededRandom(1)), head)),
-    recordedQuestion('shifted', before, after),
+    recordedQuestion('recorded, copy', await recorded.pairs(head, head)),
+    recordedQuestion('recorded, alike', alike),
+    recordedQuestion('recorded, degraded', await recorded.pairs(noisy(noiseShare, 1), head)),
+    recordedQuestion('recorded, random', await recorded.pairs(randomHead(head, seededRandom(1)), head)),
+    recordedQuestion('recorded, turning', before, after),
   ]
 }
 
@@ -305,7 +307,7 @@ function parseOptions(args: readonly string[]): RollbackOptions {
     kinds,
     turn,
     seeds: wholeNumber('seeds', values.seeds ?? (quick ? '2' : '20')),
-    aa: wholeNumber('aa', values.aa ?? (quick ? '2' : '10')),
+    aa: wholeNumber('aa', values.aa ?? (quick ? '2' : '100')),
     clients: wholeNumber('clients', values.clients),
     trainSeconds: wholeNumber('train-seconds', values['train-seconds'] ?? (quick ? '40' : '60')),
     patienceSeconds: wholeNumber('patience-seconds', values['patience-seconds']),

@@ -15,8 +15,8 @@ it('counts what was thrown out before and after it was live, and how long that t
 
 it('a version that is much worse never gets live, one that turns so is rolled back', () => {
   const [worse, turning] = madeUpQuestions([-0.4], -0.4)
-  expect(simulate(worse!, 10)).toMatchObject({ name: 'made up: -0.400', rejected: 10, rolledBack: 0 })
-  expect(simulate(turning!, 10)).toMatchObject({ name: '  turns to -0.400', rejected: 0, rolledBack: 10 })
+  expect(simulate(worse!, 10)).toMatchObject({ name: 'made up', difference: -0.4, rejected: 10, rolledBack: 0 })
+  expect(simulate(turning!, 10)).toMatchObject({ difference: -0.4, rejected: 0, rolledBack: 10 })
 })
 
 it('the same of recorded responses, by what they really are', () => {
@@ -24,7 +24,9 @@ it('the same of recorded responses, by what they really are', () => {
     Array.from({ length: 64 }, () => [ours, theirs] as const),
   ]
   const copy = simulate(recordedQuestion('copy', recorded(0.5, 0.5)), 10)
-  expect(copy).toMatchObject({ name: 'recorded: copy 0.000', rejected: 0, rolledBack: 0 })
-  const turning = recordedQuestion('shifted', recorded(0.5, 0.5), recorded(0.1, 0.5))
-  expect(simulate(turning, 10)).toMatchObject({ name: 'recorded: shifted -0.400', rejected: 0, rolledBack: 10 })
+  expect(copy).toMatchObject({ name: 'copy', difference: 0, rejected: 0, rolledBack: 0 })
+  const turning = recordedQuestion('shifted, turning', recorded(0.5, 0.5), recorded(0.1, 0.5))
+  const turned = simulate(turning, 10)
+  expect(turned).toMatchObject({ name: 'shifted, turning', rejected: 0, rolledBack: 10 })
+  expect(turned.difference).toBeCloseTo(-0.4)
 })

@@ -14,6 +14,7 @@ import { mean, quantile } from '../statistics.js'
 
 export interface SimulatedFigures {
   readonly name: string
+  readonly difference: number
   readonly trials: number
   /** Thrown out before they were live, and after. */
   readonly rejected: number
@@ -24,6 +25,8 @@ export interface SimulatedFigures {
 
 export interface SimulatedQuestion {
   readonly name: string
+  /** Mean alpha of the version minus that of the other one; where it turns, from then on. */
+  readonly difference: number
   readonly responses: Responses
   /** It meets others after it was live for a while. */
   readonly turns: boolean
@@ -33,39 +36,36 @@ export interface SimulatedQuestion {
 export function madeUpQuestions(differences: readonly number[], turnsTo: number): SimulatedQuestion[] {
   return [
     ...differences.map((difference) => ({
-      name: `made up: ${difference.toFixed(3)}`,
+      name: 'made up',
+      difference,
       responses: madeUpResponses({ difference }),
       turns: false,
     })),
-    { name: `  turns to ${turnsTo.toFixed(3)}`, responses: madeUpResponses({ turnsTo }), turns: true },
+    { name: 'made up, turning', difference: turnsTo, responses: madeUpResponses({ turnsTo }), turns: true },
   ]
 }
 
-/** On recorded responses; the name says what the version is worth there beside the other one. */
+/** On recorded responses, at least one of each. */
 export function recordedQuestion(
   name: string,
   before: readonly PairedResponse[],
   after?: readonly PairedResponse[],
 ): SimulatedQuestion {
   const difference = mean((after ?? before).flat().map(([ours, theirs]) => ours - theirs))
-  return {
-    name: `recorded: ${name} ${difference.toFixed(3)}`,
-    responses: recordedResponses(before, after),
-    turns: after !== undefined,
-  }
+  return { name, difference, responses: recordedResponses(before, after), turns: after !== undefined }
 }
 
 export function simulate(
-  { name, responses, turns }: SimulatedQuestion,
+  { name, difference, responses, turns }: SimulatedQuestion,
   trials: number,
   options: TrialOptions = standardTrial,
 ): SimulatedFigures {
   const turn = turns ? { turnsAfterPositions: options.watchPositions / 2 } : {}
   const found = simulateTrials({ trials, options, responses, watchedPositions: 6_000, ...turn }, seededRandom(1))
-  return { name, ...figuresOf(found) }
+  return { name, difference, ...figuresOf(found) }
 }
 
-export function figuresOf(trials: readonly SimulatedTrial[]): Omit<SimulatedFigures, 'name'> {
+export function figuresOf(trials: readonly SimulatedTrial[]): Omit<SimulatedFigures, 'name' | 'difference'> {
   const left = trials.map(({ positionsToLeave }) => positionsToLeave).filter((positions) => positions !== undefined)
   return {
     trials: trials.length,
