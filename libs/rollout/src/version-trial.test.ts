@@ -172,6 +172,17 @@ describe('live', () => {
     expect(trial.evidence()).toMatchObject([{ comparison: 'live-acceptance' }])
   })
 
+  it('one that was shown not to be worse in an epoch is confirmed on that evidence when it is proven in the next', () => {
+    const trial = trialIn('live')
+    pairs(trial, 'live', 0.6, 0.6, 32)
+    // The epoch is over; no pair has come since.
+    expect(trial.decide(0)).toBeUndefined()
+    bothAnswer(trial, 28)
+    const move = trial.decide(0)
+    expect(move).toMatchObject({ to: 'confirmed', evidence: [{ comparison: 'live-pairs', positions: 2048 }, {}] })
+    expect(move?.reason).toContain('over 2048 live positions')
+  })
+
   it('one whose pairs are as good as ever and whose proposals fail is never confirmed', () => {
     const trial = trialIn('live')
     pairs(trial, 'live', 0.6, 0.6, 40)

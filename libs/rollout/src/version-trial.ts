@@ -54,8 +54,8 @@ export class VersionTrial {
   #sinceMs = 0
   #requests = 0
   #stageRequests = 0
-  /** Live pairs have shown that it is not worse. */
-  #isShown = false
+  /** Live pairs that have shown that it is not worse, in this epoch or in one before. */
+  #shownBy: Evidence | undefined
 
   /** `incumbent`: the version it is compared with; 0 where nothing is live: `other` is then 0 everywhere. */
   constructor(options: TrialOptions, incumbent: number) {
@@ -134,15 +134,14 @@ export class VersionTrial {
       const reason = `worse than ${this.#other()}: ${numbersOf(decisive)}`
       return this.#move(isTested ? 'rejected' : 'rolled-back', reason, decisive)
     }
-    this.#isShown ||= this.#pairs.verdict() === 'not-worse'
+    if (this.#pairs.verdict() === 'not-worse') this.#shownBy = this.#pairs.evidence(this.#requests)
     if (this.#phase === 'shadow') return this.#endOfShadow(isLate)
     if (this.#phase === 'canary') return this.#endOfCanary(isLate)
-    if (this.#phase === 'confirmed' || !this.#isShown || !this.#isProven) return undefined
-    return this.#shown('confirmed')
+    if (this.#phase === 'confirmed' || this.#shownBy === undefined || !this.#isProven) return undefined
+    return this.#shown('confirmed', this.#shownBy)
   }
 
-  #shown(to: 'live' | 'confirmed'): Move {
-    const decisive = this.#pairs.evidence(this.#requests)!
+  #shown(to: 'live' | 'confirmed', decisive: Evidence): Move {
     return this.#move(to, `not worse than ${this.#other()}: ${numbersOf(decisive)}`, decisive)
   }
 
@@ -152,7 +151,7 @@ export class VersionTrial {
   }
 
   #endOfCanary(isLate: boolean): Move | undefined {
-    if (this.#isShown) return this.#shown('live')
+    if (this.#shownBy !== undefined) return this.#shown('live', this.#shownBy)
     if (this.#stageRequests < this.#options.canaryRequests && !isLate) return undefined
     return this.#byPointEstimate()
   }
