@@ -1,12 +1,6 @@
 import { PlateauError, target } from '@plateau/contracts'
 import type { Tokenizer } from '@plateau/model-files'
-import {
-  SpeculationController,
-  type DecodingMode,
-  type DecodingModes,
-  type Draft,
-  type Random,
-} from '@plateau/speculation'
+import { SpeculationController, type DecodingMode, type DecodingModes, type Random } from '@plateau/speculation'
 import { errorCode, type Logger } from '@plateau/telemetry'
 import type { AcceptanceLedger, Share } from './acceptance-ledger.js'
 import type { Admission } from './admission.js'
@@ -240,11 +234,8 @@ export class ServingEngine {
     const pays = decoding?.speculates === true && controller.pays(kind, copies)
     // Two versions are compared even where neither pays, as far as it may cost time.
     const account = pays || pair === undefined ? undefined : this.#comparing.account(pair.stage)
-    if (account === undefined)
-      return { kind, decoding, draft: loaded?.draft, copies, controller, speculates: pays, account }
-    decoding?.goesApart()
-    // What each expects is asked, and nothing is proposed: everyone beside it would wait for positions that are rejected.
-    return { kind, decoding, draft: undefined, copies: false, controller: this.#copying, speculates: true, account }
+    if (account !== undefined) decoding?.goesApart()
+    return { kind, decoding, copies, controller, speculates: pays || account !== undefined, account }
   }
 
   #mayCapture({ capture, tenant }: GenerationRequest): boolean {
@@ -269,19 +260,19 @@ export class ServingEngine {
     const settings = { signal: call.signal, deadlineMs: call.remainingMs }
     const { assignment } = call
     const [loaded, pair] = [assignment?.draft, assignment?.pair]
-    const { kind, draft, copies, controller, speculates, account } = call.mode
     const failed = (failing: LoadedDraft, error: unknown): void => {
       metrics.draftErrors.add({})
       logger.error('draft failed, response goes on without it', { version: failing.identity.name, error })
       assignment?.failed(failing, error)
     }
+    const { kind, copies, controller, speculates } = call.mode
     if (!speculates) return plainResponse(link.generate(asked, settings))
     return speculativeResponse(asked, {
       stream: link.open(settings),
       maxProposal: Math.min(maxProposal, link.description().maxProposal),
       promptFeatures,
       proposer: {
-        draft,
+        draft: loaded?.draft,
         controller,
         kind,
         lookupTokens: copies ? reach(asked.promptTokenIds.length + sampling.maxTokens) : undefined,
@@ -289,10 +280,7 @@ export class ServingEngine {
         clockUs: () => nowMs() * 1000,
         onError: (error) => failed(loaded!, error),
       },
-      paired:
-        pair === undefined
-          ? undefined
-          : new PairedSessions(pair, COMPARED[account === undefined ? 'beside' : 'alone'], failed),
+      paired: pair === undefined ? undefined : new PairedSessions(pair, failed),
     })
   }
 
@@ -352,21 +340,15 @@ export class ServingEngine {
   }
 }
 
-/** Of the rounds that ask the target, one in so many is compared: beside proposals, and where the response is there for it alone. */
-const COMPARED = { beside: 2, alone: 1 }
-
 /** How one response is decoded, and as what its time counts. */
 interface Mode {
   readonly kind: string
   /** Undefined: there is no choice. */
   readonly decoding: DecodingMode | undefined
-  /** That proposes. */
-  readonly draft: Draft | undefined
   readonly copies: boolean
   readonly controller: SpeculationController
-  /** It takes turns with the target. */
   readonly speculates: boolean
-  /** It does so for a comparison's sake alone, decoded plainly it would be faster: out of this. */
+  /** It speculates for a comparison's sake alone, decoded plainly it would be faster: out of this. */
   readonly account: Account | undefined
 }
 

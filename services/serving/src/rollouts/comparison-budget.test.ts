@@ -13,17 +13,17 @@ function serve(budget: ComparisonBudget, stage: ComparisonStage, responses: numb
   return compared
 }
 
-it('a trial has its evidence at once, and trials without end 2 % of the tokens', () => {
+it('a trial has its evidence at once, and trials without end 3 % of the tokens', () => {
   const budget = new ComparisonBudget()
   expect(serve(budget, 'trial', 50)).toBe(50)
   serve(budget, 'trial', 1000)
-  expect(serve(budget, 'trial', 1000)).toBeCloseTo(20, -1)
+  expect(serve(budget, 'trial', 1000)).toBeCloseTo(30, -1)
 })
 
 it.each([
-  { stage: 'trial', share: 0.02 },
-  { stage: 'watch', share: 0.02 },
-  { stage: 'confirmed', share: 0.01 },
+  { stage: 'trial', share: 0.03 },
+  { stage: 'watch', share: 0.03 },
+  { stage: 'confirmed', share: 0.015 },
 ] as const)(
   '$stage without end, and a confirmed version watched beside it: $share of the tokens',
   ({ stage, share }) => {
@@ -39,7 +39,7 @@ it.each([
 it('a new version is watched while that leaves enough for a trial', () => {
   const budget = new ComparisonBudget()
   expect(serve(budget, 'watch', 1000)).toBeGreaterThan(50)
-  expect(serve(budget, 'watch', 1000)).toBeCloseTo(20, -1)
+  expect(serve(budget, 'watch', 1000)).toBeCloseTo(30, -1)
   expect(serve(budget, 'trial', 30)).toBe(30)
 })
 

@@ -1,7 +1,7 @@
 import type { ComparisonStage } from './paired-sessions.js'
 
-/** Share of the tokens served that may be decoded for a comparison's sake: at twice the time, those beside them included, it is 2 %. */
-const SHARE = 0.02
+/** Share of the tokens served that may be decoded for a comparison's sake: at twice the time, those beside them included, it is 3 %. */
+const SHARE = 0.03
 /** Tokens that are saved up at most, and at the start: for trials what several of them take, for watches some responses. */
 const SAVED = { trial: 4096, watch: 256 }
 

@@ -47,7 +47,6 @@ function pair(withIncumbent = true) {
       stage: 'trial',
       record: (ours, theirs) => void recorded.push([ours, theirs]),
     },
-    2,
     (failing) => void failed.push(failing.version),
   )
   sessions.open({ tokens: [3, 5], features: new Float32Array(2) })

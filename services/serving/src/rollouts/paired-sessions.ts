@@ -17,6 +17,8 @@ export interface DraftPair {
   readonly record: (candidate: number, incumbent: number) => void
 }
 
+/** Of the rounds that ask the target, one in so many is compared. */
+const INTERVAL = 2
 /** Rounds that go without asking, at most, beside a comparison. */
 export const PAIRED_PLAIN_RUN = 1
 
@@ -28,15 +30,12 @@ const NO_OPINION: SparseDistribution = { ids: [], probs: [] }
  */
 export class PairedSessions {
   readonly #pair: DraftPair
-  readonly #interval: number
   readonly #onError: (failing: LoadedDraft, error: unknown) => void
   #open: readonly { readonly loaded: LoadedDraft; readonly session: DraftSession }[] = []
   #rounds = 0
 
-  /** Of the rounds that ask the target one in `interval` is compared. */
-  constructor(pair: DraftPair, interval: number, onError: (failing: LoadedDraft, error: unknown) => void) {
+  constructor(pair: DraftPair, onError: (failing: LoadedDraft, error: unknown) => void) {
     this.#pair = pair
-    this.#interval = interval
     this.#onError = onError
   }
 
@@ -55,7 +54,7 @@ export class PairedSessions {
 
   /** What goes to the target with the next round; undefined: this round is not compared. */
   async rows(): Promise<TopK | undefined> {
-    if (!this.isOpen || this.#rounds++ % this.#interval !== 0) return undefined
+    if (!this.isOpen || this.#rounds++ % INTERVAL !== 0) return undefined
     const rows: SparseDistribution[] = []
     for (const { loaded, session } of this.#open) {
       try {
